@@ -1,0 +1,1 @@
+"""Perfusion maps of the brain, from any CT scanner, in seconds."""

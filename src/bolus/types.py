@@ -1,0 +1,238 @@
+"""The data that flows through bolus, in the order in which it comes to be.
+
+One convention everywhere inside the package: arrays are indexed ``(t, z, y, x)``, positions are
+DICOM patient coordinates in mm (LPS: +x left, +y posterior, +z superior), times are seconds after
+the first frame of the exam, intensities are Hounsfield units.  NIfTI's RAS and nibabel's
+``(x, y, z, t)`` exist only in ``acquire`` and ``publish``.
+
+Letters in shapes: T frames of the exam, N samples of the common time grid, Z slices, Y rows,
+X columns, V brain voxels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+
+class Grade(IntEnum):
+    """How bad a finding is; the verdict on an exam is its worst grade."""
+
+    NOTE = 0
+    WARNING = 1
+    FAIL = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the exam or its processing that the reader of the report must know."""
+
+    code: str
+    """Stable kebab-case name, for example ``timing-assumed``."""
+    grade: Grade
+    message: str
+    """One plain sentence: what was seen, with the number and the limit."""
+    remedy: str = ""
+    """What to do about it; empty where nothing can be done."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the voxels are: an evenly spaced, possibly sheared (tilted gantry) stack of slices."""
+
+    shape: tuple[int, int, int]
+    """(Z, Y, X)."""
+    affine: Float64Array
+    """(4, 4): index ``(z, y, x, 1)`` to LPS mm of the voxel's centre."""
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Distance between slice positions, rows and columns, mm; measured across the slices."""
+        z, y, x = (self.affine[:3, i] for i in range(3))
+        normal = np.cross(y, x)
+        normal = normal / np.linalg.norm(normal)
+        return float(abs(z @ normal)), float(np.linalg.norm(y)), float(np.linalg.norm(x))
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel, ml, from positions (never from SliceThickness)."""
+        return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """What the exam says about its making; nothing in here identifies a person."""
+
+    source: str
+    """"dicom", "nifti" or "unitobrain"."""
+    manufacturer: str = ""
+    model: str = ""
+    kernel: str = ""
+    kvp: float | None = None
+    exposure_mas: float | None = None
+    """Tube current x exposure time, mAs (the Exposure tag is not to be trusted)."""
+    slice_thickness_mm: float | None = None
+
+
+@dataclass(frozen=True)
+class Exam:
+    """A CT perfusion exam, sorted by position and true time."""
+
+    frames: Float32Array
+    """(T, Z, Y, X), HU."""
+    times_s: Float64Array
+    """(T, Z), s after the earliest sample; strictly increasing along T.  Slices of a shuttle exam
+    are measured at different times, so each has its own axis."""
+    geometry: Geometry
+    scanner: Scanner
+    findings: tuple[Finding, ...] = ()
+    dicom_identity: dict[str, str] = field(default_factory=dict)
+    """UIDs needed to tie results to their source (StudyInstanceUID, FrameOfReferenceUID...).
+    Never names, numbers or dates of a person."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Rigid motion of each frame against the reference frame."""
+
+    rotation_deg: Float64Array
+    """(T, 3) about the patient's x, y and z axes."""
+    translation_mm: Float64Array
+    """(T, 3) of the head's centre along x, y and z (LPS)."""
+    displacement_mm: Float64Array
+    """(T,) mean displacement over the head: the one number to look at."""
+    residual_hu: Float64Array
+    """(T,) robust SD of the difference to the reference after correction."""
+    kept: BoolArray
+    """(T,) False where a frame could not be aligned and was dropped."""
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """What is where in the slab, from the baseline image.  All (Z, Y, X)."""
+
+    baseline: Float32Array
+    """Mean of the frames before the bolus, HU."""
+    brain: BoolArray
+    """Everything inside the skull: parenchyma, CSF and vessels."""
+    csf: BoolArray
+    vessel: BoolArray
+    """Voxels whose enhancement is that of a large vessel, with their rim."""
+
+    @property
+    def parenchyma(self) -> BoolArray:
+        """Brain without CSF and without large vessels: where lesions are counted."""
+        return self.brain & ~self.csf & ~self.vessel
+
+
+@dataclass(frozen=True)
+class Vessel:
+    """An arterial input function or a venous output function and where it was taken."""
+
+    curve_hu: Float64Array
+    """(N,) enhancement over the common time grid, HU, as measured (not scaled)."""
+    voxels: IntArray
+    """(n, 3) indices z, y, x."""
+    confidence: float
+    """0..1 quality score of the choice; 1 for a curve that has every mark of a vessel."""
+    manual: bool = False
+
+
+@dataclass(frozen=True)
+class Arteries:
+    """The curves every deconvolution starts from."""
+
+    aif: Vessel
+    vof: Vessel
+    scale: float
+    """What the AIF is multiplied with so that its area equals that of the VOF (partial volume)."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def input_hu(self) -> Float64Array:
+        """(N,) scaled arterial input, HU."""
+        return self.aif.curve_hu * self.scale
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Enhancement of the brain's voxels on the common time grid: what deconvolution works on."""
+
+    time_s: Float64Array
+    """(N,) evenly spaced, s after the first frame."""
+    tissue_hu: Float32Array
+    """(V, N) baseline-subtracted, motion-free, denoised enhancement, HU."""
+    voxels: BoolArray
+    """(Z, Y, X) mask with V true voxels, in C order of ``tissue_hu``'s rows."""
+    noise_hu: float
+    """SD of the noise left in ``tissue_hu``, HU."""
+    arrival_s: float
+    """Time at which contrast arrives in the head, s after the first frame."""
+
+    @property
+    def dt_s(self) -> float:
+        """Interval of the common time grid, s."""
+        return float(self.time_s[1] - self.time_s[0])
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Perfusion maps of one method, (Z, Y, X) float32, 0 outside the brain.
+
+    CBV = CBF x MTT / 60 holds exactly.  Tmax is the time to the centre of the residue function
+    (delay + MTT/2 for a box), s after the arterial input; TTP is s after the first frame.
+    """
+
+    method: str
+    cbf: Float32Array
+    """ml/100g/min."""
+    cbv: Float32Array
+    """ml/100g."""
+    mtt: Float32Array
+    """s."""
+    tmax: Float32Array
+    """s."""
+    ttp: Float32Array
+    """s."""
+    parameters: dict[str, float | str] = field(default_factory=dict)
+    """Every number the method used, for the report and summary.json."""
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """Core and penumbra by the thresholds of a named preset."""
+
+    labels: NDArray[np.uint8]
+    """(Z, Y, X): 0 none, 1 penumbra, 2 core."""
+    preset: str
+    side: str
+    """Side of the lesion: "left", "right", "both" or "none" (the patient's sides)."""
+    reference_cbf: float
+    """Mean CBF of the reference tissue, ml/100g/min."""
+    reference: str
+    """How the reference tissue was found."""
+    core_ml: float
+    hypoperfused_ml: float
+    """Core + penumbra."""
+    penumbra_ml: float
+    mismatch_ml: float
+    mismatch_ratio: float | None
+    """Hypoperfused / core; None where the core is below 1 ml and the ratio has no meaning."""
+    hir: float | None
+    """Hypoperfusion intensity ratio V(Tmax > 10 s) / V(Tmax > 6 s); None without lesion."""
+    tmax_ml: dict[str, float]
+    """Volumes above Tmax 4, 6, 8 and 10 s, ml, keys "4", "6", "8", "10"."""
+    cbv_index: float | None
+    """Mean CBV of hypoperfused tissue / mean CBV of normal tissue."""
+    core_lower_bound: bool
+    """The core touches the first or last slice: the true volume may be larger."""
+    hypoperfused_lower_bound: bool
+    findings: tuple[Finding, ...] = ()
