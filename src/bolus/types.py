@@ -236,3 +236,61 @@ class Lesion:
     """The core touches the first or last slice: the true volume may be larger."""
     hypoperfused_lower_bound: bool
     findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """One quality check and its verdict; NOTE means passed."""
+
+    name: str
+    """"timing", "coverage", "motion", "noise", "bolus", "truncation", "aif" or "vof"."""
+    grade: Grade
+    value: float | None
+    """The measured number, in ``unit``; None where there is nothing to measure."""
+    unit: str
+    message: str
+    """One plain sentence for the reader, with the limit."""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """What one method made of the exam."""
+
+    maps: Maps
+    lesion: Lesion
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything ``bolus run`` found, ready to be published; holds no 4D data."""
+
+    geometry: Geometry
+    scanner: Scanner
+    dicom_identity: dict[str, str]
+    times_s: Float64Array
+    """(T, Z) of the exam as acquired."""
+    time_s: Float64Array
+    """(N,) the common time grid of all curves."""
+    arrival_s: float
+    motion: Motion
+    tissue: Tissue
+    peak_hu: Float32Array
+    """(Z, Y, X) maximum enhancement over time, HU: shows arteries and veins."""
+    arteries: Arteries
+    methods: dict[str, MethodResult]
+    """By method name, in the order asked for."""
+    checks: tuple[Check, ...]
+    findings: tuple[Finding, ...]
+    """Every finding of every stage, in order."""
+    parameters: dict[str, dict[str, float | int | str | None]]
+    """By stage: every number that shaped the result."""
+    timings_s: dict[str, float]
+    """Wall time by stage, s, in order."""
+    versions: dict[str, str]
+    """bolus, Python and the libraries that do arithmetic."""
+
+    @property
+    def grade(self) -> Grade:
+        """Verdict on the exam: its worst check."""
+        return max((check.grade for check in self.checks), default=Grade.NOTE)
