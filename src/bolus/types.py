@@ -174,6 +174,8 @@ class Curves:
     """(Z, Y, X) mask with V true voxels, in C order of ``tissue_hu``'s rows."""
     noise_hu: float
     """SD of the noise left in ``tissue_hu``, HU."""
+    measured: int
+    """Frames behind the N samples: interpolated samples bring no information of their own."""
     arrival_s: float
     """Time at which contrast arrives in the head, s after the first frame."""
 
@@ -181,6 +183,11 @@ class Curves:
     def dt_s(self) -> float:
         """Interval of the common time grid, s."""
         return float(self.time_s[1] - self.time_s[0])
+
+    @property
+    def frame_interval_s(self) -> float:
+        """Mean interval between measured frames, s."""
+        return float(self.time_s[-1] - self.time_s[0]) / max(self.measured - 1, 1)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,105 @@
+"""What all methods share: C_t = CBF (C_a * R), its constants, and the maps made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bolus.types import BoolArray, Curves, Float32Array, Maps
+
+HEMATOCRIT_LARGE = 0.45
+HEMATOCRIT_SMALL = 0.25
+"""Hematocrit of arteries and of capillaries; their plasma ratio is 0.7333."""
+BRAIN_DENSITY_G_ML = 1.05
+"""The value in public perfusion code and in UniToBrain-era tools (1.04 is used elsewhere)."""
+CBV_SCALE = 100.0 * (1 - HEMATOCRIT_LARGE) / (1 - HEMATOCRIT_SMALL) / BRAIN_DENSITY_G_ML
+"""ml/100g of a tissue whose curve has the same area as the blood's: 69.84."""
+MTT_CEILING_S = 60.0
+"""Longer transit times can't be told from no flow within a one-minute scan."""
+
+
+@dataclass(frozen=True)
+class VoxelMaps:
+    """Estimates for V voxels, (V,) float32 each."""
+
+    cbf: Float32Array
+    """ml/100g/min."""
+    mtt: Float32Array
+    """s."""
+    tmax: Float32Array
+    """s after the arterial input."""
+    ttp: Float32Array
+    """s after the first frame."""
+
+
+def time_to_peak(curves: Curves) -> Float32Array:
+    """Time of each measured curve's maximum, (V,) s after the first frame.
+
+    The curve is smoothed with a 1-2-1 kernel, then the peak is refined by the parabola through
+    the highest sample and its neighbours.
+    """
+    peaks = np.empty(curves.tissue_hu.shape[0], np.float32)
+    for rows in chunks(peaks.size):
+        c = curves.tissue_hu[rows]
+        smooth = c.copy()
+        smooth[:, 1:-1] = 0.25 * c[:, :-2] + 0.5 * c[:, 1:-1] + 0.25 * c[:, 2:]
+        _, position = refined_peak(smooth)
+        peaks[rows] = curves.time_s[0] + position * curves.dt_s
+    return peaks
+
+
+def refined_peak(values: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Height and position (in samples) of each row's maximum, parabola through three samples.
+
+    Rows whose maximum is at an end keep that sample.
+    """
+    rows = np.arange(values.shape[0])
+    index = values.argmax(axis=1)
+    inner = np.clip(index, 1, values.shape[1] - 2)
+    left, mid, right = (values[rows, inner + k] for k in (-1, 0, 1))
+    bend = left - 2 * mid + right
+    # the guard keeps flat triples from dividing by zero
+    shift = np.where((index == inner) & (bend < 0), 0.5 * (left - right) / np.minimum(bend, -1e-12), 0)
+    height = np.where(index == inner, mid - 0.25 * (left - right) * shift, values[rows, index])
+    return height.astype(np.float32), (index + shift).astype(np.float32)
+
+
+def transit_time(cbf: Float32Array, cbv: Float32Array) -> Float32Array:
+    """MTT = 60 CBV / CBF, s; 0 where there is no flow."""
+    flowing = cbf > 0
+    mtt = np.zeros_like(cbf)
+    np.divide(60 * np.maximum(cbv, 0), cbf, out=mtt, where=flowing)
+    return np.minimum(mtt, MTT_CEILING_S)
+
+
+def chunks(n: int, size: int = 16384) -> list[slice]:
+    """Slices that cover ``n`` rows, small enough for the processor's cache."""
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+def to_maps(
+    method: str, voxel: VoxelMaps, voxels: BoolArray, parameters: dict[str, float | str]
+) -> Maps:
+    """Put the voxels' estimates back in their places; CBV follows from CBF and MTT exactly."""
+
+    def place(values: Float32Array) -> Float32Array:
+        volume = np.zeros(voxels.shape, np.float32)
+        volume[voxels] = values
+        return volume
+
+    cbf, mtt = place(voxel.cbf), place(voxel.mtt)
+    return Maps(
+        method=method,
+        cbf=cbf,
+        cbv=cbf * mtt / np.float32(60),
+        mtt=mtt,
+        tmax=place(voxel.tmax),
+        ttp=place(voxel.ttp),
+        parameters={
+            **parameters,
+            "brain_density_g_ml": BRAIN_DENSITY_G_ML,
+            "hematocrit_large_vessels": HEMATOCRIT_LARGE,
+            "hematocrit_small_vessels": HEMATOCRIT_SMALL,
+        },
+    )
