@@ -1,0 +1,67 @@
+"""Named threshold presets: what counts as core and as hypoperfused, and who says so.
+
+Thresholds belong to the software they were found with: the same number means another volume
+after another deconvolution.  Every result therefore carries its preset and its method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+CoreMap = Literal["relative CBF", "CBV"]
+HypoperfusedMap = Literal["Tmax", "delay", "relative MTT"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Core is where ``core_map`` is below ``core_below`` inside the hypoperfused tissue."""
+
+    core_map: CoreMap
+    core_below: float
+    """Fraction of the reference tissue's mean for relative CBF; ml/100g for CBV."""
+    hypoperfused_map: HypoperfusedMap
+    hypoperfused_above: float
+    """s for Tmax and delay; fraction of the reference tissue's mean for relative MTT."""
+    source: str
+
+    @property
+    def core_text(self) -> str:
+        """The core's rule in words."""
+        if self.core_map == "CBV":
+            return f"CBV < {self.core_below:g} ml/100g"
+        return f"CBF < {100 * self.core_below:g} % of normal tissue"
+
+    @property
+    def hypoperfused_text(self) -> str:
+        """The hypoperfused tissue's rule in words."""
+        if self.hypoperfused_map == "relative MTT":
+            return f"MTT > {100 * self.hypoperfused_above:g} % of normal tissue"
+        return f"{self.hypoperfused_map} > {self.hypoperfused_above:g} s"
+
+
+PRESETS: dict[str, Preset] = {
+    "rapid": Preset(
+        "relative CBF", 0.30, "Tmax", 6.0,
+        "RAPID as used in DEFUSE 3 and EXTEND (CBF < 30 %, Tmax > 6 s)",
+    ),
+    "campbell": Preset(
+        "relative CBF", 0.31, "Tmax", 6.0, "core: Campbell et al., Stroke 2011;42:3435"
+    ),
+    "cereda": Preset(
+        "relative CBF", 0.38, "Tmax", 6.0,
+        "core: Cereda et al., J Cereb Blood Flow Metab 2016;36:1780",
+    ),
+    "bivard": Preset(
+        "relative CBF", 0.45, "Tmax", 6.0, "core: Bivard et al., Brain 2011;134:3408"
+    ),
+    "mistar": Preset(
+        "relative CBF", 0.30, "delay", 3.0, "MIStar: CBF < 30 % inside delay time > 3 s"
+    ),
+    "syngo": Preset(
+        "CBV", 1.2, "Tmax", 6.0, "syngo.via setting A: CBV < 1.2 ml/100ml, Tmax > 6 s"
+    ),
+    "wintermark": Preset(
+        "CBV", 2.0, "relative MTT", 1.45, "Wintermark et al., Stroke 2006;37:979"
+    ),
+}  # fmt: skip

@@ -1,0 +1,179 @@
+"""Can this exam be trusted?  One check for each way a CT perfusion exam goes wrong.
+
+Limits come from the literature where it has them; each is named with its source.  What they are
+worth in terms of error is for a study on cohorts to show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bolus.types import Arteries, Check, Curves, Exam, Finding, Float64Array, Grade, Motion
+
+GAP_WARNING_S = 4.0
+"""A longer gap within the bolus loses its peak."""
+INTERVAL_WARNING_S = 3.0
+"""At 2 s volumes still hold (Diagnostics 2021;11:1121); at 3 s CBF is off by some 10 %."""
+DURATION_WARNING_S = 50.0
+DURATION_FAIL_S = 35.0
+"""48 s scans cut off the ischaemic curve in 67 % of patients (PLOS ONE 2015, 0119409)."""
+COVERAGE_WARNING_MM = 40.0
+COVERAGE_FAIL_MM = 15.0
+MOTION_WARNING_MM = 1.0
+MOTION_FAIL_MM = 8.0
+DROPPED_FAIL = 0.20
+"""Share of frames that may be dropped."""
+CNR_WARNING = 4.0
+CNR_FAIL = 2.0
+"""Peak of the mean tissue curve over the noise that is left in one voxel."""
+AIF_PEAK_WARNING_HU = 100.0
+AIF_PEAK_FAIL_HU = 40.0
+"""Of the scaled input; 93 clinical venous peaks span 61-397 HU (5th-95th percentile)."""
+BASELINE_WARNING_S = 4.0
+TAIL_WARNING = 0.39
+TAIL_FAIL = 0.65
+"""VOF at the end over its peak: median and 95th percentile at the optimal scan end (PMC5134896)."""
+CONFIDENCE_WARNING = 0.5
+CONFIDENCE_FAIL = 0.2
+
+
+@dataclass(frozen=True)
+class _Limit:
+    warning: float
+    fail: float
+    rising: bool
+    """True where large values are bad."""
+
+    def grade(self, value: float) -> Grade:
+        sign = 1 if self.rising else -1
+        if sign * value > sign * self.fail:
+            return Grade.FAIL
+        return Grade.WARNING if sign * value > sign * self.warning else Grade.NOTE
+
+
+def judge(exam: Exam, motion: Motion, curves: Curves, arteries: Arteries) -> tuple[Check, ...]:
+    """Run every check.
+
+    Parameters
+    ----------
+    exam : the exam after motion correction (dropped frames are gone).
+    motion : motion of the exam as acquired.
+    curves : the tissue's curves.
+    arteries : AIF and VOF with the findings of their search.
+    """
+    return (
+        _timing(exam),
+        _coverage(exam),
+        _motion(motion),
+        _noise(curves),
+        _bolus(curves, arteries),
+        _truncation(exam, arteries),
+        _vessel("aif", arteries),
+        _vessel("vof", arteries),
+    )
+
+
+def _timing(exam: Exam) -> Check:
+    steps = np.diff(exam.times_s, axis=0)
+    gap, interval = float(steps.max()), float(np.median(steps))
+    assumed = any(f.code.startswith("timing-assumed") for f in exam.findings)
+    grade = Grade.WARNING if gap > GAP_WARNING_S or interval > INTERVAL_WARNING_S else Grade.NOTE
+    text = f"Frames every {interval:.2g} s, largest gap {gap:.2g} s (limit {GAP_WARNING_S:g} s)."
+    if assumed:
+        grade = Grade.WARNING
+        text += " The times are assumed, not read."
+    remedy = "" if grade == Grade.NOTE else "Transit times are less certain than usual."
+    return Check("timing", grade, gap, "s", text, remedy)
+
+
+def _coverage(exam: Exam) -> Check:
+    extent = exam.geometry.shape[0] * exam.geometry.spacing_mm[0]
+    grade = _Limit(COVERAGE_WARNING_MM - 0.5, COVERAGE_FAIL_MM, rising=False).grade(extent)
+    text = f"The slab covers {extent:.0f} mm (at least {COVERAGE_WARNING_MM:g} mm expected)."
+    remedy = "" if grade == Grade.NOTE else "Volumes hold for the slab only."
+    return Check("coverage", grade, extent, "mm", text, remedy)
+
+
+def _motion(motion: Motion) -> Check:
+    worst = float(motion.displacement_mm.max(initial=0.0))
+    dropped = int((~motion.kept).sum())
+    share = dropped / motion.kept.size
+    grade = _Limit(MOTION_WARNING_MM, MOTION_FAIL_MM, rising=True).grade(worst)
+    if share > DROPPED_FAIL:
+        grade = Grade.FAIL
+    elif dropped:
+        grade = max(grade, Grade.WARNING)
+    text = f"The head moved by up to {worst:.1f} mm (corrected); {dropped} frames were dropped."
+    remedy = "" if grade == Grade.NOTE else "Look at the motion plot; edges of maps may be false."
+    return Check("motion", grade, worst, "mm", text, remedy)
+
+
+def _noise(curves: Curves) -> Check:
+    peak = float(curves.tissue_hu.mean(axis=0, dtype=np.float64).max())
+    cnr = peak / max(curves.noise_hu, 1e-6)
+    grade = _Limit(CNR_WARNING, CNR_FAIL, rising=False).grade(cnr)
+    text = (
+        f"Tissue enhances by {peak:.1f} HU on average, noise after filtering is "
+        f"{curves.noise_hu:.2g} HU: ratio {cnr:.1f} (at least {CNR_WARNING:g} expected)."
+    )
+    remedy = "" if grade == Grade.NOTE else "Small lesions and low flow can't be told from noise."
+    return Check("noise", grade, cnr, "ratio", text, remedy)
+
+
+def _bolus(curves: Curves, arteries: Arteries) -> Check:
+    peak = float(arteries.input_hu.max())
+    grade = _Limit(AIF_PEAK_WARNING_HU, AIF_PEAK_FAIL_HU, rising=False).grade(peak)
+    baseline = curves.arrival_s - float(curves.time_s[0])
+    text = (
+        f"The bolus arrives {baseline:.1f} s after the first frame "
+        f"and peaks at {peak:.0f} HU in blood (at least {AIF_PEAK_WARNING_HU:g} HU expected)."
+    )
+    if baseline < BASELINE_WARNING_S:
+        grade = max(grade, Grade.WARNING)
+        text += " There is hardly a baseline before it."
+    remedy = "" if grade == Grade.NOTE else "Check injection and scan delay."
+    return Check("bolus", grade, peak, "HU", text, remedy)
+
+
+def _truncation(exam: Exam, arteries: Arteries) -> Check:
+    vof = arteries.vof.curve_hu
+    duration = float(exam.times_s[-1].min() - exam.times_s[0].max())
+    tail = _tail(vof)
+    grade = _Limit(TAIL_WARNING, TAIL_FAIL, rising=True).grade(tail)
+    if int(vof.argmax()) >= vof.size - 3:
+        grade = Grade.FAIL
+    grade = max(grade, _Limit(DURATION_WARNING_S, DURATION_FAIL_S, rising=False).grade(duration))
+    text = (
+        f"The scan lasts {duration:.0f} s (60-70 s are recommended); at its end the venous curve "
+        f"is at {100 * tail:.0f} % of its peak (limit {100 * TAIL_WARNING:.0f} %)."
+    )
+    remedy = "" if grade == Grade.NOTE else "Late curves are cut off: core may be overestimated."
+    return Check("truncation", grade, tail, "ratio", text, remedy)
+
+
+def _tail(curve: Float64Array) -> float:
+    return float(np.clip(curve[-3:].mean() / max(curve.max(), 1e-6), 0, 1))
+
+
+def _vessel(name: str, arteries: Arteries) -> Check:
+    vessel = arteries.aif if name == "aif" else arteries.vof
+    findings = [f for f in arteries.findings if f.code.startswith(name)]
+    grade = _Limit(CONFIDENCE_WARNING, CONFIDENCE_FAIL, rising=False).grade(vessel.confidence)
+    grade = max([grade, *(f.grade for f in findings)])
+    where = "chosen by hand" if vessel.manual else "found automatically"
+    text = (
+        f"{name.upper()} {where} in {len(vessel.voxels)} voxels, peak "
+        f"{vessel.curve_hu.max():.0f} HU, confidence {vessel.confidence:.2f}."
+    )
+    return Check(name, grade, vessel.confidence, "0-1", " ".join([text, *_texts(findings)]),
+                 _remedy(name, grade))  # fmt: skip
+
+
+def _texts(findings: list[Finding]) -> list[str]:
+    return [f.message for f in findings if f.grade > Grade.NOTE]
+
+
+def _remedy(name: str, grade: Grade) -> str:
+    return "" if grade == Grade.NOTE else f"Look at its curve; choose another with --{name} x,y,z."
