@@ -1,0 +1,89 @@
+"""Every method on the Kudo digital phantom: 8 HU noise, three residue shapes.
+
+Pixels are smoothed as users of this phantom do, by a Gaussian of 2.5 pixels; the outer 8 pixels of
+each tile are left out because neighbouring tiles bleed into them.  The arterial input is measured
+in its noisy region and scaled by the venous one, as in an exam.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from bolus.curves import resample
+from bolus.deconvolve import METHODS, deconvolve
+from bolus.simulate.kudo import AIF_START_S, SHAPES, TILE_PX, KudoPhantom, Shape, kudo_phantom
+from bolus.types import Curves
+from tables import mae, markdown, pearson, slope, write
+
+SMOOTHING_PX = 2.5
+EDGE_PX = 8
+GRID_S = 1.0
+SEED = 20130703
+MAPS = ("cbf", "cbv", "mtt", "tmax", "delay")
+
+
+def curves_of(phantom: KudoPhantom) -> tuple[Curves, np.ndarray]:
+    """Smoothed tissue curves of the tiles' inner pixels, and the scaled arterial input."""
+    frames = gaussian_filter(phantom.frames, (0, 0, SMOOTHING_PX, SMOOTHING_PX))
+    before = phantom.times_s < AIF_START_S
+    noise = float(np.diff(frames[before], axis=0).std() / np.sqrt(2))
+    rows = (frames - frames[before].mean(axis=0)).reshape(len(frames), -1).T
+    grid = np.arange(phantom.times_s[0], phantom.times_s[-1] + 1e-9, GRID_S)
+    inner = inner_pixels(frames.shape[1:])
+    both = np.vstack([rows[inner.ravel()], phantom.aif_hu, phantom.vof_hu])
+    on_grid = resample(
+        both.astype(np.float32), np.zeros(len(both), int), phantom.times_s[:, None], grid
+    )
+    tissue, aif, vof = on_grid[:-2], on_grid[-2].astype(float), on_grid[-1].astype(float)
+    curves = Curves(grid, tissue, inner, noise, phantom.times_s.size, AIF_START_S)
+    return curves, aif * vof.sum() / aif.sum()
+
+
+def inner_pixels(shape: tuple[int, ...]) -> np.ndarray:
+    """Pixels at least `EDGE_PX` away from their tile's edge."""
+    inside = [
+        (np.arange(n) % TILE_PX >= EDGE_PX) & (np.arange(n) % TILE_PX < TILE_PX - EDGE_PX)
+        for n in shape[1:]
+    ]
+    return np.broadcast_to(inside[0][:, None] & inside[1], shape).copy()
+
+
+def rows_for(shape: Shape) -> list[list[str]]:
+    """One table row for each method on one residue shape."""
+    phantom = kudo_phantom(shape, seed=SEED)
+    curves, input_hu = curves_of(phantom)
+    rows = []
+    for method in METHODS:
+        maps = deconvolve(method, curves, input_hu)
+        found = {name: getattr(maps, name)[curves.voxels] for name in MAPS[:-1]}
+        found["delay"] = found["tmax"] - found["mtt"] / 2
+        cells = [shape, method]
+        for name in MAPS:
+            truth = getattr(phantom, name)[curves.voxels]
+            cells.append(f"{pearson(found[name], truth):.3f} / {mae(found[name], truth):.2f}")
+        cells.append(f"{slope(found['cbf'], phantom.cbf[curves.voxels]):.2f}")
+        rows.append(cells)
+    return rows
+
+
+def main() -> None:
+    """Write ``results/kudo.md``."""
+    header = [
+        "residue", "method", "CBF r / MAE (ml/100g/min)", "CBV r / MAE (ml/100g)",
+        "MTT r / MAE (s)", "Tmax r / MAE (s)", "delay r / MAE (s)", "CBF slope",
+    ]  # fmt: skip
+    table = markdown(header, [row for shape in SHAPES for row in rows_for(shape)])
+    note = (
+        "The phantom is made from its published analytic input and grid (`bolus.simulate.kudo`); "
+        f"frames every 2 s, white noise of 8 HU per pixel, seed {SEED}. Accuracy on a simulated "
+        "phantom. delay is Tmax - MTT/2. `nlr` assumes a box: on other shapes its flow is too "
+        "low by construction, as that of every regularised deconvolution is."
+    )
+    write("kudo", "Kudo digital phantom", [note, table])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""``python -m bolus`` is the ``bolus`` command."""
+
+from bolus.cli import main
+
+main()

@@ -1,0 +1,170 @@
+"""The ``bolus`` command: arguments in, exit code out.  What is computed lives elsewhere.
+
+Imports that take time happen inside the commands, so that ``bolus --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from bolus import __version__
+from bolus.errors import BolusError, UsageError
+
+if TYPE_CHECKING:
+    from bolus.pipeline import Voxel
+    from bolus.types import Results
+
+MethodName = Literal["nlr", "ssvd", "bsvd", "osvd", "tikhonov"]
+PresetName = Literal["rapid", "campbell", "cereda", "bivard", "mistar", "syngo", "wintermark"]
+
+EPILOGUE = """
+Exit codes: 0 done; 2 wrong usage; 3 no CT perfusion exam there; 4 an exam that is damaged or
+incomplete; 5 no bolus, brain or artery in it; 6 results can't be written; 130 interrupted.
+
+Research use, not for diagnosis.
+"""
+
+app = App(
+    name="bolus",
+    version=__version__,
+    help="Perfusion maps of the brain from a CT perfusion exam." + EPILOGUE,
+)
+
+
+@app.command
+def run(
+    exam: Path,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    method: Annotated[tuple[MethodName, ...], Parameter(name=["--method", "-m"])] = ("nlr",),
+    preset: PresetName = "rapid",
+    aif: str | None = None,
+    vof: str | None = None,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
+) -> None:
+    """Make maps, lesion volumes and a report.
+
+    Parameters
+    ----------
+    exam
+        Folder or zip of DICOM files, 4D NIfTI with its JSON, or UniToBrain patient folder.
+    out
+        Folder for the results; they appear whole or not at all. A former result is replaced,
+        anything else is left alone.
+    method
+        Deconvolution method; repeat it to compare several.
+    preset
+        Thresholds of core and hypoperfused tissue.
+    aif
+        Voxel x,y,z of the artery, instead of the automatic choice.
+    vof
+        Voxel x,y,z of the vein, instead of the automatic choice.
+    quiet
+        Print nothing but errors.
+    """
+    from bolus.pipeline import Choices, run_exam
+    from bolus.publish import check_output, publish
+    from bolus.terminal import stage_printer
+
+    choices = Choices(
+        methods=tuple(dict.fromkeys(method)),
+        preset=preset,
+        aif=_voxel("--aif", aif),
+        vof=_voxel("--vof", vof),
+    )
+    check_output(out)
+    with stage_printer(quiet) as progress:
+        results = run_exam(exam, choices, progress)
+        progress("report", None)
+        publish(results, out)
+    if not quiet:
+        _print_results(results, out)
+
+
+@app.command
+def info(
+    exam: Path, *, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False
+) -> None:
+    """Tell what is in an exam without processing it: series, geometry, times, problems.
+
+    Parameters
+    ----------
+    exam
+        Folder or zip of DICOM files, 4D NIfTI, or UniToBrain patient folder.
+    as_json
+        Print JSON for programs instead of text.
+    """
+    from bolus.acquire import describe
+
+    description = describe(exam)
+    if as_json:
+        print(json.dumps(description.to_dict(), indent=2, sort_keys=True))
+    else:
+        print(description.to_text())
+    if description.error:
+        raise SystemExit(description.exit_code)
+
+
+@app.command
+def demo(
+    out: Path = Path("bolus-demo"),
+    *,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
+) -> None:
+    """Make the built-in exam, a simulated stroke, and do the main job on it.
+
+    Parameters
+    ----------
+    out
+        Folder for the exam (OUT/exam.zip), its truth (OUT/truth) and the results (OUT/results).
+    quiet
+        Print nothing but errors.
+    """
+    from bolus.simulate import write_demo
+
+    exam = write_demo(out)
+    run(exam, out=out / "results", quiet=quiet)
+
+
+def _voxel(option: str, text: str | None) -> Voxel | None:
+    if text is None:
+        return None
+    parts = text.replace(" ", "").split(",")
+    if len(parts) != 3 or not all(p.isdigit() for p in parts):
+        raise UsageError(f"{option} takes a voxel as x,y,z (three whole numbers), not '{text}'")
+    x, y, z = (int(p) for p in parts)
+    return x, y, z
+
+
+def _print_results(results: Results, out: Path) -> None:
+    for name, result in results.methods.items():
+        lesion = result.lesion
+        ratio = f"ratio {lesion.mismatch_ratio:.1f}" if lesion.mismatch_ratio else "no ratio"
+        print(
+            f"{name:9s} core {lesion.core_ml:.1f} ml, "
+            f"hypoperfused {lesion.hypoperfused_ml:.1f} ml, "
+            f"mismatch {lesion.mismatch_ml:.1f} ml ({ratio}), side {lesion.side}"
+        )
+    verdict = ("passed", "read with care", "not reliable")[results.grade]
+    print(f"quality   {verdict}")
+    print(f"report    {out / 'report.html'}")
+    print("Research use, not for diagnosis.")
+
+
+def main() -> None:
+    """Run the command line; each kind of failure has its own exit code."""
+    try:
+        app(exit_on_error=False)
+    except CycloptsError:
+        sys.exit(UsageError.exit_code)
+    except BolusError as error:
+        print(f"bolus: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("bolus: interrupted; nothing was written", file=sys.stderr)
+        sys.exit(130)

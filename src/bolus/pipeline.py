@@ -1,0 +1,156 @@
+"""The whole job, in the order in which a paper's Methods section would tell it."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from bolus.acquire import read_exam
+from bolus.align import correct_motion, denoise
+from bolus.align.denoise import RANGE_HU, SIGMA_MM
+from bolus.curves import baseline_and_arrival, common_grid, find_arteries, segment, tissue_curves
+from bolus.deconvolve import METHODS, deconvolve
+from bolus.errors import UsageError
+from bolus.lesion import PRESETS, judge, measure_lesion
+from bolus.types import Curves, Exam, Maps, MethodResult, Results
+
+LIBRARIES = ("bolus", "numpy", "scipy", "numba", "pydicom", "nibabel")
+
+Voxel = tuple[int, int, int]
+Progress = Callable[[str, float | None], None]
+"""Called with a stage's name and None when it starts, and with its seconds when it ends."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user can ask for."""
+
+    methods: tuple[str, ...] = ("nlr",)
+    preset: str = "rapid"
+    aif: Voxel | None = None
+    """x, y, z voxel indices, as viewers show them for the maps."""
+    vof: Voxel | None = None
+
+    def check(self) -> None:
+        """Raise UsageError for a method or preset that does not exist."""
+        for kind, names, known in (
+            ("method", self.methods, METHODS),
+            ("preset", (self.preset,), PRESETS),
+        ):
+            for name in names:
+                if name not in known:
+                    raise UsageError(f"no {kind} '{name}'; choose from {', '.join(known)}")
+
+
+class Stages:
+    """Wall time of each stage, s; tells ``progress`` as stages begin and end."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time the block as stage ``name``."""
+        self.progress(name, None)
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - start
+        self.progress(name, self.seconds[name])
+
+
+def run_exam(path: Path, choices: Choices, progress: Progress = lambda *_: None) -> Results:
+    """From the files of one exam to maps, lesions and verdicts.
+
+    Parameters
+    ----------
+    path : folder or zip of DICOM, 4D NIfTI, or UniToBrain patient folder.
+    choices : methods, thresholds, arteries chosen by hand.
+    progress : told about each stage.
+
+    Raises
+    ------
+    BolusError
+        One of the tree in `bolus.errors`.
+    """
+    choices.check()
+    stages = Stages(progress)
+    with stages("read"):
+        exam = read_exam(path)
+    return analyse(exam, choices, stages)
+
+
+def analyse(exam: Exam, choices: Choices, stages: Stages) -> Results:
+    """From an exam in memory to maps, lesions and verdicts; the same errors as `run_exam`."""
+    with stages("align"):
+        still, motion = correct_motion(exam)
+    with stages("segment"):
+        baseline = baseline_and_arrival(still)
+        tissue = segment(still, baseline)
+    with stages("arteries"):
+        grid = common_grid(still.times_s)
+        arteries = find_arteries(
+            still, baseline, tissue, grid, aif_voxel=choices.aif, vof_voxel=choices.vof
+        )
+    with stages("denoise"):
+        frames = denoise(still.frames, tissue.brain, tissue.vessel, still.geometry)
+        quiet = replace(still, frames=frames)
+    with stages("curves"):
+        curves = tissue_curves(quiet, baseline, tissue, grid)
+    maps: dict[str, Maps] = {}
+    for method in choices.methods:
+        with stages(f"deconvolve {method}"):
+            maps[method] = deconvolve(method, curves, arteries.input_hu)
+    with stages("lesion"):
+        lesions = {m: measure_lesion(maps[m], tissue, exam.geometry, choices.preset) for m in maps}
+        checks = judge(still, motion, curves, arteries)
+    findings = [*still.findings, *baseline.findings, *arteries.findings]
+    for lesion in lesions.values():
+        findings.extend(lesion.findings)
+    return Results(
+        geometry=exam.geometry,
+        scanner=exam.scanner,
+        dicom_identity=exam.dicom_identity,
+        times_s=exam.times_s,
+        time_s=grid,
+        arrival_s=curves.arrival_s,
+        motion=motion,
+        tissue=tissue,
+        peak_hu=np.maximum(frames.max(axis=0) - tissue.baseline, 0),
+        arteries=arteries,
+        methods={m: MethodResult(maps[m], lesions[m]) for m in maps},
+        checks=checks,
+        findings=tuple(findings),
+        parameters=_parameters(choices, curves, maps),
+        timings_s=stages.seconds,
+        versions={"python": platform.python_version()} | {n: version(n) for n in LIBRARIES},
+    )
+
+
+def _parameters(
+    choices: Choices, curves: Curves, maps: dict[str, Maps]
+) -> dict[str, dict[str, float | int | str | None]]:
+    rule = PRESETS[choices.preset]
+    return {
+        "denoise": {"sigma_mm": SIGMA_MM, "range_hu": RANGE_HU},
+        "curves": {
+            "grid_s": curves.dt_s,
+            "samples": curves.time_s.size,
+            "frames": curves.measured,
+            "noise_hu": curves.noise_hu,
+        },
+        **{f"deconvolve {name}": dict(m.parameters) for name, m in maps.items()},
+        "lesion": {
+            "preset": choices.preset,
+            "core": rule.core_text,
+            "hypoperfused": rule.hypoperfused_text,
+            "source": rule.source,
+        },
+    }
