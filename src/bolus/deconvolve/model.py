@@ -60,7 +60,9 @@ def refined_peak(values: Float32Array) -> tuple[Float32Array, Float32Array]:
     left, mid, right = (values[rows, inner + k] for k in (-1, 0, 1))
     bend = left - 2 * mid + right
     # the guard keeps flat triples from dividing by zero
-    shift = np.where((index == inner) & (bend < 0), 0.5 * (left - right) / np.minimum(bend, -1e-12), 0)
+    shift = np.where(
+        (index == inner) & (bend < 0), 0.5 * (left - right) / np.minimum(bend, -1e-12), 0
+    )
     height = np.where(index == inner, mid - 0.25 * (left - right) * shift, values[rows, index])
     return height.astype(np.float32), (index + shift).astype(np.float32)
 

@@ -72,9 +72,7 @@ def nlr(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, fl
     )  # fmt: skip
     cbv, mtt, delay, ttp = fit.T
     cbv = cbv * np.float32(CBV_SCALE)
-    voxel = VoxelMaps(
-        cbf=60 * cbv / mtt, mtt=mtt.copy(), tmax=delay + mtt / 2, ttp=ttp.copy()
-    )
+    voxel = VoxelMaps(cbf=60 * cbv / mtt, mtt=mtt.copy(), tmax=delay + mtt / 2, ttp=ttp.copy())
     return voxel, {
         "mtt_min_s": mtt_floor,
         "mtt_max_s": MTT_BOUND_S,

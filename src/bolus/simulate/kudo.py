@@ -88,7 +88,9 @@ def residue_curve(shape: Shape, mtt_s: float, t_s: Float64Array) -> Float64Array
     # step along a fine grid; both kernels are cut where nothing is left of them
     fine = np.arange(0.0, float(t_s.max()) + FINE_S, FINE_S)
     lag = np.arange(0.0, fine[-1], FINE_S)
-    kernel = np.exp(-lag / mtt_s) if shape == "exponential" else np.maximum(1 - lag / (2 * mtt_s), 0)
+    kernel = (
+        np.exp(-lag / mtt_s) if shape == "exponential" else np.maximum(1 - lag / (2 * mtt_s), 0)
+    )
     kernel[0] *= 0.5
     curve = np.convolve(blood_hu(fine), kernel)[: fine.size] * FINE_S
     return np.interp(t_s, fine, curve, left=0.0)

@@ -1,0 +1,257 @@
+"""Graded plausibility: what can be read is not yet a CT perfusion exam.
+
+Errors are for numbers no perfusion map can be made of, findings for what its reader must know.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from bolus.acquire.headers import Protocol, Slice
+from bolus.acquire.pixels import LOSSY
+from bolus.acquire.select import MIN_FRAMES
+from bolus.errors import ImplausibleValues, MissingTiming, TooFewFrames
+from bolus.types import Finding, Float32Array, Float64Array, Grade, Scanner
+
+INTERVAL_LIMITS_S = (0.3, 6.0)
+"""Cine scans take a frame per 0.5 s; a bolus lasts 10 s, which 6 s barely resolve."""
+COARSE_INTERVAL_S = 3.5
+"""CBF by deconvolution is 2-9 % low at 3 s and 8-17 % low at 4 s."""
+GAP_S = 4.0
+"""Interpolating a curve over more than this invents its course."""
+UNEVEN_RATIO = 1.5
+SHORT_SCAN_S = 40.0
+"""Scans of 48 s cut off the tissue curve in two thirds of large-vessel occlusions."""
+FEW_FRAMES = 15
+
+CENTRE = 0.4
+"""Share of the image's width and height that is brain in every head CT."""
+BRAIN_LIMITS_HU = (-50.0, 150.0)
+BRAIN_USUAL_HU = (5.0, 80.0)
+"""Median over the brain: CSF is near 5 HU, grey matter near 40, enhanced grey matter near 55."""
+AIR_BELOW_HU = -800.0
+SATURATED_HU = 3071.0
+SATURATED_SHARE = 1e-3
+
+
+def check_times(times_s: Float64Array, where: str) -> list[Finding]:
+    """Grade the time axes.
+
+    Parameters
+    ----------
+    times_s : (T, Z) float64, s
+
+    Raises
+    ------
+    TooFewFrames
+        Below 8 frames.
+    MissingTiming
+        If times don't increase, or their interval is not that of a perfusion scan.
+    """
+    count = len(times_s)
+    if count < MIN_FRAMES:
+        raise TooFewFrames(f"{where}: has {count} frames; at least {MIN_FRAMES} are needed.")
+    steps = np.diff(times_s, axis=0)
+    if not np.all(np.isfinite(times_s)) or steps.min() <= 0:
+        raise MissingTiming(f"{where}: its frame times don't increase; correct them at the source.")
+    interval = float(np.median(steps))
+    low, high = INTERVAL_LIMITS_S
+    if not low <= interval <= high:
+        raise MissingTiming(
+            f"{where}: a frame every {interval:.4g} s is not a perfusion scan ({low} to {high} s); "
+            "the time tags are wrong, or in another unit than seconds."
+        )
+    duration = float(np.median(times_s[-1] - times_s[0]))
+    return _sampling(steps, interval) + _length(count, duration)
+
+
+def _sampling(steps: Float64Array, interval: float) -> list[Finding]:
+    longest = float(steps.max())
+    findings = []
+    if interval > COARSE_INTERVAL_S:
+        findings.append(
+            Finding(
+                "sampling-coarse",
+                Grade.WARNING,
+                f"A frame every {interval:.1f} s is coarse: CBF will be about 10 % too low or more "
+                f"above {COARSE_INTERVAL_S} s.",
+            )
+        )
+    if longest > max(GAP_S, UNEVEN_RATIO * interval):
+        findings.append(
+            Finding(
+                "sampling-gap",
+                Grade.WARNING,
+                f"Up to {longest:.1f} s pass between two frames (usually {interval:.1f} s).",
+                "Check that no frames are missing; curves in the gap are interpolated.",
+            )
+        )
+    elif longest > UNEVEN_RATIO * interval or float(steps.min()) < interval / UNEVEN_RATIO:
+        message = (
+            f"Frames are {steps.min():.2f} to {longest:.2f} s apart (usually {interval:.2f} s)."
+        )
+        findings.append(Finding("sampling-uneven", Grade.NOTE, message))
+    return findings
+
+
+def _length(count: int, duration: float) -> list[Finding]:
+    findings = []
+    if duration < SHORT_SCAN_S:
+        findings.append(
+            Finding(
+                "scan-short",
+                Grade.WARNING,
+                f"The scan lasts {duration:.1f} s; below {SHORT_SCAN_S:.0f} s late tissue is cut "
+                "off and the core looks larger than it is.",
+                "Scan for 60 to 70 s.",
+            )
+        )
+    if count < FEW_FRAMES:
+        message = f"The exam has {count} frames; fewer than {FEW_FRAMES} make noisy maps."
+        findings.append(Finding("few-frames", Grade.WARNING, message))
+    return findings
+
+
+def check_values(frames: Float32Array, where: str) -> list[Finding]:
+    """Grade the intensities by what is known of every head.
+
+    Parameters
+    ----------
+    frames : (T, Z, Y, X) float32, HU
+
+    Raises
+    ------
+    ImplausibleValues
+        If the middle of the head is not brain, or nothing changes with time.
+    """
+    first = frames[0]
+    low, high = float(first.min()), float(first.max())
+    if low == high:
+        raise ImplausibleValues(
+            f"{where}: all pixels have the value {low:g}; the images are empty."
+        )
+    rows, columns = (
+        slice(round(n * (1 - CENTRE) / 2), round(n * (1 + CENTRE) / 2)) for n in first.shape[1:]
+    )
+    brain = float(np.median(first[:, rows, columns]))
+    if not BRAIN_LIMITS_HU[0] <= brain <= BRAIN_LIMITS_HU[1]:
+        raise ImplausibleValues(
+            f"{where}: the middle of the images has a median of {brain:.0f} HU (all: {low:.0f} to "
+            f"{high:.0f}) where brain has 20 to 50; slope or intercept are wrong, the values are "
+            "not Hounsfield units, or this is no head."
+        )
+    if all(np.array_equal(first, frame) for frame in frames[1:]):
+        raise ImplausibleValues(
+            f"{where}: all frames are the same image, so nothing can be seen passing; the files "
+            "are copies of one volume."
+        )
+    return _intensities(brain, low, float(np.mean(first >= SATURATED_HU)))
+
+
+def _intensities(brain: float, low: float, saturated: float) -> list[Finding]:
+    findings = []
+    if not BRAIN_USUAL_HU[0] <= brain <= BRAIN_USUAL_HU[1]:
+        findings.append(
+            Finding(
+                "brain-unusual",
+                Grade.WARNING,
+                f"The middle of the head has a median of {brain:.0f} HU; brain has 20 to 50.",
+                "Check the rescale slope and intercept.",
+            )
+        )
+    if low > AIR_BELOW_HU:
+        findings.append(
+            Finding(
+                "no-air",
+                Grade.WARNING,
+                f"The lowest value is {low:.0f} HU: there is no air around the head, or the values "
+                "are not Hounsfield units.",
+                "Use the images as the scanner reconstructed them.",
+            )
+        )
+    if saturated > SATURATED_SHARE:
+        message = (
+            f"{saturated:.1%} of the voxels reach {SATURATED_HU:.0f} HU: metal, or cut-off values."
+        )
+        findings.append(Finding("values-saturated", Grade.NOTE, message))
+    return findings
+
+
+def check_protocol(slices: Sequence[Slice]) -> list[Finding]:
+    """Grade what should be the same in all images of a scan."""
+    findings = []
+    for code, grade, what, key in _CONSTANT:
+        values = {key(s) for s in slices}
+        if len(values) > 1:
+            shown = ", ".join(sorted(map(str, values))[:4])
+            message = f"{what} differs between the images of the scan ({shown})."
+            findings.append(Finding(code, grade, message))
+    if all("DERIVED" in s.image_type for s in slices):
+        findings.append(
+            Finding("derived-images", Grade.NOTE, "The images are marked as derived, not original.")
+        )
+    if any(s.protocol.lossy or s.encoding.syntax in LOSSY for s in slices):
+        findings.append(
+            Finding(
+                "lossy-compression",
+                Grade.WARNING,
+                "The images went through lossy compression, which changes their values.",
+                "Export the exam uncompressed or losslessly compressed.",
+            )
+        )
+    return findings
+
+
+_CONSTANT: tuple[tuple[str, Grade, str, Callable[[Slice], object]], ...] = (
+    ("mixed-kvp", Grade.WARNING, "The tube voltage (kV)", lambda s: s.protocol.kvp),
+    ("mixed-kernel", Grade.WARNING, "The reconstruction kernel", lambda s: s.protocol.kernel),
+    ("mixed-thickness", Grade.WARNING, "SliceThickness (mm)", lambda s: s.protocol.thickness_mm),
+    (
+        "mixed-mas",
+        Grade.NOTE,
+        "Tube current x time (mAs), and so the noise,",
+        lambda s: s.protocol.mas,
+    ),
+    ("mixed-position", Grade.WARNING, "PatientPosition", lambda s: s.protocol.patient_position),
+)
+
+
+def check_scaling(slices: Sequence[Slice]) -> None:
+    """Refuse images whose scale can't be right.
+
+    Raises
+    ------
+    ImplausibleValues
+        Naming an image with a slope of zero or less.
+    """
+    for image in slices:
+        if not image.encoding.slope > 0:
+            raise ImplausibleValues(
+                f"{image.name}: its RescaleSlope is {image.encoding.slope:g}, which no CT has; the "
+                "header is damaged."
+            )
+
+
+def scanner(slices: Sequence[Slice], source: str) -> Scanner:
+    """The most common protocol of the images."""
+
+    def most(key: Callable[[Protocol], object]) -> object:
+        counts = Counter(key(s.protocol) for s in slices)
+        return min(counts, key=lambda value: (-counts[value], str(value)))
+
+    return Scanner(
+        source=source,
+        manufacturer=str(most(lambda p: p.manufacturer)),
+        model=str(most(lambda p: p.model)),
+        kernel=str(most(lambda p: p.kernel)),
+        kvp=_number(most(lambda p: p.kvp)),
+        exposure_mas=_number(most(lambda p: p.mas)),
+        slice_thickness_mm=_number(most(lambda p: p.thickness_mm)),
+    )
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, float) else None

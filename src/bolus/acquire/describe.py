@@ -1,0 +1,205 @@
+"""``describe``: what is in an exam, without decoding a pixel."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bolus.acquire.exam import find_nifti, lay_out_scan
+from bolus.acquire.files import open_files
+from bolus.acquire.headers import Slice
+from bolus.acquire.nifti import open_nifti
+from bolus.acquire.scan import read_slices
+from bolus.acquire.select import select, why_not_source
+from bolus.acquire.timing import without_midnight
+from bolus.errors import BolusError, NoReadableFiles
+from bolus.types import Finding, Float64Array, Geometry, Scanner
+
+
+@dataclass(frozen=True)
+class Series:
+    """A DICOM series found in the exam."""
+
+    number: str
+    uid: str
+    modality: str
+    image_type: str
+    files: int
+    images: int
+    verdict: str
+    """"used", or why not; empty where the choice failed."""
+
+
+@dataclass(frozen=True)
+class SliceTimes:
+    """The time axis of one slice, s after the earliest image of the exam."""
+
+    slice: int
+    first_s: float
+    last_s: float
+    dt_median_s: float
+    dt_min_s: float
+    dt_max_s: float
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is in an exam."""
+
+    path: str
+    series: tuple[Series, ...] = ()
+    """Empty for NIfTI."""
+    frames: int = 0
+    geometry: Geometry | None = None
+    slice_times: tuple[SliceTimes, ...] = ()
+    clock: str = ""
+    """What the times come from."""
+    scanner: Scanner | None = None
+    findings: tuple[Finding, ...] = ()
+    error: BolusError | None = None
+    """Why the exam can't be used; None if it can, as far as can be seen without its pixels."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether maps can be made, as far as can be seen without decoding the pixels."""
+        return self.error is None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        place = self.geometry
+        return {
+            "path": self.path,
+            "usable": self.usable,
+            "error": None
+            if self.error is None
+            else {
+                "type": type(self.error).__name__,
+                "message": str(self.error),
+                "exit_code": self.error.exit_code,
+            },
+            "series": [asdict(series) for series in self.series],
+            "frames": self.frames,
+            "geometry": None
+            if place is None
+            else {
+                "slices": place.shape[0],
+                "rows": place.shape[1],
+                "columns": place.shape[2],
+                "spacing_mm": list(place.spacing_mm),
+                "affine_zyx_to_lps_mm": place.affine.tolist(),
+            },
+            "clock": self.clock,
+            "slice_times": [asdict(times) for times in self.slice_times],
+            "scanner": None if self.scanner is None else asdict(self.scanner),
+            "findings": [
+                {**asdict(finding), "grade": finding.grade.name} for finding in self.findings
+            ],
+        }
+
+
+def describe(path: Path, *, series: str | None = None) -> Description:
+    """Tell what is in an exam: series, geometry, frames, times of each slice, scanner, problems.
+
+    Parameters
+    ----------
+    path, series
+        As for ``read_exam``.
+
+    Returns
+    -------
+    Description
+        With ``error`` set where ``read_exam`` would refuse the exam before decoding it.
+
+    Raises
+    ------
+    NoReadableFiles
+        If there is nothing to describe.
+    """
+    try:
+        nifti = find_nifti(path)
+        return _nifti(nifti) if nifti else _dicom(path, series)
+    except NoReadableFiles:
+        raise
+    except BolusError as error:
+        return Description(str(path), error=error)
+
+
+def _nifti(path: Path) -> Description:
+    volume = open_nifti(path)
+    return Description(
+        path=str(path),
+        frames=volume.frames,
+        geometry=volume.geometry,
+        slice_times=_slice_times(volume.times_s),
+        clock="JSON file or NIfTI header",
+        scanner=volume.scanner,
+        findings=volume.findings,
+    )
+
+
+def _dicom(path: Path, series: str | None) -> Description:
+    with open_files(path) as files:
+        slices, unread = read_slices(files, path)
+        images = without_midnight(slices)
+        try:
+            selection = select(images, str(path), series)
+        except BolusError as error:
+            return Description(str(path), _series(slices, {}), findings=tuple(unread), error=error)
+        listed = _series(slices, selection.verdicts)
+        findings = (*unread, *selection.findings)
+        try:
+            layout = lay_out_scan(selection, path)
+        except BolusError as error:
+            return Description(str(path), listed, findings=findings, error=error)
+    return Description(
+        path=str(path),
+        series=listed,
+        frames=len(layout.image),
+        geometry=layout.geometry,
+        slice_times=_slice_times(layout.times_s),
+        clock=layout.clock,
+        scanner=layout.scanner,
+        findings=(*findings, *layout.findings),
+    )
+
+
+def _series(slices: Sequence[Slice], verdicts: dict[str, str]) -> tuple[Series, ...]:
+    """Free text of the series is not shown: names have been found in it."""
+    by_uid: dict[str, list[Slice]] = defaultdict(list)
+    for image in slices:
+        by_uid[image.series].append(image)
+    return tuple(
+        Series(
+            number=images[0].series_number,
+            uid=uid,
+            modality=images[0].modality,
+            image_type="\\".join(images[0].image_type),
+            files=len({image.name for image in images}),
+            images=len(images),
+            verdict=verdicts.get(uid, "" if verdicts else why_not_source(images[0])),
+        )
+        for uid, images in sorted(
+            by_uid.items(), key=lambda item: (item[1][0].series_number, item[0])
+        )
+    )
+
+
+def _slice_times(times_s: Float64Array) -> tuple[SliceTimes, ...]:
+    # microseconds: what is below is rounding, and noise for the reader
+    steps = np.round(np.diff(times_s, axis=0), 6)
+    return tuple(
+        SliceTimes(
+            slice=k,
+            first_s=float(times_s[0, k]),
+            last_s=float(times_s[-1, k]),
+            dt_median_s=float(np.median(steps[:, k])),
+            dt_min_s=float(steps[:, k].min()),
+            dt_max_s=float(steps[:, k].max()),
+        )
+        for k in range(times_s.shape[1])
+    )

@@ -1,0 +1,127 @@
+"""Enhanced multi-frame CT: one file with many images, their headers in functional groups.
+
+Per-frame values override shared ones (PS3.3 C.7.6.16).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from pydicom.dataset import Dataset
+
+from bolus.acquire.files import Source
+from bolus.acquire.headers import Clock, Encoding, Protocol, Slice, classic
+from bolus.acquire.values import Vector, datetime_us, microseconds
+from bolus.errors import DamagedFile
+
+MAX_FRAMES = 100_000
+
+
+def enhanced(dataset: Dataset, source: Source, pixels: Encoding) -> list[Slice]:
+    """Every image of a multi-frame file.
+
+    Raises
+    ------
+    DamagedFile
+        If the functional groups don't fit the number of frames, or can't be read.
+    """
+    try:
+        return list(_frames(dataset, source, pixels))
+    except DamagedFile:
+        raise
+    except Exception as error:  # pydicom's conversions raise many types on damaged bytes
+        raise DamagedFile(
+            f"{source.name}: the headers of its frames can't be read ({type(error).__name__}: "
+            f"{error}); export the exam again, as classic CT images if possible."
+        ) from error
+
+
+def _frames(dataset: Dataset, source: Source, pixels: Encoding) -> Iterator[Slice]:
+    base = classic(dataset, source, pixels)
+    count = int(dataset.NumberOfFrames)
+    groups = dataset.PerFrameFunctionalGroupsSequence
+    if len(groups) != count or not 0 < count <= MAX_FRAMES:
+        raise DamagedFile(
+            f"{source.name}: says it has {count} frames but describes {len(groups)}; it is damaged."
+        )
+    shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    for index, group in enumerate(groups):
+        yield _frame(base, index, group, shared[0])
+
+
+def _frame(base: Slice, index: int, own: Dataset, shared: Dataset) -> Slice:
+    def macro(sequence: str) -> Dataset:
+        for group in (own, shared):
+            if group.get(sequence):
+                item = group[sequence].value[0]
+                assert isinstance(item, Dataset)
+                return item
+        return Dataset()
+
+    transform = macro("PixelValueTransformationSequence")
+    frame_type = macro("CTImageFrameTypeSequence").get("FrameType") or base.image_type
+    return replace(
+        base,
+        image_type=tuple(str(part).upper() for part in frame_type),
+        position=_vector(macro("PlanePositionSequence"), "ImagePositionPatient", 3),
+        orientation=_vector(macro("PlaneOrientationSequence"), "ImageOrientationPatient", 6),
+        spacing=_vector(macro("PixelMeasuresSequence"), "PixelSpacing", 2),
+        rescale_type=str(transform.get("RescaleType", "")).upper(),
+        clock=_clock(base.clock, macro("FrameContentSequence"), macro("TemporalPositionSequence")),
+        encoding=replace(
+            base.encoding,
+            frame=index,
+            slope=float(transform.get("RescaleSlope", 1.0)),
+            intercept=float(transform.get("RescaleIntercept", 0.0)),
+        ),
+        protocol=_protocol(
+            base.protocol,
+            macro("CTXRayDetailsSequence"),
+            macro("CTExposureSequence"),
+            macro("CTReconstructionSequence"),
+            macro("PixelMeasuresSequence"),
+        ),
+    )
+
+
+def _vector(item: Dataset, keyword: str, n: int) -> Vector:
+    values = item.get(keyword)
+    return tuple(float(v) for v in values) if values is not None and len(values) == n else ()
+
+
+def _clock(base: Clock, content: Dataset, temporal: Dataset) -> Clock:
+    """The frame's own times; the file's time would be the same for every frame."""
+    times = (
+        datetime_us(str(content.get(keyword, "")))
+        for keyword in ("FrameReferenceDateTime", "FrameAcquisitionDateTime")
+    )
+    index = content.get("TemporalPositionIndex")
+    offset = temporal.get("TemporalPositionTimeOffset")
+    acquisition_number = content.get("FrameAcquisitionNumber")
+    return Clock(
+        acquisition_us=next((time for time in times if time is not None), None),
+        trigger_us=None if offset is None else microseconds(float(offset)),
+        temporal_index=None if index is None else int(index),
+        acquisition_number=None if acquisition_number is None else int(acquisition_number),
+        step_us=base.step_us,
+    )
+
+
+def _protocol(
+    base: Protocol, x_ray: Dataset, exposure: Dataset, reconstruction: Dataset, measures: Dataset
+) -> Protocol:
+    kernel = reconstruction.get("ConvolutionKernel", base.kernel)
+    current_ma, exposure_ms = exposure.get("XRayTubeCurrentInmA"), exposure.get("ExposureTimeInms")
+    known = current_ma is not None and exposure_ms is not None
+    return replace(
+        base,
+        kernel=kernel if isinstance(kernel, str) else "\\".join(map(str, kernel)),
+        kvp=_float(x_ray.get("KVP"), base.kvp),
+        mas=float(current_ma) * float(exposure_ms) / 1000 if known else base.mas,
+        thickness_mm=_float(measures.get("SliceThickness"), base.thickness_mm),
+    )
+
+
+def _float(value: object, otherwise: float | None) -> float | None:
+    return otherwise if value is None else float(str(value))

@@ -1,0 +1,203 @@
+"""A 4D NIfTI (RAS, x y z t) to frames (t, z, y, x) and an LPS affine.
+
+Rows and columns keep the order of the file; slices ascend towards the head, as for DICOM.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bolus.acquire.checks import check_times
+from bolus.acquire.pixels import AIR_HU, MAX_EXAM_BYTES
+from bolus.acquire.sidecar import frame_times, read_sidecar, scanner, slice_axis
+from bolus.errors import BadGeometry, BolusError, DamagedFile, TooFewFrames
+from bolus.types import Finding, Float32Array, Float64Array, Geometry, Grade, Scanner
+
+RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
+"""NIfTI's xyzt_units for time: s, ms, us; unknown counts as s."""
+AFFINE_TOLERANCE_MM = 0.5
+
+
+@dataclass(frozen=True)
+class Volume4D:
+    """The header of a 4D NIfTI, turned to our conventions."""
+
+    image: Any
+    axes: tuple[int, int, int]
+    """Voxel axes of the file that are our z, y and x."""
+    flipped: bool
+    """Whether the slices are turned over to ascend."""
+    times_s: Float64Array
+    geometry: Geometry
+    scanner: Scanner
+    findings: tuple[Finding, ...]
+
+    @property
+    def frames(self) -> int:
+        """Number of frames, T."""
+        return len(self.times_s)
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether the name is that of a NIfTI file."""
+    return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
+def open_nifti(path: Path) -> Volume4D:
+    """Read and check the header, the affine and the times.
+
+    Raises
+    ------
+    DamagedFile
+        If it is no NIfTI, or its JSON file is damaged.
+    TooFewFrames
+        If it is 3D, or has fewer than 8 frames.
+    BadGeometry
+        If it has five dimensions, no usable affine, or would not fit into memory.
+    MissingTiming
+        If the times of the frames are unknown or impossible.
+    """
+    image = _load(path)
+    shape = tuple(int(n) for n in image.shape)
+    while len(shape) > 4 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) < 4:
+        raise TooFewFrames(f"{path.name}: has {len(shape)} dimensions; a time course needs four.")
+    if len(shape) > 4 or min(shape) < 1:
+        raise BadGeometry(f"{path.name}: has the shape {shape}; x, y, z and time are needed.")
+    if np.prod(shape, dtype=object) * 4 > MAX_EXAM_BYTES:
+        raise BadGeometry(f"{path.name}: its shape {shape} would not fit into memory.")
+    if image.get_data_dtype().kind not in "iuf":
+        raise DamagedFile(f"{path.name}: holds {image.get_data_dtype()} and not plain numbers.")
+    fields = read_sidecar(path)
+    lps = RAS_TO_LPS @ np.asarray(image.affine, dtype=np.float64)
+    if not np.all(np.isfinite(lps)) or abs(np.linalg.det(lps[:3, :3])) < 1e-6:
+        raise BadGeometry(
+            f"{path.name}: its affine is singular, so places in the head are unknown."
+        )
+    axes = _axes(lps, slice_axis(fields))
+    flipped = bool(lps[np.argmax(np.abs(lps[:3, axes[0]])), axes[0]] < 0)
+    step_s = float(image.header["pixdim"][4]) * _time_unit(image.header)
+    times_s, timing = frame_times(fields, shape[3], shape[axes[0]], step_s, path.name)
+    times_s = times_s[:, ::-1] if flipped else times_s
+    return Volume4D(
+        image=image,
+        axes=axes,
+        flipped=flipped,
+        times_s=np.ascontiguousarray(times_s - times_s.min()),
+        geometry=_geometry(lps, axes, flipped, shape),
+        scanner=scanner(fields),
+        findings=(*timing, *check_times(times_s, path.name), *_affine_findings(image)),
+    )
+
+
+def _load(path: Path) -> Any:
+    import nibabel
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = nibabel.load(path)
+            if not isinstance(image, nibabel.Nifti1Image):
+                raise ValueError("not a NIfTI file")
+            return image
+    except Exception as error:  # nibabel, gzip and zlib raise a dozen types on damaged bytes
+        raise DamagedFile(
+            f"{path.name}: is no readable NIfTI ({error or type(error).__name__}); copy it again."
+        ) from error
+
+
+def _time_unit(header: Any) -> float:
+    return SECONDS.get(int(header["xyzt_units"]) & 0x38, 1.0)
+
+
+def _axes(lps: Float64Array, of_timing: int | None) -> tuple[int, int, int]:
+    """Voxel axes for z, y and x: slices along the body, columns from side to side."""
+    direction = np.abs(lps[:3, :3] / np.linalg.norm(lps[:3, :3], axis=0))
+    z = int(np.argmax(direction[2])) if of_timing is None else of_timing
+    rest = [axis for axis in range(3) if axis != z]
+    x = max(rest, key=lambda axis: (direction[0, axis], -axis))
+    y = next(axis for axis in rest if axis != x)
+    return z, y, x
+
+
+def _geometry(
+    lps: Float64Array, axes: tuple[int, int, int], flipped: bool, shape: tuple[int, ...]
+) -> Geometry:
+    affine = np.eye(4)
+    affine[:, :3] = lps[:, axes]
+    affine[:, 3] = lps[:, 3]
+    if flipped:
+        affine[:, 3] += affine[:, 0] * (shape[axes[0]] - 1)
+        affine[:, 0] *= -1
+    return Geometry((shape[axes[0]], shape[axes[1]], shape[axes[2]]), affine + 0.0)
+
+
+def _affine_findings(image: Any) -> list[Finding]:
+    """Doubts about which side is left."""
+    sform, qform = int(image.header["sform_code"]), int(image.header["qform_code"])
+    findings = []
+    if sform == 0 and qform == 0:
+        findings.append(
+            Finding(
+                "orientation-unknown",
+                Grade.WARNING,
+                "The NIfTI header gives no orientation (sform and qform codes are 0): left and "
+                "right may be swapped.",
+                "Convert the exam from DICOM again, keeping its orientation.",
+            )
+        )
+    elif sform and qform:
+        try:
+            apart = float(np.abs(image.get_sform() - image.get_qform()).max())
+        except Exception:  # a damaged quaternion; the sform is used
+            apart = np.inf
+        if apart > AFFINE_TOLERANCE_MM:
+            message = (
+                f"The NIfTI header's two orientations differ by {apart:.1f} mm; sform was used."
+            )
+            findings.append(Finding("orientations-differ", Grade.WARNING, message))
+    if np.array_equal(image.affine, np.eye(4)):
+        message = "The NIfTI affine is the identity: size and sides of the head are not known."
+        findings.append(Finding("affine-identity", Grade.WARNING, message))
+    return findings
+
+
+def read_nifti_frames(volume: Volume4D, path: Path) -> tuple[Float32Array, list[Finding]]:
+    """The intensities.
+
+    Returns
+    -------
+    (T, Z, Y, X) float32, HU, at least -1024; NaN and infinite values become air
+
+    Raises
+    ------
+    DamagedFile
+        If the data are cut off or damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = np.asarray(volume.image.get_fdata(dtype=np.float32, caching="unchanged"))
+    except BolusError:
+        raise
+    except Exception as error:  # see _load
+        raise DamagedFile(
+            f"{path.name}: its data can't be read ({error or type(error).__name__}); copy it again."
+        ) from error
+    data = data.reshape(data.shape[:4]).transpose(3, *volume.axes)
+    frames = np.ascontiguousarray(data[:, ::-1] if volume.flipped else data)
+    finite = np.isfinite(frames)
+    lost = frames.size - int(np.count_nonzero(finite))
+    frames[~finite] = AIR_HU
+    np.maximum(frames, np.float32(AIR_HU), out=frames)
+    if not lost:
+        return frames, []
+    message = f"{lost / frames.size:.2%} of the values are no numbers (NaN) and were taken for air."
+    return frames, [Finding("values-missing", Grade.WARNING, message, "Convert the exam again.")]

@@ -1,0 +1,194 @@
+"""Stored pixels to Hounsfield units.
+
+Uncompressed pixels are read in this process, straight from their place in the file.  Compressed
+ones go through C and C++ libraries that abort the process on damaged data, so they are decoded in
+child processes (``child``, ``decoder``), which may die without harm.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import groupby
+
+import numpy as np
+
+from bolus.acquire.child import PLUGINS, Decoder, Stored
+from bolus.acquire.headers import Encoding, Slice, inflated
+from bolus.errors import BadGeometry, DamagedFile
+from bolus.types import Float32Array, IntArray
+
+NATIVE = frozenset(
+    {
+        "",  # no file meta information: pydicom guessed the byte order
+        "1.2.840.10008.1.2",
+        "1.2.840.10008.1.2.1",
+        "1.2.840.10008.1.2.1.99",
+        "1.2.840.10008.1.2.2",
+    }
+)
+LOSSY = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in ("50", "51", "81", "91", "203"))
+
+AIR_HU = -1024.0
+"""Values below (padding outside the field of view, -3024 on GE) carry no information."""
+LARGEST_HU = 3071.0
+"""Highest value of a 12-bit CT image; padding above it is padding, below it may be tissue."""
+MAX_EXAM_BYTES = 12 * 2**30
+MAX_DECODERS = 4
+IMAGES_PER_DECODER = 64
+"""A child takes as long to start as some 100 images of JPEG Lossless take to decode."""
+
+Job = tuple[tuple[int, ...], Slice]
+"""Place (t, z) of an image and the image."""
+
+
+def read_frames(slices: Sequence[Slice], image: IntArray) -> Float32Array:
+    """Decode the images of an exam.
+
+    Parameters
+    ----------
+    image : (T, Z) int
+        Index into ``slices`` of each frame and slice.
+
+    Returns
+    -------
+    (T, Z, Y, X) float32, HU, at least -1024
+
+    Raises
+    ------
+    DamagedFile
+        Naming the file whose pixels are cut off, damaged or of an unknown codec.
+    BadGeometry
+        If the exam would need more than 12 GiB.
+    """
+    rows, columns = slices[0].rows, slices[0].columns
+    if image.size * rows * columns * 4 > MAX_EXAM_BYTES:
+        raise BadGeometry(
+            f"{slices[0].name}: {image.size} images of {rows} x {columns} would need "
+            f"{image.size * rows * columns * 4 / 2**30:.0f} GiB; choose a reconstruction with "
+            "thicker slices."
+        )
+    for one in slices:
+        _check(one)
+    frames = np.empty((*image.shape, rows, columns), dtype=np.float32)
+    jobs = [(place, slices[int(k)]) for place, k in np.ndenumerate(image)]
+    jobs.sort(key=lambda job: (job[1].name, job[1].encoding.frame))
+    for place, one in jobs:
+        if one.encoding.syntax in NATIVE:
+            frames[place] = hounsfield(_native(one), one.encoding)
+    packed = [job for job in jobs if job[1].encoding.syntax in PLUGINS]
+    if packed:
+        _decode_all(packed, frames)
+    return frames
+
+
+def _check(one: Slice) -> None:
+    """Refuse what can't be decoded before anything is allocated for it."""
+    pixels = one.encoding
+    if pixels.syntax not in NATIVE and pixels.syntax not in PLUGINS:
+        raise DamagedFile(
+            f"{one.name}: transfer syntax {pixels.syntax} is not supported; export the exam "
+            "uncompressed (explicit little endian)."
+        )
+    if pixels.offset < 0:
+        raise DamagedFile(f"{one.name}: has no pixels, it was cut off; copy or export it again.")
+    sane = pixels.bits_allocated in (8, 16, 32) and 0 < pixels.bits_stored <= pixels.bits_allocated
+    if not sane:
+        raise DamagedFile(
+            f"{one.name}: {pixels.bits_stored} bits stored in {pixels.bits_allocated} are not "
+            "possible in a CT image; the header is damaged."
+        )
+    if pixels.syntax in NATIVE and _frame_bytes(one) * (pixels.frame + 1) > pixels.length:
+        raise DamagedFile(
+            f"{one.name}: {pixels.length} bytes of pixels are too few for {one.rows} x "
+            f"{one.columns}; the file is damaged."
+        )
+
+
+def _frame_bytes(one: Slice) -> int:
+    return one.rows * one.columns * one.encoding.bits_allocated // 8
+
+
+def stored_bytes(one: Slice) -> bytes:
+    """The bytes of an image as they are in its file (of all images, if compressed)."""
+    frame_bytes = _frame_bytes(one) if one.encoding.syntax in NATIVE else 0
+    with _reading(one):
+        if one.encoding.deflated:
+            body = _whole(one)
+            start = one.encoding.offset + one.encoding.frame * frame_bytes
+            return body[start : start + frame_bytes]
+        with one.source.open() as stream:
+            stream.seek(max(0, one.encoding.offset) + one.encoding.frame * frame_bytes)
+            return stream.read(frame_bytes or -1)
+
+
+def _whole(one: Slice) -> bytes:
+    with one.source.open() as stream:
+        data = stream.read()
+    return inflated(data, one.name) if one.encoding.deflated else data
+
+
+@contextmanager
+def _reading(one: Slice) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, RuntimeError) as error:
+        raise DamagedFile(f"{one.name}: can't be read ({error}); copy the exam again.") from error
+
+
+def _native(one: Slice) -> Stored:
+    data = stored_bytes(one)
+    if len(data) < _frame_bytes(one):
+        raise DamagedFile(
+            f"{one.name}: its pixels are cut off ({len(data)} of {_frame_bytes(one)} bytes); "
+            "copy or export the exam again."
+        )
+    kind = "i" if one.encoding.signed else "u"
+    order = "<" if one.encoding.little_endian else ">"
+    dtype = np.dtype(f"{order}{kind}{one.encoding.bits_allocated // 8}")
+    return np.frombuffer(data, dtype=dtype).reshape(one.rows, one.columns)
+
+
+def hounsfield(stored: Stored, pixels: Encoding) -> Float32Array:
+    """Stored values to HU.
+
+    Bits above BitsStored (old overlays) are masked; padding outside the field of view becomes air.
+
+    Returns
+    -------
+    (Y, X) float32, HU, at least -1024
+    """
+    spare = pixels.bits_allocated - pixels.bits_stored
+    if spare:
+        native = stored.astype(stored.dtype.newbyteorder("="))
+        stored = (native << spare) >> spare
+    values = stored * np.float64(pixels.slope) + pixels.intercept
+    if pixels.padding is not None:
+        padding_hu = pixels.padding * pixels.slope + pixels.intercept
+        if padding_hu > LARGEST_HU:
+            values[stored == pixels.padding] = AIR_HU
+    return np.maximum(values, AIR_HU).astype(np.float32)
+
+
+def _decode_all(jobs: Sequence[Job], frames: Float32Array) -> None:
+    """Decode in several child processes at once; each fills its own images of ``frames``."""
+
+    def decode(part: Sequence[Job]) -> None:
+        with Decoder() as decoder:
+            for _, same_file in groupby(part, key=lambda job: job[1].name):
+                data = b""
+                for place, one in same_file:
+                    with _reading(one):
+                        data = data or _whole(one)
+                    frames[place] = hounsfield(decoder.decode(one, data), one.encoding)
+
+    count = max(1, min(MAX_DECODERS, os.cpu_count() or 1, len(jobs) // IMAGES_PER_DECODER))
+    size = -(-len(jobs) // count)
+    with ThreadPoolExecutor(count) as pool:
+        parts = [pool.submit(decode, jobs[i : i + size]) for i in range(0, len(jobs), size)]
+        for part in parts:
+            part.result()

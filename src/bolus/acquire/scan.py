@@ -1,0 +1,101 @@
+"""Every file of an exam to its ``Slice`` records, without decoding a pixel."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bolus.acquire.enhanced import enhanced
+from bolus.acquire.files import Files, Source
+from bolus.acquire.headers import (
+    Slice,
+    classic,
+    encoding,
+    find_pixels,
+    looks_like_dicom,
+    read_header,
+)
+from bolus.errors import DamagedFile, NoReadableFiles
+from bolus.types import Finding, Grade
+
+READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError)
+"""What reading a file or a zip member may raise; zlib.error is turned into these or caught too."""
+
+
+def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
+    """The images of all DICOM files, and what could not be read.
+
+    Raises
+    ------
+    NoReadableFiles
+        If no file is DICOM.
+    DamagedFile
+        If there are DICOM files, but not one of them can be read.
+    """
+    slices: list[Slice] = []
+    foreign: list[str] = []
+    damaged: list[DamagedFile] = []
+    with warnings.catch_warnings():
+        # pydicom warns of every odd value; what matters of them becomes a finding of ours
+        warnings.simplefilter("ignore")
+        for source in files.sources:
+            try:
+                images = _read(source)
+            except DamagedFile as error:
+                damaged.append(error)
+                continue
+            if images is None:
+                foreign.append(source.name)
+            else:
+                slices += images
+    if not slices and damaged:
+        raise damaged[0]
+    if not slices:
+        raise NoReadableFiles(
+            f"{path}: none of its {len(foreign)} files is DICOM or NIfTI (the first is "
+            f"{foreign[0]}); name the folder, zip or file that holds the exam."
+        )
+    return slices, [*files.findings, *_findings(foreign, damaged)]
+
+
+def _read(source: Source) -> list[Slice] | None:
+    """The images of one file; None if it is not DICOM."""
+    try:
+        with source.open() as stream:
+            if not looks_like_dicom(stream.read(132)):
+                return None
+            stream.seek(0)
+            dataset, rest = read_header(stream, source.name)
+            offset, length = find_pixels(rest, dataset)
+    except READ_ERRORS as error:
+        raise DamagedFile(
+            f"{source.name}: can't be read ({error}); copy the exam again."
+        ) from error
+    pixels = encoding(dataset, offset, length, deflated=rest is not stream)
+    if "PerFrameFunctionalGroupsSequence" in dataset:
+        return enhanced(dataset, source, pixels)
+    return [classic(dataset, source, pixels)]
+
+
+def _findings(foreign: Sequence[str], damaged: Sequence[DamagedFile]) -> list[Finding]:
+    findings = []
+    if foreign:
+        findings.append(
+            Finding(
+                "files-ignored",
+                Grade.NOTE,
+                f"{len(foreign)} files are not DICOM and were ignored, the first is {foreign[0]}.",
+            )
+        )
+    if damaged:
+        findings.append(
+            Finding(
+                "files-unreadable",
+                Grade.WARNING,
+                f"{len(damaged)} DICOM files can't be read and were left out: {damaged[0]}",
+                "Export or copy the exam again.",
+            )
+        )
+    return findings

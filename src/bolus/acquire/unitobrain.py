@@ -1,0 +1,39 @@
+"""What is special about exams of the UniToBrain data set (doi:10.21227/x8ea-vh16).
+
+Patient folders are called ``MOL-002``; ``_Registered`` and ``_Registered_Filtered_3mm_20HU`` lie
+beside them.  Raw cine files give the true time in GE's private tag only; registered ones carry the
+time of the frame, shifted by an hour.  Reading them needs nothing of its own but a fallback.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from bolus.acquire.headers import Slice
+from bolus.types import Finding, Grade
+
+PATIENT_FOLDER = re.compile(r"MOL-\d{3}(_Registered(_Filtered_\w+?)?)?(?P<maps>_Maps)?")
+PROTOCOLS_US = {89: 500_000, 18: 2_810_000}
+"""Interval by number of frames: the two protocols of the data set, cine and shuttle."""
+
+
+def is_unitobrain(path: Path) -> bool:
+    """Whether the path is (or is inside) a patient folder of the data set."""
+    return any(PATIENT_FOLDER.fullmatch(Path(part).stem) for part in path.absolute().parts)
+
+
+def protocol_step_us(slices: Sequence[Slice]) -> int | None:
+    """Interval between frames by the data set's protocols, where all time tags are lost."""
+    depths = {s.position for s in slices}
+    return PROTOCOLS_US.get(len(slices) // max(1, len(depths)))
+
+
+def notes(path: Path) -> list[Finding]:
+    """What the reader must know about processed exams of the data set."""
+    if "_Registered" not in str(path):
+        return []
+    filtered = " and filtered" if "_Filtered" in str(path) else ""
+    message = f"The exam was already registered{filtered} by the data set's authors."
+    return [Finding("already-registered", Grade.NOTE, message)]

@@ -1,0 +1,106 @@
+"""Values of DICOM elements from their raw bytes.
+
+Not through pydicom's conversion: a damaged date, an 8-byte binary number in a text field or an
+unknown character set must not cost the exam.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+
+from pydicom.dataset import Dataset
+
+Vector = tuple[float, ...]
+
+
+def is_little_endian(dataset: Dataset) -> bool:
+    """Byte order of the data set as read (little endian unless it says otherwise)."""
+    return dataset.original_encoding[1] is not False
+
+
+def raw(dataset: Dataset, tag: int) -> bytes:
+    """The undecoded value of an element, b"" without one."""
+    try:
+        element = dataset.get_item(tag)
+    except Exception:  # a deferred or damaged element counts as absent
+        return b""
+    value = getattr(element, "value", None)
+    if isinstance(value, bytes):
+        return value
+    return b"" if value is None or value == "" else str(value).encode("latin-1", "replace")
+
+
+def text(dataset: Dataset, tag: int) -> str:
+    """The value as text without padding; any byte is accepted."""
+    return raw(dataset, tag).decode("latin-1").strip(" \0")
+
+
+def texts(dataset: Dataset, tag: int) -> tuple[str, ...]:
+    """The values of a multi-valued text element."""
+    value = text(dataset, tag)
+    return tuple(part.strip(" \0") for part in value.split("\\")) if value else ()
+
+
+def integer(dataset: Dataset, tag: int) -> int | None:
+    """An unsigned 16-bit binary element."""
+    value = raw(dataset, tag)
+    order = "little" if is_little_endian(dataset) else "big"
+    return int.from_bytes(value[:2], order) if len(value) >= 2 else None  # type: ignore[arg-type]
+
+
+def numbers(dataset: Dataset, tag: int) -> Vector:
+    """Decimal strings as numbers; empty if any of them is none."""
+    values = tuple(_number(part) for part in texts(dataset, tag))
+    return () if any(v is None for v in values) else tuple(v for v in values if v is not None)
+
+
+def number(dataset: Dataset, tag: int) -> float | None:
+    """The first decimal string as a number."""
+    values = numbers(dataset, tag)
+    return values[0] if values else None
+
+
+def _number(value: str) -> float | None:
+    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", value):
+        return None
+    result = float(value)
+    return result if math.isfinite(result) else None
+
+
+def text_or_double(value: bytes) -> float | None:
+    """A number written as text, or as an 8-byte little-endian double in a text field."""
+    as_text = _number(value.decode("latin-1").strip(" \0"))
+    if as_text is not None or len(value) != 8:
+        return as_text
+    (as_double,) = struct.unpack("<d", value)
+    return as_double if math.isfinite(as_double) and abs(as_double) < 1e9 else None
+
+
+def microseconds(seconds: float | None) -> int | None:
+    """Seconds as whole microseconds: sums and differences of these are exact."""
+    return None if seconds is None or abs(seconds) > 1e9 else round(seconds * 1e6)
+
+
+def time_of_day_us(value: str) -> int | None:
+    """TM (HHMMSS.ffffff, fraction, seconds and minutes optional; or HH:MM:SS) as microseconds."""
+    match = re.fullmatch(r"(\d\d):?(\d\d)?:?(\d\d)?(?:\.(\d{1,9}))?", value.strip(" \0"))
+    if not match:
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in match.groups()[:3])
+    if hours > 23 or minutes > 59 or seconds > 60:
+        return None
+    fraction = int((match[4] or "0").ljust(6, "0")[:6])
+    return ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + fraction
+
+
+def datetime_us(value: str) -> int | None:
+    """The time of day of a DT (YYYYMMDDHHMMSS.ffffff+ZZZZ)."""
+    match = re.fullmatch(r"\d{8}(\d{2,6}(?:\.\d{1,9})?)(?:[+-]\d{4})?", value.strip(" \0"))
+    return time_of_day_us(match[1]) if match else None
+
+
+def whole(value: float | None) -> int | None:
+    """A number as an integer, None if it is none."""
+    return int(value) if value is not None and value == int(value) else None

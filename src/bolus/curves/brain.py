@@ -1,0 +1,211 @@
+"""The brain mask: soft tissue that bone surrounds, found from the image's own grey levels."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from bolus.errors import NoPerfusion
+from bolus.types import BoolArray, Float32Array, Float64Array, Geometry
+
+# Range in which the mode of soft tissue is looked for, HU: any kVp, any cupping, no fat, no bone.
+SOFT_RANGE_HU = (-20.0, 120.0)
+# Denser than soft tissue by this is bone or metal for certain.
+BONE_ABOVE_SOFT_HU = 150.0
+# The skull's edge lies at this share of the way from soft tissue to the median bone: thin plates
+# are dimmed by partial volume, so less than half of it.
+BONE_SHARE = 0.25
+BONE_LEVEL_HU = (150.0, 350.0)
+# CSF is some 30 HU below brain tissue and fat 130 HU.
+SOFT_BELOW_MODE_HU = 45.0
+# Fresh blood and vessels still bright from an earlier injection; trabecular bone is denser.
+SOFT_ABOVE_MODE_HU = 75.0
+SMOOTHING_MM = 1.0
+# Foramina and fissures are narrower than twice this, the brain's own bridges are wider.
+OPENING_MM = 3.0
+# Share of the rays from a point that meet bone: 1 inside a closed skull, about 0.5 just outside.
+MIN_ENCLOSED_POINT = 0.55
+MIN_ENCLOSED_PART = 0.8
+# A part this large against the largest is brain even under an open skull.
+OPEN_SKULL_PART = 0.25
+# Islands that the slab doesn't connect (poles of temporal lobes, cerebellum) need to be this large.
+ISLAND_SHARE = 0.1
+MAX_HOLE_MM2 = 100.0
+MIN_BRAIN_ML = 10.0
+MIN_BONE_SHARE = 0.002
+
+# 16 directions, closed under mirroring in x and y, so that a mirrored head has a mirrored mask.
+RAYS = tuple(
+    (sy * dy, sx * dx)
+    for dy, dx in ((0, 1), (1, 0), (1, 1), (1, 2), (2, 1))
+    for sy in ((1, -1) if dy else (1,))
+    for sx in ((1, -1) if dx else (1,))
+)
+
+
+def brain_mask(image: Float32Array, geometry: Geometry) -> BoolArray:
+    """Everything inside the skull, down to a fraction of a millimetre from the bone.
+
+    Bone closed per slice, interior flood, small parts removed: the usual recipe (Muschelli 2015,
+    doi:10.1016/j.neuroimage.2015.03.074, after grey-level thresholds), with the levels taken from
+    the image and "interior" measured by rays, so that an open skull or a slice through the orbits
+    doesn't flood outwards.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) float32, HU
+        Unenhanced, averaged over a few frames.
+    geometry : Geometry
+
+    Returns
+    -------
+    (Z, Y, X) bool
+
+    Raises
+    ------
+    NoPerfusion
+        If there is no skull with a brain in it.
+    """
+    _, dy, dx = geometry.spacing_mm
+    smooth = ndimage.gaussian_filter(image, (0, SMOOTHING_MM / dy, SMOOTHING_MM / dx))
+    mode, bone_level = grey_levels(smooth)
+    bone = _large_parts(smooth > bone_level)
+    enclosed = enclosure(bone)
+    soft = (smooth > mode - SOFT_BELOW_MODE_HU) & (smooth < mode + SOFT_ABOVE_MODE_HU)
+    soft &= enclosed >= MIN_ENCLOSED_POINT
+    seeds = _brain_parts(_eroded(soft, OPENING_MM, (dy, dx)), enclosed)
+    brain = soft & _dilated(seeds, OPENING_MM + max(dy, dx), (dy, dx))
+    brain = _filled(brain, MAX_HOLE_MM2 / (dy * dx))
+    volume_ml = float(brain.sum()) * geometry.voxel_ml
+    if volume_ml < MIN_BRAIN_ML:
+        raise NoPerfusion(
+            f"no brain found: {volume_ml:.1f} ml of soft tissue lie inside a skull, at least "
+            f"{MIN_BRAIN_ML:.0f} ml are needed; check that this is a CT of the head"
+        )
+    return brain
+
+
+def grey_levels(image: Float32Array) -> tuple[float, float]:
+    """Mode of soft tissue and level of the skull's edge, HU; raises NoPerfusion without either."""
+    soft = image[(image > SOFT_RANGE_HU[0]) & (image < SOFT_RANGE_HU[1])]
+    if soft.size < MIN_BONE_SHARE * image.size:
+        raise NoPerfusion(
+            f"no brain found: only {100 * soft.size / image.size:.2f} % of the voxels are soft "
+            f"tissue ({SOFT_RANGE_HU[0]:.0f} to {SOFT_RANGE_HU[1]:.0f} HU); check the HU scaling "
+            "and that this is a CT of the head"
+        )
+    mode = histogram_mode(soft)
+    bone = image[image > mode + BONE_ABOVE_SOFT_HU]
+    if bone.size < MIN_BONE_SHARE * image.size:
+        raise NoPerfusion(
+            f"no brain found: no skull, only {100 * bone.size / image.size:.2f} % of the voxels "
+            f"are denser than {mode + BONE_ABOVE_SOFT_HU:.0f} HU; check that this is a CT of "
+            "the head"
+        )
+    level = mode + BONE_SHARE * (float(np.median(bone)) - mode)
+    return mode, float(np.clip(level, *(mode + np.array(BONE_LEVEL_HU))))
+
+
+def histogram_mode(values: Float32Array | Float64Array) -> float:
+    """Most frequent value, HU, from a histogram of 1 HU bins smoothed with an SD of 2 HU."""
+    low, high = float(np.floor(values.min())), float(np.ceil(values.max())) + 1
+    edges = np.arange(low, high + 1)
+    counts, _ = np.histogram(values, edges)
+    smooth = ndimage.gaussian_filter1d(counts.astype(np.float64), 2.0, mode="constant")
+    return float(edges[int(smooth.argmax())] + 0.5)
+
+
+def enclosure(bone: BoolArray) -> Float32Array:
+    """Share of 16 in-plane rays from each voxel that meet bone.
+
+    Parameters
+    ----------
+    bone : (Z, Y, X) bool
+
+    Returns
+    -------
+    (Z, Y, X) float32, 0..1
+    """
+    # three pixels thick, so that a knight's move can't jump over a thin plate
+    wall = ndimage.binary_dilation(bone, np.ones((1, 3, 3), bool))
+    share = np.zeros(bone.shape, np.float32)
+    for dy, dx in RAYS:
+        share += _meets(wall, dy, dx)
+    return np.asarray(share / np.float32(len(RAYS)))
+
+
+def _meets(wall: BoolArray, dy: int, dx: int) -> BoolArray:
+    """Whether a ray that leaves each voxel in steps of (-dy, -dx) meets the wall."""
+    if dy == 0:
+        flip = slice(None, None, dx)
+        return np.asarray(np.logical_or.accumulate(wall[:, :, flip], axis=2)[:, :, flip])
+    hit = wall.copy()
+    rows = range(dy, wall.shape[1]) if dy > 0 else range(wall.shape[1] - 1 + dy, -1, -1)
+    to, source = (slice(dx, None), slice(None, -dx)) if dx > 0 else (slice(None, dx or None),) * 2
+    if dx < 0:
+        source = slice(-dx, None)
+    for y in rows:
+        hit[:, y, to] |= hit[:, y - dy, source]
+    return hit
+
+
+def _large_parts(mask: BoolArray) -> BoolArray:
+    """Parts of at least a tenth of the largest: the skull without a head rest's rods."""
+    labels, count = ndimage.label(mask, np.ones((3, 3, 3), bool))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    return np.asarray((sizes >= 0.1 * sizes.max())[labels] & mask)
+
+
+def _eroded(mask: BoolArray, radius_mm: float, spacing: tuple[float, float]) -> BoolArray:
+    padded = np.pad(mask, ((0, 0), (1, 1), (1, 1)))
+    depth = [ndimage.distance_transform_edt(plane, sampling=spacing) for plane in padded]
+    return np.asarray(np.stack(depth)[:, 1:-1, 1:-1] > radius_mm)
+
+
+def _dilated(mask: BoolArray, radius_mm: float, spacing: tuple[float, float]) -> BoolArray:
+    planes = [
+        ndimage.distance_transform_edt(~plane, sampling=spacing) <= radius_mm
+        if plane.any()
+        else plane
+        for plane in mask
+    ]
+    return np.stack(planes)
+
+
+def _brain_parts(interior: BoolArray, enclosed: Float32Array) -> BoolArray:
+    """Parts of the slices' interior that are brain, not orbit, nose or muscle.
+
+    A part of a slice counts if bone surrounds it, or if it is so large that it must be brain under
+    an open skull.  Of these, the largest body through all slices wins, and islands that are both
+    large and well enclosed.
+    """
+    in_plane = np.zeros((3, 3, 3), bool)
+    in_plane[1] = True
+    labels, count = ndimage.label(interior, in_plane)
+    if not count:
+        return interior
+    index = np.arange(1, count + 1)
+    size = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    around = ndimage.mean(enclosed, labels, index)
+    good = (around >= MIN_ENCLOSED_PART) | (size >= OPEN_SKULL_PART * size.max())
+    kept = np.concatenate([[False], good])[labels]
+    bodies, count = ndimage.label(kept)
+    if not count:
+        return kept
+    index = np.arange(1, count + 1)
+    size = np.bincount(bodies.ravel(), minlength=count + 1)[1:]
+    around = ndimage.mean(enclosed, bodies, index)
+    weight = size * around
+    best = (weight == weight.max()) | ((size >= ISLAND_SHARE * size.max()) & (around >= 0.95))
+    return np.asarray(np.concatenate([[False], best])[bodies])
+
+
+def _filled(mask: BoolArray, max_hole: float) -> BoolArray:
+    """The mask with its small holes (calcifications, clips) filled, slice by slice."""
+    out = mask.copy()
+    for plane in out:
+        labels, count = ndimage.label(ndimage.binary_fill_holes(plane) & ~plane)
+        sizes = np.bincount(labels.ravel(), minlength=count + 1)
+        plane |= (labels > 0) & (sizes <= max_hole)[labels]
+    return out

@@ -1,0 +1,96 @@
+"""One even time grid for all slices, and curves moved onto it from each slice's own times."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.interpolate import Akima1DInterpolator
+
+from bolus.types import Float32Array, Float64Array, IntArray
+
+# Regularised deconvolution needs 1 s or finer (oSVD's index depends on it); linear from there on
+# costs nothing measurable (science: sampling table, 1-2 s flat).
+COARSE_DT_S = 1.0
+FINE_DT_S = 0.5
+# The grid covers what all slices share, unless one short slice would then shorten everybody's.
+MIN_SHARED_SUPPORT = 0.8
+
+
+def common_grid(times_s: Float64Array) -> Float64Array:
+    """Evenly spaced times on which all curves of the exam are compared.
+
+    Parameters
+    ----------
+    times_s : (T, Z) float64, s
+        Times of the frames, for each slice its own.
+
+    Returns
+    -------
+    (N,) float64, s
+        1 s apart, or 0.5 s where frames come faster than one per second; from the first to the
+        last moment seen by every slice.  Where a short slice would cut that to less than 80 % of
+        the exam, the median slice's first and last moments are taken instead.
+    """
+    first, last = times_s[0], times_s[-1]
+    start, stop = float(first.max()), float(last.min())
+    if stop - start < MIN_SHARED_SUPPORT * float(last.max() - first.min()):
+        start, stop = float(np.median(first)), float(np.median(last))
+    interval = float(np.median(np.diff(times_s, axis=0)))
+    dt = COARSE_DT_S if interval >= COARSE_DT_S else FINE_DT_S
+    # a grid point may lie a rounding error beyond the last frame
+    samples = int(np.floor((stop - start) / dt + 1e-6)) + 1
+    return np.asarray(start + dt * np.arange(samples), np.float64)
+
+
+def resample(
+    values: Float32Array, slice_of_voxel: IntArray, times_s: Float64Array, grid: Float64Array
+) -> Float32Array:
+    """Curves of tissue on the common grid, by linear interpolation between frames.
+
+    Linear never overshoots, so the noise stays what it was or less.  Outside a slice's own support
+    its edge value holds.
+
+    Parameters
+    ----------
+    values : (V, T) float32
+    slice_of_voxel : (V,) int
+        Slice each row belongs to.
+    times_s : (T, Z) float64, s
+    grid : (N,) float64, s
+
+    Returns
+    -------
+    (V, N) float32, C-contiguous
+    """
+    out = np.empty((values.shape[0], grid.size), np.float32)
+    for z in np.unique(slice_of_voxel):
+        rows = np.flatnonzero(slice_of_voxel == z)
+        before, weight = linear_weights(times_s[:, z], grid)
+        own = values[rows]
+        out[rows] = own[:, before] * (1 - weight) + own[:, before + 1] * weight
+    return out
+
+
+def linear_weights(times_s: Float64Array, grid: Float64Array) -> tuple[IntArray, Float32Array]:
+    """Index of the frame before each grid point (N,) and the weight of the one after it (N,)."""
+    before = np.clip(np.searchsorted(times_s, grid, side="right") - 1, 0, times_s.size - 2)
+    weight = (grid - times_s[before]) / (times_s[before + 1] - times_s[before])
+    return before, np.clip(weight, 0, 1).astype(np.float32)
+
+
+def resample_vessels(
+    values: Float32Array, slice_of_voxel: IntArray, times_s: Float64Array, grid: Float64Array
+) -> Float64Array:
+    """Curves of vessels on the common grid, by modified Akima cubics.
+
+    Linear and monotone (PCHIP) interpolation cut a peak between two frames (by 10 of 300 HU at 2 s
+    sampling), a spline rings before the upslope; this does neither.
+
+    Arguments as in :func:`resample`; returns (V, N) float64.
+    """
+    out = np.empty((values.shape[0], grid.size))
+    for z in np.unique(slice_of_voxel):
+        rows = np.flatnonzero(slice_of_voxel == z)
+        times = times_s[:, z]
+        cubic = Akima1DInterpolator(times, values[rows].astype(np.float64), axis=1, method="makima")
+        out[rows] = cubic(np.clip(grid, times[0], times[-1]))
+    return out

@@ -1,0 +1,90 @@
+"""Results to files: the report, ``summary.json``, NIfTI maps and the arterial curves."""
+
+from __future__ import annotations
+
+import csv
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+
+from bolus.publish.nifti import nifti_bytes
+from bolus.publish.place import check_output, staged
+from bolus.publish.report import report_html
+from bolus.publish.summary import summary_json
+from bolus.publish.windows import UNITS, WINDOWS
+from bolus.types import MethodResult, Results
+
+__all__ = ["check_output", "publish"]
+
+
+def publish(results: Results, out: Path) -> None:
+    """Write everything that a run found into a folder, whole or not at all.
+
+    ::
+
+        OUT/report.html            for people
+        OUT/summary.json           for programs
+        OUT/curves.csv             AIF and VOF, HU over s
+        OUT/brain.nii.gz           uint8
+        OUT/<method>/cbf.nii.gz    float32; also cbv, mtt, tmax, ttp
+        OUT/<method>/lesion.nii.gz uint8: 0 none, 1 penumbra, 2 core
+
+    Maps, curves and lesions are the same bytes whenever the results are the same.
+
+    Parameters
+    ----------
+    results : Results
+    out : Path
+        Missing, empty, or former results, which are replaced as a whole at the very end.
+
+    Raises
+    ------
+    OutputError
+        ``out`` holds something else, or the file system refuses; ``out`` is then untouched.
+    """
+    check_output(out)
+    with staged(out) as folder:
+        files = _write_volumes(results, folder)
+        (folder / "curves.csv").write_bytes(_curves_csv(results).encode("ascii"))
+        (folder / "report.html").write_text(report_html(results), encoding="utf-8", newline="\n")
+        files = sorted([*files, "curves.csv", "report.html", "summary.json"])
+        text = summary_json(results, files)
+        (folder / "summary.json").write_text(text, encoding="utf-8", newline="\n")
+
+
+def _write_volumes(results: Results, folder: Path) -> list[str]:
+    by = f"bolus {results.versions.get('bolus', '')}".strip()
+    brain = results.tissue.brain.astype(np.uint8)
+    contents = {"brain.nii.gz": nifti_bytes(brain, results.geometry, f"brain mask, {by}")}
+    for name, method in results.methods.items():
+        for key, content in _method_volumes(results, method, f"{by} {name}").items():
+            contents[f"{name}/{key}.nii.gz"] = content
+    for path, content in contents.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(content)
+    return list(contents)
+
+
+def _method_volumes(results: Results, method: MethodResult, by: str) -> dict[str, bytes]:
+    geometry = results.geometry
+    contents = {}
+    for key, unit in UNITS.items():
+        values = np.asarray(getattr(method.maps, key), dtype=np.float32)
+        label = WINDOWS[key].label if key in WINDOWS else key.upper()
+        contents[key] = nifti_bytes(values, geometry, f"{label} {unit}, {by}", WINDOWS.get(key))
+    labels = np.asarray(method.lesion.labels, dtype=np.uint8)
+    contents["lesion"] = nifti_bytes(labels, geometry, f"1 penumbra 2 core, {by}")
+    return contents
+
+
+def _curves_csv(results: Results) -> str:
+    """RFC 4180: comma, dot, CRLF, a header line."""
+    text = StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("time_s", "aif_hu", "aif_scaled_hu", "vof_hu"))
+    arteries = results.arteries
+    columns = (results.time_s, arteries.aif.curve_hu, arteries.input_hu, arteries.vof.curve_hu)
+    for row in zip(*columns, strict=True):
+        writer.writerow([f"{value:.4f}" for value in row])
+    return text.getvalue()

@@ -1,0 +1,205 @@
+"""The numbers of the report as text, with their units and their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bolus.publish.view import View
+from bolus.types import BoolArray, Lesion, Results, Vessel
+
+NONE = "–"
+UNDEFINED_RATIO = "undefined: core < 1 ml"
+TERMS = {
+    **{word.lower(): word for word in ("AIF", "VOF", "CBF", "CBV", "MTT", "TTP", "HU", "HIR")},
+    **{word.lower(): word for word in ("DICOM", "NIfTI", "UniToBrain", "Tmax", "rCBF", "CSF")},
+}
+"""Words that are not written in small letters."""
+
+UNITS = ("hu", "s", "mm", "ml", "deg", "kvp", "mas")
+"""Last words of parameter names that are units."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the volume table: one quantity, one cell per method."""
+
+    label: str
+    unit: str
+    cells: tuple[str, ...]
+    strong: bool = False
+
+
+def number(value: float | int | str | bool | None) -> str:
+    """A number as short as it can be said, without losing what it means."""
+    if value is None:
+        return NONE
+    if isinstance(value, float):
+        return f"{value:.4g}" if np.isfinite(value) else NONE
+    return str(value)
+
+
+def title(name: str) -> str:
+    """A stage's, check's or parameter's name as it is written: ``grid_s`` is "Grid, s"."""
+    words = [TERMS.get(word, word) for word in name.replace("-", "_").split("_")]
+    if len(words) > 1 and words[-1].lower() in UNITS:
+        words[-2:] = [f"{words[-2]}, {words[-1]}"]
+    text = " ".join(words)
+    return text if text.startswith(tuple(TERMS.values())) else text[:1].upper() + text[1:]
+
+
+def exam_facts(results: Results) -> list[tuple[str, str]]:
+    """What the page's head says about the exam: (name, value)."""
+    scanner, geometry, times = results.scanner, results.geometry, results.times_s
+    z_mm, y_mm, x_mm = geometry.spacing_mm
+    slices, rows, columns = geometry.shape
+    interval = float(np.median(np.diff(times, axis=0))) if len(times) > 1 else float("nan")
+    made_by = f"{scanner.manufacturer} {scanner.model}".strip() or "unknown scanner"
+    facts = [
+        ("Scanner", made_by),
+        ("Tube voltage", f"{scanner.kvp:.0f} kVp" if scanner.kvp else NONE),
+        ("Exposure", f"{scanner.exposure_mas:.0f} mAs" if scanner.exposure_mas else NONE),
+        ("Kernel", scanner.kernel or NONE),
+        ("Frames", f"{len(times)} in {times.max() - times.min():.1f} s"),
+        ("Frame interval", f"{interval:.2f} s (median)"),
+        ("Slices", f"{slices}, {slices * z_mm:.0f} mm coverage"),
+        ("Matrix", f"{columns} × {rows}"),
+        ("Voxel", f"{x_mm:.2f} × {y_mm:.2f} × {z_mm:.2f} mm"),
+        ("Source", title(scanner.source)),
+    ]
+    return [(name, value) for name, value in facts if value != NONE]
+
+
+def key_figures(results: Results) -> list[tuple[str, str, str]]:
+    """The first method's result at a glance: (name, value, unit)."""
+    name, method = next(iter(results.methods.items()))
+    lesion = method.lesion
+    ratio = NONE if lesion.mismatch_ratio is None else f"{lesion.mismatch_ratio:.1f}"
+    ratio_note = "core < 1 ml" if lesion.mismatch_ratio is None else ""
+    return [
+        ("Core", _core_ml(lesion), "ml"),
+        ("Hypoperfused", _hypoperfused_ml(lesion), "ml"),
+        ("Mismatch", f"{lesion.mismatch_ml:.1f}", "ml"),
+        ("Mismatch ratio", ratio, ratio_note),
+        ("Side", lesion.side, ""),
+        ("Method", name, ""),
+    ]
+
+
+def volume_rows(results: Results) -> list[Row]:
+    """The volume table: one column per method."""
+    lesions = [method.lesion for method in results.methods.values()]
+
+    def row(label: str, unit: str, cell: Callable[[Lesion], str], strong: bool = False) -> Row:
+        return Row(label, unit, tuple(cell(lesion) for lesion in lesions), strong)
+
+    keys = dict.fromkeys(key for lesion in lesions for key in lesion.tmax_ml)
+    rows = [
+        row("Core", "ml", _core_ml, True),
+        row("Penumbra", "ml", lambda v: f"{v.penumbra_ml:.1f}", True),
+        row("Hypoperfused (core + penumbra)", "ml", _hypoperfused_ml, True),
+        row("Mismatch volume", "ml", lambda v: f"{v.mismatch_ml:.1f}", True),
+        row("Mismatch ratio", "", _ratio, True),
+        row("Side", "", lambda v: v.side),
+        *(row(f"Tmax > {key} s", "ml", _tmax_cell(key)) for key in keys),
+        row("HIR, V(Tmax > 10 s) / V(Tmax > 6 s)", "", lambda v: _two(v.hir)),
+        row("CBV index", "", lambda v: _two(v.cbv_index)),
+        row("Reference CBF", "ml/100g/min", lambda v: f"{v.reference_cbf:.1f}"),
+        row("Reference tissue", "", lambda v: v.reference),
+        row("Thresholds", "", lambda v: v.preset),
+    ]
+    return rows + _agreement_rows(results)
+
+
+def _agreement_rows(results: Results) -> list[Row]:
+    """How far the other methods' lesions lie where the first method's lies."""
+    if len(results.methods) < 2:
+        return []
+    first_name = next(iter(results.methods))
+    labels = [method.lesion.labels for method in results.methods.values()]
+
+    def row(what: str, least: int) -> Row:
+        masks = [label >= least for label in labels]
+        cells = (NONE, *(_two(_dice(masks[0], mask)) for mask in masks[1:]))
+        return Row(f"Overlap with {first_name}, {what}", "Dice", cells)
+
+    return [row("core", 2), row("hypoperfused", 1)]
+
+
+def _dice(first: BoolArray, second: BoolArray) -> float | None:
+    """Dice overlap; None if both masks are empty."""
+    total = int(first.sum()) + int(second.sum())
+    return 2.0 * int((first & second).sum()) / total if total else None
+
+
+def _core_ml(lesion: Lesion) -> str:
+    return _bounded(lesion.core_ml, lesion.core_lower_bound)
+
+
+def _hypoperfused_ml(lesion: Lesion) -> str:
+    return _bounded(lesion.hypoperfused_ml, lesion.hypoperfused_lower_bound)
+
+
+def _bounded(volume_ml: float, lower_bound: bool) -> str:
+    return f"≥ {volume_ml:.1f}" if lower_bound else f"{volume_ml:.1f}"
+
+
+def _ratio(lesion: Lesion) -> str:
+    return UNDEFINED_RATIO if lesion.mismatch_ratio is None else f"{lesion.mismatch_ratio:.2f}"
+
+
+def _tmax_cell(key: str) -> Callable[[Lesion], str]:
+    return lambda lesion: f"{lesion.tmax_ml[key]:.1f}" if key in lesion.tmax_ml else NONE
+
+
+def _two(value: float | None) -> str:
+    return NONE if value is None else f"{value:.2f}"
+
+
+def slices_note(view: View) -> str:
+    """Which slices the images show."""
+    shown, total = len(view.slices), view.shape[0]
+    if shown == total:
+        return f"All {total} slices are shown, from inferior to superior."
+    return f"{shown} of {total} slices are shown, from inferior to superior; volumes use all."
+
+
+def vessel_rows(results: Results) -> list[tuple[str, Vessel, float, str]]:
+    """(name, vessel, peak in HU, position) of AIF and VOF."""
+    rows = []
+    for name, vessel in (("AIF", results.arteries.aif), ("VOF", results.arteries.vof)):
+        centre = results.geometry.affine @ np.append(vessel.voxels.mean(axis=0), 1.0)
+        x, y, z = centre[:3]
+        side = "L" if x > 0 else "R"
+        depth = "P" if y > 0 else "A"
+        place = f"{side} {abs(x):.0f}, {depth} {abs(y):.0f}, z {z:.0f} mm"
+        rows.append((name, vessel, float(vessel.curve_hu.max()), place))
+    return rows
+
+
+def motion_note(results: Results) -> str:
+    """The motion in one sentence."""
+    motion = results.motion
+    dropped = np.flatnonzero(~motion.kept)
+    largest = float(motion.displacement_mm[motion.kept].max(initial=0.0))
+    sentence = f"Largest mean displacement of a frame that was kept: {largest:.1f} mm. "
+    if not len(dropped):
+        return sentence + "No frame was dropped."
+    numbers = ", ".join(str(i + 1) for i in dropped)
+    return sentence + f"Dropped: {len(dropped)} of {len(motion.kept)} frames (number {numbers})."
+
+
+def parameters(results: Results) -> list[tuple[str, dict[str, float | int | str | None]]]:
+    """(stage, its numbers), the methods' own numbers last."""
+    stages = [(title(stage), dict(values)) for stage, values in results.parameters.items()]
+    for name, method in results.methods.items():
+        stages.append((f"Method {name}", dict(method.maps.parameters)))
+    return [(stage, values) for stage, values in stages if values]
+
+
+def timings(results: Results) -> list[tuple[str, float]]:
+    """(stage, s), with the total at the end."""
+    stages = [(title(stage), seconds) for stage, seconds in results.timings_s.items()]
+    return [*stages, ("Total", sum(results.timings_s.values()))]

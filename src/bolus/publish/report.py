@@ -1,0 +1,158 @@
+"""``report.html``: one file that holds everything a reader needs, images included."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from io import BytesIO
+
+import jinja2
+from markupsafe import Markup
+from PIL import Image
+
+from bolus.publish import facts, plots
+from bolus.publish.mosaic import BAR_COLUMN, GAP, lesion_mosaic, map_mosaic, vessel_mosaic
+from bolus.publish.summary import RESEARCH_ONLY
+from bolus.publish.verdict import all_findings, verdict
+from bolus.publish.view import View, view_of
+from bolus.publish.windows import WINDOWS, Window, ttp_window
+from bolus.types import MethodResult, Results
+
+DENSITY = 1.22
+"""Pixels of an image per CSS pixel: finer than the scan itself, small enough to mail."""
+
+PAGE_WIDTH = 1496
+"""Pixels of an image as wide as the page."""
+
+STRIP_COLUMNS = 8
+"""All maps have the same slice in the same column."""
+
+VESSEL_WIDTH = 362
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image of the report with its size on the page."""
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+
+
+@dataclass(frozen=True)
+class MethodPictures:
+    """The images of one method."""
+
+    name: str
+    lesion: Picture
+    maps: tuple[tuple[Window, Picture], ...]
+
+
+def report_html(results: Results) -> str:
+    """The report as one HTML page without scripts, links or anything to be loaded.
+
+    Everything that comes from the exam is escaped; nothing identifies the patient.
+    """
+    view = view_of(results.geometry, results.tissue.brain)
+    doubts = verdict(results)
+    page = _template().render(
+        style=Markup(_package_file("report.css")),
+        research_only=RESEARCH_ONLY,
+        verdict=doubts,
+        exam_facts=facts.exam_facts(results),
+        key_figures=facts.key_figures(results),
+        volume_rows=facts.volume_rows(results),
+        methods=_method_pictures(results, view),
+        slices_note=facts.slices_note(view),
+        vessels=_vessels(results, view),
+        vessel_rows=facts.vessel_rows(results),
+        curves=_plot(plots.curves_png(results), "AIF and VOF over time"),
+        motion=_plot(plots.motion_png(results), "Motion of the head over time"),
+        motion_note=facts.motion_note(results),
+        checks=results.checks,
+        findings=all_findings(results),
+        parameters=facts.parameters(results),
+        timings=facts.timings(results),
+        versions=results.versions,
+    )
+    return page + "\n"
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = facts.number
+    environment.filters["title"] = facts.title
+    return environment.from_string(_package_file("report.html.j2"))
+
+
+def _package_file(name: str) -> str:
+    return resources.files("bolus.publish").joinpath(name).read_text(encoding="utf-8")
+
+
+def _method_pictures(results: Results, view: View) -> list[MethodPictures]:
+    tissue = results.tissue
+    ttp = ttp_window((m.maps.ttp for m in results.methods.values()), tissue.parenchyma)
+    windows = (*WINDOWS.values(), ttp)
+    columns = min(STRIP_COLUMNS, len(view.slices))
+    draw = _map_painter(results, view, columns)
+    pictures = []
+    for name, method in results.methods.items():
+        overlay = lesion_mosaic(tissue, method.lesion.labels, view, *_overlay_grid(view))
+        lesion = _picture(overlay, f"Core and penumbra by {name} on the baseline CT")
+        maps = tuple((window, draw(method, window)) for window in windows)
+        pictures.append(MethodPictures(name, lesion, maps))
+    return pictures
+
+
+def _map_painter(
+    results: Results, view: View, columns: int
+) -> Callable[[MethodResult, Window], Picture]:
+    width = min((PAGE_WIDTH - BAR_COLUMN) // columns, 280) - GAP
+
+    def draw(method: MethodResult, window: Window) -> Picture:
+        # a voxel that a method could not fit has no flow and therefore no times
+        fitted = results.tissue.brain & (method.maps.cbf > 0)
+        values = getattr(method.maps, window.key)
+        image = map_mosaic(values, fitted, view, window, columns, width)
+        return _picture(image, f"{window.name} by {method.maps.method}")
+
+    return draw
+
+
+def _overlay_grid(view: View) -> tuple[int, int]:
+    """Columns and pixels per slice of the overlay, which is larger than the maps."""
+    columns = min(4 if len(view.slices) <= 8 else 6, len(view.slices))
+    return columns, min(PAGE_WIDTH // columns, 400) - GAP
+
+
+def _vessels(results: Results, view: View) -> Picture:
+    vessels = (("AIF", results.arteries.aif), ("VOF", results.arteries.vof))
+    image = vessel_mosaic(results.peak_hu, vessels, view, VESSEL_WIDTH)
+    return _picture(image, "Maximum enhancement with the places of AIF and VOF")
+
+
+def _picture(image: Image.Image, alt: str) -> Picture:
+    buffer = BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    width, height = image.size
+    return _embed(buffer.getvalue(), round(width / DENSITY), round(height / DENSITY), alt)
+
+
+def _plot(png: bytes, alt: str) -> Picture:
+    with Image.open(BytesIO(png)) as image:
+        width, height = image.size
+        colours = image.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    buffer = BytesIO()
+    colours.save(buffer, "PNG", optimize=True)
+    scale = plots.DPI / 100
+    return _embed(buffer.getvalue(), round(width / scale), round(height / scale), alt)
+
+
+def _embed(png: bytes, width: int, height: int, alt: str) -> Picture:
+    uri = "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+    return Picture(uri, width, height, alt)

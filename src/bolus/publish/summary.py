@@ -1,0 +1,181 @@
+"""``summary.json``: every number of the report for programs; see ``docs/summary-schema.md``."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from bolus.publish.place import SCHEMA_NAME
+from bolus.publish.verdict import all_findings, verdict
+from bolus.types import Check, Finding, Geometry, Lesion, MethodResult, Results, Vessel
+
+SCHEMA = SCHEMA_NAME + "1"
+"""Raised when a key changes its meaning or goes away; new keys don't raise it."""
+
+RESEARCH_ONLY = "Research use, not for diagnosis"
+
+DIGITS = 6
+"""Significant digits of a number: more than any measurement here has."""
+
+
+def summary_json(results: Results, files: Sequence[str]) -> str:
+    """``summary.json`` as text; the same results give the same text.
+
+    Parameters
+    ----------
+    results : Results
+    files : sequence of str
+        Every file of the output folder, relative to it, with ``/``.
+    """
+    return json.dumps(summary(results, files), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def summary(results: Results, files: Sequence[str]) -> dict[str, Any]:
+    """The content of ``summary.json``: only dict, list, str, int, float, bool and None."""
+    doubts = verdict(results)
+    content = {
+        "schema": SCHEMA,
+        "use": RESEARCH_ONLY,
+        "verdict": {
+            "grade": doubts.grade,
+            "text": doubts.word,
+            "reasons": [finding.message for finding in doubts.reasons],
+        },
+        "methods": {name: _method(method) for name, method in results.methods.items()},
+        "arteries": {
+            "aif": _vessel(results.arteries.aif, results.geometry),
+            "vof": _vessel(results.arteries.vof, results.geometry),
+            "scale": results.arteries.scale,
+            "arrival_s": results.arrival_s,
+        },
+        "checks": [_check(check) for check in results.checks],
+        "findings": [_finding(finding) for finding in all_findings(results)],
+        "motion": _motion(results),
+        "exam": _exam(results),
+        "scanner": vars(results.scanner),
+        "geometry": _geometry(results.geometry),
+        "dicom_identity": uids(results.dicom_identity),
+        "parameters": results.parameters,
+        "timings_s": {**results.timings_s, "total": sum(results.timings_s.values())},
+        "versions": results.versions,
+        "files": list(files),
+    }
+    plain: dict[str, Any] = _plain(content)
+    return plain
+
+
+def uids(identity: Mapping[str, str]) -> dict[str, str]:
+    """Only the UIDs of what the exam says about itself: nothing else may reach a file."""
+    return {key: value for key, value in identity.items() if key.endswith("UID")}
+
+
+def _method(method: MethodResult) -> dict[str, Any]:
+    lesion = method.lesion
+    return {"lesion": _lesion(lesion), "parameters": method.maps.parameters}
+
+
+def _lesion(lesion: Lesion) -> dict[str, Any]:
+    return {
+        "preset": lesion.preset,
+        "side": lesion.side,
+        "core_ml": lesion.core_ml,
+        "core_lower_bound": lesion.core_lower_bound,
+        "penumbra_ml": lesion.penumbra_ml,
+        "hypoperfused_ml": lesion.hypoperfused_ml,
+        "hypoperfused_lower_bound": lesion.hypoperfused_lower_bound,
+        "mismatch_ml": lesion.mismatch_ml,
+        "mismatch_ratio": lesion.mismatch_ratio,
+        "hir": lesion.hir,
+        "tmax_above_ml": lesion.tmax_ml,
+        "cbv_index": lesion.cbv_index,
+        "reference": lesion.reference,
+        "reference_cbf": lesion.reference_cbf,
+    }
+
+
+def _vessel(vessel: Vessel, geometry: Geometry) -> dict[str, Any]:
+    homogeneous = np.column_stack([vessel.voxels, np.ones(len(vessel.voxels))])
+    positions = (homogeneous @ geometry.affine.T)[:, :3]
+    return {
+        "voxels_xyz": vessel.voxels[:, ::-1],
+        "centre_lps_mm": positions.mean(axis=0),
+        "peak_hu": vessel.curve_hu.max(),
+        "confidence": vessel.confidence,
+        "manual": vessel.manual,
+    }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "grade": check.grade,
+        "value": check.value,
+        "unit": check.unit,
+        "message": check.message,
+        "remedy": check.remedy,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code,
+        "grade": finding.grade,
+        "message": finding.message,
+        "remedy": finding.remedy,
+    }
+
+
+def _motion(results: Results) -> dict[str, Any]:
+    motion = results.motion
+    kept = motion.kept
+    return {
+        "median_displacement_mm": np.median(motion.displacement_mm[kept]) if kept.any() else None,
+        "max_displacement_mm": motion.displacement_mm[kept].max(initial=0.0),
+        "max_translation_mm": np.abs(motion.translation_mm[kept]).max(initial=0.0),
+        "max_rotation_deg": np.abs(motion.rotation_deg[kept]).max(initial=0.0),
+        "dropped_frames": np.flatnonzero(~kept),
+    }
+
+
+def _exam(results: Results) -> dict[str, Any]:
+    times = results.times_s
+    return {
+        "frames": times.shape[0],
+        "slices": times.shape[1],
+        "duration_s": times.max() - times.min(),
+        "frame_interval_s": np.median(np.diff(times, axis=0)) if len(times) > 1 else None,
+        "grid_interval_s": results.time_s[1] - results.time_s[0],
+    }
+
+
+def _geometry(geometry: Geometry) -> dict[str, Any]:
+    z_mm, y_mm, x_mm = geometry.spacing_mm
+    return {
+        "shape_xyz": geometry.shape[::-1],
+        "spacing_xyz_mm": [x_mm, y_mm, z_mm],
+        "coverage_mm": geometry.shape[0] * z_mm,
+        "voxel_ml": geometry.voxel_ml,
+        "affine_xyz_to_lps_mm": geometry.affine[:, [2, 1, 0, 3]],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Numpy, enums, tuples and NaN to what JSON has."""
+    if isinstance(value, Enum):
+        return value.name.lower()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value

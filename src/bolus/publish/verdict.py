@@ -1,0 +1,47 @@
+"""Whether an exam can be trusted, and why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bolus.types import Finding, Grade, Results
+
+WORDS = {Grade.NOTE: "passed", Grade.WARNING: "read with care", Grade.FAIL: "not reliable"}
+"""The verdict in the report and in ``summary.json``."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The worst grade of all checks and findings, with everything that is not a mere note."""
+
+    grade: Grade
+    reasons: tuple[Finding, ...]
+    """Failures first, then warnings."""
+
+    @property
+    def word(self) -> str:
+        """passed, read with care, or not reliable."""
+        return WORDS[self.grade]
+
+
+def all_findings(results: Results) -> tuple[Finding, ...]:
+    """Findings of the exam and of every method, each once, the worst first."""
+    of_methods = [f for method in results.methods.values() for f in method.lesion.findings]
+    unique = dict.fromkeys((*results.findings, *results.arteries.findings, *of_methods))
+    return tuple(sorted(unique, key=lambda finding: -finding.grade))
+
+
+def verdict(results: Results) -> Verdict:
+    """The verdict that the report opens with.
+
+    A warning about the exam's timing, say, is no quality check but still a reason for care, so
+    findings count like checks.
+    """
+    checks = [Finding(c.name, c.grade, c.message, c.remedy) for c in results.checks]
+    doubts = [f for f in (*checks, *all_findings(results)) if f.grade > Grade.NOTE]
+    by_message: dict[str, Finding] = {}
+    for finding in doubts:  # a check and a finding may say the same
+        by_message.setdefault(finding.message, finding)
+    reasons = sorted(by_message.values(), key=lambda finding: -finding.grade)
+    grade = max((finding.grade for finding in reasons), default=Grade.NOTE)
+    return Verdict(grade, tuple(reasons))

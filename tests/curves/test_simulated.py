@@ -1,0 +1,76 @@
+"""Everything together on simulated exams: real anatomy, correlated noise, known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bolus.curves import Baseline, baseline_and_arrival, common_grid, find_arteries, segment
+from bolus.simulate import Recipe, Truth, simulate_exam
+from bolus.types import Arteries, Exam, Tissue
+
+RECIPE = Recipe(matrix=160, pixel_mm=1.45, slices=6, bottom_mm=-12.0)
+SEEDS = (1, 2, 3)
+
+
+@pytest.fixture(scope="module", params=SEEDS)
+def found(
+    request: pytest.FixtureRequest,
+) -> tuple[Exam, Truth, Baseline, Tissue, Arteries]:
+    exam, truth = simulate_exam(request.param, RECIPE)
+    baseline = baseline_and_arrival(exam)
+    tissue = segment(exam, baseline)
+    arteries = find_arteries(exam, baseline, tissue, common_grid(exam.times_s))
+    return exam, truth, baseline, tissue, arteries
+
+
+Found = tuple[Exam, Truth, Baseline, Tissue, Arteries]
+
+
+def test_the_brain_mask_is_the_brain(found: Found) -> None:
+    _, truth, _, tissue, _ = found
+    overlap = (tissue.brain & truth.brain).sum()
+    assert 2 * overlap / (tissue.brain.sum() + truth.brain.sum()) >= 0.95
+
+
+def test_no_parenchyma_is_lost_to_csf_and_vessels(found: Found) -> None:
+    _, truth, _, tissue, _ = found
+    assert tissue.csf[truth.valid].mean() < 0.01
+    assert tissue.vessel[truth.valid].mean() < 0.025
+
+
+def test_clear_csf_and_vessels_are_left_out(found: Found) -> None:
+    _, truth, _, tissue, _ = found
+    clear = (truth.tissue == 3) & (truth.baseline < 15) & tissue.brain
+    assert tissue.csf[clear].mean() > 0.6
+    large = (truth.vessel_fraction > 0.3) & tissue.brain
+    assert tissue.vessel[large].mean() > 0.9
+    bloody = truth.vessel_fraction > 0.05
+    assert bloody[tissue.parenchyma].mean() < 0.005
+
+
+def test_a_painted_core_is_not_taken_for_csf(found: Found) -> None:
+    _, truth, _, tissue, _ = found
+    assert tissue.csf[truth.core].mean() < 0.01
+
+
+def test_arrival_is_within_a_frame(found: Found) -> None:
+    _, truth, baseline, _, _ = found
+    artery = truth.bolus.artery_hu
+    foot = truth.bolus.time_s[int(np.argmax(artery > 0.03 * artery.max()))]
+    assert baseline.arrival_s == pytest.approx(foot, abs=RECIPE.dt_s)
+
+
+def test_aif_and_vof_lie_in_vessels(found: Found) -> None:
+    _, truth, _, _, arteries = found
+    assert (truth.vessel_fraction[tuple(arteries.aif.voxels.T)] > 0.2).all()
+    assert (truth.vessel_fraction[tuple(arteries.vof.voxels.T)] > 0.8).all()
+
+
+def test_the_scaled_aif_is_the_blood_curve(found: Found) -> None:
+    exam, truth, _, _, arteries = found
+    grid = common_grid(exam.times_s)
+    blood = np.interp(grid, truth.bolus.time_s, truth.bolus.artery_hu)
+    assert arteries.input_hu.sum() == pytest.approx(blood.sum(), rel=0.15)
+    assert np.corrcoef(arteries.input_hu, blood)[0, 1] > 0.98
+    assert arteries.aif.confidence > 0.7

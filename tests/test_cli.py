@@ -1,0 +1,128 @@
+"""The command as a user meets it: a process with arguments, output and an exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from bolus import __version__
+from bolus.cli import MethodName, PresetName
+from bolus.deconvolve import METHODS
+from bolus.lesion import PRESETS
+from bolus.simulate import write_dicom
+from bolus.simulate.truth import Truth
+from bolus.types import Exam
+
+
+def bolus(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bolus", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def exam_zip(small: tuple[Exam, Truth], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cli") / "exam.zip"
+    write_dicom(small[0], path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ran(exam_zip: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    out = exam_zip.parent / "out"
+    return out, bolus("run", exam_zip, "-o", out, "--method", "nlr", "--method", "bsvd")
+
+
+def test_the_names_on_the_command_line_are_those_that_exist() -> None:
+    assert get_args(MethodName) == tuple(METHODS)
+    assert get_args(PresetName) == tuple(PRESETS)
+
+
+def test_version_and_help_do_not_wait_for_heavy_imports() -> None:
+    code = "import sys, bolus.cli; print([m for m in ('numba', 'scipy', 'matplotlib', 'pydicom') if m in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+    assert bolus("--version").stdout.strip() == __version__
+
+
+def test_a_run_leaves_all_that_is_promised(
+    ran: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    out, done = ran
+    assert done.returncode == 0, done.stderr
+    maps = {
+        f"{m}/{n}.nii.gz"
+        for m in ("nlr", "bsvd")
+        for n in ("cbf", "cbv", "mtt", "tmax", "ttp", "lesion")
+    }
+    files = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
+    assert files == maps | {"brain.nii.gz", "curves.csv", "report.html", "summary.json"}
+    assert "Research use, not for diagnosis." in done.stdout
+    summary = json.loads((out / "summary.json").read_text())
+    assert f"core {summary['methods']['nlr']['core_ml']:.1f} ml" in done.stdout
+
+
+def test_a_pipe_gets_plain_lines_and_quiet_gets_none(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], exam_zip: Path, tmp_path: Path
+) -> None:
+    assert "\x1b" not in ran[1].stderr
+    assert "read" in ran[1].stderr
+    assert "deconvolve nlr" in ran[1].stderr
+    silent = bolus("run", exam_zip, "-o", tmp_path / "out", "--quiet")
+    assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
+
+
+def test_info_tells_what_is_there_in_words_and_as_json(exam_zip: Path) -> None:
+    told = bolus("info", exam_zip)
+    assert told.returncode == 0, told.stderr
+    assert "32" in told.stdout
+    facts = json.loads(bolus("info", exam_zip, "--json").stdout)
+    assert facts
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "nowhere", "-o", "{out}"], 3, "nowhere"),
+        (["run", "{exam}"], 2, "out"),
+        (["run", "{exam}", "-o", "{out}", "--method", "magic"], 2, "magic"),
+        (["run", "{exam}", "-o", "{out}", "--aif", "1,2"], 2, "x,y,z"),
+        (["run", "{exam}", "-o", "{out}", "--aif", "999,0,0"], 2, "aif"),
+        (["run", "{exam}", "-o", "{exam}"], 6, "exam.zip"),
+        (["info", "nowhere"], 3, "nowhere"),
+        (["dance"], 2, "dance"),
+    ],
+)
+def test_each_kind_of_failure_has_its_exit_code_and_writes_nothing(
+    arguments: list[str], code: int, words: str, exam_zip: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    before = exam_zip.read_bytes()
+    failed = bolus(*(a.format(out=out, exam=exam_zip) for a in arguments))
+    assert failed.returncode == code, failed.stderr
+    assert words in failed.stderr + failed.stdout
+    assert "Traceback" not in failed.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert exam_zip.read_bytes() == before
+
+
+def test_a_failing_run_leaves_former_results_as_they_were(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    out = ran[0]
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "scan.dcm").write_bytes(b"not an image" * 100)
+    assert bolus("run", tmp_path / "broken", "-o", out).returncode == 3
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+
+
+def test_a_folder_with_other_things_is_never_overwritten(exam_zip: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    refused = bolus("run", exam_zip, "-o", tmp_path)
+    assert refused.returncode == 6
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"

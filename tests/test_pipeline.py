@@ -1,0 +1,131 @@
+"""Claims about the whole way from files to maps."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numba
+import numpy as np
+import pydicom
+import pytest
+
+from bolus.errors import UsageError
+from bolus.pipeline import Choices, Stages, analyse, run_exam
+from bolus.simulate import write_dicom
+from bolus.simulate.truth import Truth
+from bolus.types import Exam, Results
+
+MAPS = ("cbf", "cbv", "mtt", "tmax", "ttp")
+BOTH = Choices(methods=("nlr", "bsvd"))
+
+
+def same_bytes(one: Results, two: Results) -> bool:
+    return all(
+        getattr(one.methods[m].maps, name).tobytes() == getattr(two.methods[m].maps, name).tobytes()
+        and one.methods[m].lesion.labels.tobytes() == two.methods[m].lesion.labels.tobytes()
+        for m in one.methods
+        for name in MAPS
+    )
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return 2 * float((a & b).sum()) / float(a.sum() + b.sum())
+
+
+@pytest.fixture(scope="module")
+def folder(small: tuple[Exam, Truth], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exam")
+    write_dicom(small[0], path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(folder: Path) -> Results:
+    return run_exam(folder, BOTH)
+
+
+def test_shuffled_renamed_and_nested_files_give_the_same_bytes(
+    folder: Path, results: Results, tmp_path: Path
+) -> None:
+    files = sorted(folder.iterdir())
+    random.Random(5).shuffle(files)
+    for i, file in enumerate(files):
+        place = tmp_path / f"p{i % 7}" / f"s{i % 3}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{i * 7919 % 10007:05d}").write_bytes(file.read_bytes())
+    assert same_bytes(run_exam(tmp_path, BOTH), results)
+
+
+@pytest.mark.parametrize("clock_s", [3600, 11 * 3600 + 59 * 60 + 30])
+def test_the_hour_of_the_exam_changes_nothing_even_across_midnight(
+    folder: Path, results: Results, tmp_path: Path, clock_s: int
+) -> None:
+    for file in folder.iterdir():
+        data = pydicom.dcmread(file)
+        shift_clock(data, clock_s)
+        data.save_as(tmp_path / file.name)
+    assert same_bytes(run_exam(tmp_path, BOTH), results)
+
+
+def shift_clock(data: pydicom.Dataset, seconds: int) -> None:
+    """Move every time of day; dates stay, as on a console whose clock is wrong."""
+    for name in ("AcquisitionTime", "ContentTime", "SeriesTime", "StudyTime"):
+        if name in data:
+            text = str(data[name].value)
+            whole, _, part = text.partition(".")
+            clock = int(whole[:2]) * 3600 + int(whole[2:4]) * 60 + int(whole[4:6]) + seconds
+            clock %= 86400
+            shifted = f"{clock // 3600:02d}{clock // 60 % 60:02d}{clock % 60:02d}"
+            data[name].value = f"{shifted}.{part}" if part else shifted
+    for name in ("AcquisitionDateTime",):
+        if name in data:
+            del data[name]
+
+
+def test_results_do_not_depend_on_the_number_of_threads(folder: Path, results: Results) -> None:
+    threads = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        assert same_bytes(run_exam(folder, BOTH), results)
+    finally:
+        numba.set_num_threads(threads)
+
+
+def test_a_mirrored_head_gives_mirrored_maps(small: tuple[Exam, Truth], results: Results) -> None:
+    exam = small[0]
+    mirrored = replace(exam, frames=np.ascontiguousarray(np.rint(exam.frames)[..., ::-1]))
+    turned = analyse(mirrored, BOTH, Stages(lambda *_: None))
+    for method in results.methods:
+        here, there = results.methods[method], turned.methods[method]
+        assert (here.lesion.side, there.lesion.side) == ("left", "right")
+        assert dice(here.lesion.labels > 0, there.lesion.labels[..., ::-1] > 0) > 0.95
+        brain = results.tissue.parenchyma & turned.tissue.parenchyma[..., ::-1]
+        for name in ("cbf", "tmax"):
+            a, b = getattr(here.maps, name)[brain], getattr(there.maps, name)[..., ::-1][brain]
+            assert np.corrcoef(a, b)[0, 1] > 0.97
+
+
+def test_the_lesion_is_where_the_simulator_put_it(
+    small: tuple[Exam, Truth], results: Results
+) -> None:
+    truth = small[1]
+    for result in results.methods.values():
+        assert dice(result.lesion.labels > 0, truth.hypo) > 0.75
+        assert result.lesion.side == "left"
+    for check in results.checks:
+        assert check.name
+
+
+def test_maps_are_zero_outside_the_brain(results: Results) -> None:
+    for result in results.methods.values():
+        for name in MAPS:
+            assert not getattr(result.maps, name)[~results.tissue.brain].any()
+
+
+def test_unknown_methods_and_presets_are_refused_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no method 'magic'.*nlr"):
+        run_exam(tmp_path / "missing", Choices(methods=("magic",)))
+    with pytest.raises(UsageError, match="no preset 'mine'.*rapid"):
+        run_exam(tmp_path / "missing", Choices(preset="mine"))
