@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from bolus.types import Results
 
 MethodName = Literal["nlr", "ssvd", "bsvd", "osvd", "tikhonov"]
-PresetName = Literal["rapid", "campbell", "cereda", "bivard", "mistar", "syngo", "wintermark"]
+PresetName = Literal[
+    "calibrated", "rapid", "campbell", "cereda", "bivard", "mistar", "syngo", "wintermark"
+]
 
 EPILOGUE = """
 Exit codes: 0 done; 2 wrong usage; 3 no CT perfusion exam there; 4 an exam that is damaged or
@@ -42,9 +44,10 @@ def run(
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     method: Annotated[tuple[MethodName, ...], Parameter(name=["--method", "-m"])] = ("nlr",),
-    preset: PresetName = "rapid",
+    preset: PresetName = "calibrated",
     aif: str | None = None,
     vof: str | None = None,
+    series: str | None = None,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
 ) -> None:
     """Make maps, lesion volumes and a report.
@@ -59,11 +62,14 @@ def run(
     method
         Deconvolution method; repeat it to compare several.
     preset
-        Thresholds of core and hypoperfused tissue.
+        Thresholds of core and hypoperfused tissue: "calibrated" for each method on simulated
+        exams, or as published for other software.
     aif
         Voxel x,y,z of the artery, instead of the automatic choice.
     vof
         Voxel x,y,z of the vein, instead of the automatic choice.
+    series
+        SeriesInstanceUID or series number, where there are several perfusion scans.
     quiet
         Print nothing but errors.
     """
@@ -76,6 +82,7 @@ def run(
         preset=preset,
         aif=_voxel("--aif", aif),
         vof=_voxel("--vof", vof),
+        series=series,
     )
     check_output(out)
     with stage_printer(quiet) as progress:
@@ -88,7 +95,10 @@ def run(
 
 @app.command
 def info(
-    exam: Path, *, as_json: Annotated[bool, Parameter(name="--json", negative=())] = False
+    exam: Path,
+    *,
+    series: str | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
     """Tell what is in an exam without processing it: series, geometry, times, problems.
 
@@ -96,18 +106,21 @@ def info(
     ----------
     exam
         Folder or zip of DICOM files, 4D NIfTI, or UniToBrain patient folder.
+    series
+        SeriesInstanceUID or series number, where there are several perfusion scans.
     as_json
         Print JSON for programs instead of text.
     """
     from bolus.acquire import describe
+    from bolus.terminal import print_description
 
-    description = describe(exam)
+    description = describe(exam, series=series)
     if as_json:
         print(json.dumps(description.to_dict(), indent=2, sort_keys=True))
     else:
-        print(description.to_text())
+        print_description(description)
     if description.error:
-        raise SystemExit(description.exit_code)
+        raise SystemExit(description.error.exit_code)
 
 
 @app.command

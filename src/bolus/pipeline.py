@@ -6,20 +6,27 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from bolus.acquire import read_exam
-from bolus.align import correct_motion, denoise
-from bolus.align.denoise import RANGE_HU, SIGMA_MM
-from bolus.curves import baseline_and_arrival, common_grid, find_arteries, segment, tissue_curves
+from bolus.align import correct_motion
+from bolus.curves import (
+    baseline_and_arrival,
+    common_grid,
+    denoise,
+    find_arteries,
+    segment,
+    tissue_curves,
+)
+from bolus.curves.denoise import RANGE_HU, SIGMA_MM
 from bolus.deconvolve import METHODS, deconvolve
 from bolus.errors import UsageError
-from bolus.lesion import PRESETS, judge, measure_lesion
-from bolus.types import Curves, Exam, Maps, MethodResult, Results
+from bolus.lesion import PRESET_NAMES, judge, measure_lesion
+from bolus.types import Curves, Exam, Float32Array, Lesion, Maps, MethodResult, Results
 
 LIBRARIES = ("bolus", "numpy", "scipy", "numba", "pydicom", "nibabel")
 
@@ -33,16 +40,18 @@ class Choices:
     """What the user can ask for."""
 
     methods: tuple[str, ...] = ("nlr",)
-    preset: str = "rapid"
+    preset: str = "calibrated"
     aif: Voxel | None = None
     """x, y, z voxel indices, as viewers show them for the maps."""
     vof: Voxel | None = None
+    series: str | None = None
+    """SeriesInstanceUID or series number, where an exam holds several scans."""
 
     def check(self) -> None:
         """Raise UsageError for a method or preset that does not exist."""
         for kind, names, known in (
             ("method", self.methods, METHODS),
-            ("preset", (self.preset,), PRESETS),
+            ("preset", (self.preset,), PRESET_NAMES),
         ):
             for name in names:
                 if name not in known:
@@ -83,7 +92,7 @@ def run_exam(path: Path, choices: Choices, progress: Progress = lambda *_: None)
     choices.check()
     stages = Stages(progress)
     with stages("read"):
-        exam = read_exam(path)
+        exam = read_exam(path, series=choices.series)
     return analyse(exam, choices, stages)
 
 
@@ -99,11 +108,10 @@ def analyse(exam: Exam, choices: Choices, stages: Stages) -> Results:
         arteries = find_arteries(
             still, baseline, tissue, grid, aif_voxel=choices.aif, vof_voxel=choices.vof
         )
-    with stages("denoise"):
-        frames = denoise(still.frames, tissue.brain, tissue.vessel, still.geometry)
-        quiet = replace(still, frames=frames)
     with stages("curves"):
-        curves = tissue_curves(quiet, baseline, tissue, grid)
+        measured = tissue_curves(still, baseline, tissue, grid)
+    with stages("denoise"):
+        curves = denoise(measured, tissue, exam.geometry)
     maps: dict[str, Maps] = {}
     for method in choices.methods:
         with stages(f"deconvolve {method}"):
@@ -123,21 +131,27 @@ def analyse(exam: Exam, choices: Choices, stages: Stages) -> Results:
         arrival_s=curves.arrival_s,
         motion=motion,
         tissue=tissue,
-        peak_hu=np.maximum(frames.max(axis=0) - tissue.baseline, 0),
+        peak_hu=_peak(curves),
         arteries=arteries,
         methods={m: MethodResult(maps[m], lesions[m]) for m in maps},
         checks=checks,
         findings=tuple(findings),
-        parameters=_parameters(choices, curves, maps),
+        parameters=_parameters(curves, maps, lesions),
         timings_s=stages.seconds,
         versions={"python": platform.python_version()} | {n: version(n) for n in LIBRARIES},
     )
 
 
+def _peak(curves: Curves) -> Float32Array:
+    """Maximum enhancement over time, HU, 0 outside the brain."""
+    peak = np.zeros(curves.voxels.shape, np.float32)
+    peak[curves.voxels] = np.maximum(curves.tissue_hu.max(axis=1), 0)
+    return peak
+
+
 def _parameters(
-    choices: Choices, curves: Curves, maps: dict[str, Maps]
+    curves: Curves, maps: dict[str, Maps], lesions: dict[str, Lesion]
 ) -> dict[str, dict[str, float | int | str | None]]:
-    rule = PRESETS[choices.preset]
     return {
         "denoise": {"sigma_mm": SIGMA_MM, "range_hu": RANGE_HU},
         "curves": {
@@ -147,10 +161,14 @@ def _parameters(
             "noise_hu": curves.noise_hu,
         },
         **{f"deconvolve {name}": dict(m.parameters) for name, m in maps.items()},
-        "lesion": {
-            "preset": choices.preset,
-            "core": rule.core_text,
-            "hypoperfused": rule.hypoperfused_text,
-            "source": rule.source,
-        },
+        **{f"lesion {name}": _rules(lesion) for name, lesion in lesions.items()},
+    }
+
+
+def _rules(lesion: Lesion) -> dict[str, float | int | str | None]:
+    return {
+        "preset": lesion.preset,
+        "core": lesion.core_rule,
+        "hypoperfused": lesion.hypoperfused_rule,
+        "source": lesion.rule_source,
     }

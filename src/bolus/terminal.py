@@ -1,4 +1,4 @@
-"""Progress on the terminal: a spinner where a person looks on, plain lines in a pipe."""
+"""What people see on the terminal: progress, and what is in an exam."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from bolus.acquire import Description
     from bolus.pipeline import Progress
 
 
 @contextmanager
 def stage_printer(quiet: bool) -> Iterator[Progress]:
-    """A progress function for `bolus.pipeline.run_exam`; prints to standard error."""
+    """A progress function for `bolus.pipeline.run_exam`; prints to standard error.
+
+    A spinner names the stage where a person looks on; a pipe gets plain lines.
+    """
     if quiet:
         yield lambda stage, seconds: None
         return
@@ -28,3 +32,38 @@ def stage_printer(quiet: bool) -> Iterator[Progress]:
                 console.print(f"{stage:18s} {seconds:6.1f} s")
 
         yield show
+
+
+def print_description(found: Description) -> None:
+    """Tell a person what is in an exam."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for series in found.series:
+        console.print(
+            f"series {series.number or '?':>4s}  {series.images:5d} images  {series.modality:3s} "
+            f"{series.image_type:30s} {series.verdict}"
+        )
+    if found.scanner:
+        make = [found.scanner.manufacturer, found.scanner.model, found.scanner.kernel]
+        doses = [f"{found.scanner.kvp:g} kVp"] if found.scanner.kvp else []
+        if found.scanner.exposure_mas:
+            doses.append(f"{found.scanner.exposure_mas:g} mAs")
+        console.print("scanner      " + ", ".join([part for part in make if part] + doses))
+    if found.geometry:
+        slices, rows, columns = found.geometry.shape
+        dz, dy, dx = found.geometry.spacing_mm
+        console.print(
+            f"geometry     {slices} slices of {rows} x {columns}, {dz:g} x {dy:.4g} x {dx:.4g} mm"
+        )
+    if found.frames:
+        console.print(f"frames       {found.frames}, times from {found.clock}")
+    for times in found.slice_times:
+        console.print(
+            f"  slice {times.slice:3d}  {times.first_s:7.2f} to {times.last_s:7.2f} s, every "
+            f"{times.dt_median_s:.3g} s ({times.dt_min_s:.3g}-{times.dt_max_s:.3g})"
+        )
+    for finding in found.findings:
+        console.print(f"{finding.grade.name.lower():8s} {finding.code}: {finding.message}")
+    if found.error is None:
+        console.print("usable       yes, as far as can be seen without decoding the pixels")
+    else:
+        console.print(f"usable       no: {found.error}")

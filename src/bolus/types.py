@@ -169,7 +169,7 @@ class Curves:
     time_s: Float64Array
     """(N,) evenly spaced, s after the first frame."""
     tissue_hu: Float32Array
-    """(V, N) baseline-subtracted, motion-free, denoised enhancement, HU."""
+    """(V, N) baseline-subtracted, motion-free enhancement, HU; first as measured, then denoised."""
     voxels: BoolArray
     """(Z, Y, X) mask with V true voxels, in C order of ``tissue_hu``'s rows."""
     noise_hu: float
@@ -220,6 +220,11 @@ class Lesion:
     labels: NDArray[np.uint8]
     """(Z, Y, X): 0 none, 1 penumbra, 2 core."""
     preset: str
+    core_rule: str
+    """The threshold of the core in words, for example "CBF < 30 % of normal tissue"."""
+    hypoperfused_rule: str
+    rule_source: str
+    """Who says so."""
     side: str
     """Side of the lesion: "left", "right", "both" or "none" (the patient's sides)."""
     reference_cbf: float
@@ -283,7 +288,7 @@ class Results:
     motion: Motion
     tissue: Tissue
     peak_hu: Float32Array
-    """(Z, Y, X) maximum enhancement over time, HU: shows arteries and veins."""
+    """(Z, Y, X) maximum enhancement over time, HU, 0 outside the brain: shows the vessels."""
     arteries: Arteries
     methods: dict[str, MethodResult]
     """By method name, in the order asked for."""
@@ -299,5 +304,6 @@ class Results:
 
     @property
     def grade(self) -> Grade:
-        """Verdict on the exam: its worst check."""
-        return max((check.grade for check in self.checks), default=Grade.NOTE)
+        """Verdict on the exam: its worst check or finding."""
+        grades = [check.grade for check in self.checks] + [f.grade for f in self.findings]
+        return max(grades, default=Grade.NOTE)

@@ -14,7 +14,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+)
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 STUDY = "1.2.826.0.1.3680043.10.1"
@@ -153,3 +161,91 @@ def as_ds(folder: Path) -> None:
         old = b"\x19\0\x24\x10UN\0\0\x08\0\0\0"
         at = data.index(old)
         path.write_bytes(data[:at] + b"\x19\0\x24\x10DS\x08\0" + data[at + len(old) :])
+
+
+def compress(one: FileDataset, syntax: UID) -> None:
+    """Compress with pydicom's encoders, or ours for JPEG Lossless.
+
+    First-order prediction is one of those that plain JPEG Lossless allows.
+    """
+    if syntax in (JPEGLosslessSV1, JPEGLossless):
+        stored = np.frombuffer(one.PixelData, "<u2").reshape(one.Rows, one.Columns)
+        one.PixelData = encapsulate([jpeg_lossless(stored)])
+        one["PixelData"].VR = "OB"
+        one["PixelData"].is_undefined_length = True
+        one.file_meta.TransferSyntaxUID = syntax
+    else:
+        plugin = {JPEGLSLossless: "pyjpegls", JPEG2000Lossless: "pylibjpeg"}.get(syntax, "pydicom")
+        one.compress(syntax, encoding_plugin=plugin, generate_instance_uid=False)
+
+
+def jpeg_lossless(stored: NDArray[np.integer]) -> bytes:
+    """JPEG process 14, selection value 1 (ITU T.81 annex H), every category with a 5-bit code."""
+    values = stored.astype(np.int64)
+    predicted = np.roll(values, 1, axis=1)
+    predicted[1:, 0] = values[:-1, 0]
+    predicted[0, 0] = 2**15
+    bits = []
+    for difference in ((values - predicted + 2**15) % 2**16 - 2**15).ravel().tolist():
+        size = abs(difference).bit_length()
+        bits.append(f"{size:05b}")
+        if 0 < size < 16:
+            bits.append(f"{difference if difference > 0 else difference + 2**size - 1:0{size}b}")
+    stream = "".join(bits)
+    stream += "1" * (-len(stream) % 8)
+    body = int(stream, 2).to_bytes(len(stream) // 8, "big").replace(b"\xff", b"\xff\0")
+    rows, columns = values.shape
+    frame = struct.pack(">HBHHBBBB", 11, 16, rows, columns, 1, 1, 0x11, 0)
+    counts = [0, 0, 0, 0, 17] + [0] * 11
+    table = struct.pack(">HB", 36, 0) + bytes(counts) + bytes(range(17))
+    scan = struct.pack(">HBBBBBB", 8, 1, 1, 0, 1, 0, 0)
+    parts = [b"\xff\xd8\xff\xc3", frame, b"\xff\xc4", table, b"\xff\xda", scan, body, b"\xff\xd9"]
+    data = b"".join(parts)
+    return data + b"\0" * (len(data) % 2)
+
+
+def enhanced(frames: int = FRAMES, slices: int = SLICES) -> FileDataset:
+    """The same exam as one enhanced multi-frame file, its frames stored slice by slice."""
+    hu, when = truth(frames, slices), times(frames, slices)
+    file = image(hu[0, 0], 0, 0, START_S)
+    file.SOPClassUID = file.file_meta.MediaStorageSOPClassUID = CT + ".1"
+    places = [(t, z) for z in range(slices) for t in range(frames)]
+    file.NumberOfFrames = len(places)
+    pixels = np.stack([hu[t, z] for t, z in places]).astype(np.int32) + 1024
+    file.PixelData = pixels.astype("<u2").tobytes()
+    shared = Dataset()
+    shared.PlaneOrientationSequence = [_item(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])]
+    shared.PixelMeasuresSequence = [
+        _item(PixelSpacing=[SPACING_MM, SPACING_MM], SliceThickness=DISTANCE_MM)
+    ]
+    shared.PixelValueTransformationSequence = [
+        _item(RescaleIntercept=-1024, RescaleSlope=1, RescaleType="HU")
+    ]
+    shared.CTXRayDetailsSequence = [_item(KVP=80)]
+    shared.CTExposureSequence = [_item(XRayTubeCurrentInmA=500.0, ExposureTimeInms=400.0)]
+    shared.CTReconstructionSequence = [_item(ConvolutionKernel="H20f")]
+    file.SharedFunctionalGroupsSequence = [shared]
+    groups = []
+    for t, z in places:
+        group = Dataset()
+        group.PlanePositionSequence = [
+            _item(ImagePositionPatient=[ORIGIN[0], ORIGIN[1], ORIGIN[2] + DISTANCE_MM * z])
+        ]
+        group.FrameContentSequence = [
+            _item(
+                FrameReferenceDateTime="20210716" + tm(START_S + when[t, z]),
+                TemporalPositionIndex=t + 1,
+            )
+        ]
+        groups.append(group)
+    file.PerFrameFunctionalGroupsSequence = groups
+    for key in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "RescaleSlope"):
+        delattr(file, key)
+    return file
+
+
+def _item(**values: object) -> Dataset:
+    item = Dataset()
+    for key, value in values.items():
+        setattr(item, key, value)
+    return item

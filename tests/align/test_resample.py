@@ -42,9 +42,7 @@ def test_a_smooth_image_is_right_between_its_voxels():
 
     found = resample(image(z, y, x).astype(np.float32), shifted(0.25, 0.5, -0.3))
     inside = (slice(0, 2), slice(3, -3), slice(3, -3))
-    np.testing.assert_allclose(
-        found[inside], image(z + 0.25, y + 0.5, x - 0.3)[inside], atol=0.15
-    )
+    np.testing.assert_allclose(found[inside], image(z + 0.25, y + 0.5, x - 0.3)[inside], atol=0.15)
 
 
 def test_noise_survives_better_than_in_linear_interpolation():

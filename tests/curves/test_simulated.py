@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -74,3 +76,27 @@ def test_the_scaled_aif_is_the_blood_curve(found: Found) -> None:
     assert arteries.input_hu.sum() == pytest.approx(blood.sum(), rel=0.15)
     assert np.corrcoef(arteries.input_hu, blood)[0, 1] > 0.98
     assert arteries.aif.confidence > 0.7
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_weak_bolus_still_has_its_artery(seed: int) -> None:
+    # 80 HU in the carotid at 7 HU noise: noise blobs compete
+    exam, truth = simulate_exam(seed, replace(RECIPE, peak_hu=80.0))
+    baseline = baseline_and_arrival(exam)
+    tissue = segment(exam, baseline)
+    grid = common_grid(exam.times_s)
+    arteries = find_arteries(exam, baseline, tissue, grid)
+    assert (truth.vessel_fraction[tuple(arteries.aif.voxels.T)] > 0.1).all()
+    blood = np.interp(grid, truth.bolus.time_s, truth.bolus.artery_hu)
+    assert arteries.input_hu.sum() == pytest.approx(blood.sum(), rel=0.15)
+
+
+def test_shuttle_slices_half_an_interval_apart_share_one_arterial_curve() -> None:
+    recipe = replace(RECIPE, timing="shuttle", dt_s=2.8, frames=22)
+    exam, truth = simulate_exam(1, recipe)
+    baseline = baseline_and_arrival(exam)
+    grid = common_grid(exam.times_s)
+    arteries = find_arteries(exam, baseline, segment(exam, baseline), grid)
+    blood = np.interp(grid, truth.bolus.time_s, truth.bolus.artery_hu)
+    assert arteries.input_hu.sum() == pytest.approx(blood.sum(), rel=0.15)
+    assert abs(grid[arteries.input_hu.argmax()] - grid[blood.argmax()]) <= 2

@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bolus.lesion import PRESETS, measure_lesion
+from bolus.deconvolve import METHODS
+from bolus.lesion import measure_lesion
 from bolus.lesion.clean import drop_small, fill_holes, smooth_within
 from bolus.lesion.midline import left_side
+from bolus.lesion.presets import PRESETS, preset_for
 from bolus.types import Geometry, Lesion, Maps, Tissue
 
 SHAPE = (8, 100, 90)
@@ -146,7 +148,7 @@ def test_every_preset_measures_by_its_own_rule(preset: str) -> None:
     grid = geometry()
     lesion = find(grid, preset=preset)
     rule = PRESETS[preset]
-    assert lesion.preset == preset
+    assert (lesion.preset, lesion.core_rule) == (preset, rule.core_text)
     if rule.core_map == "relative CBF":
         # the painted core has 16 % of normal flow, the penumbra 50 %; a higher threshold takes
         # more of the smoothed edge between them, never the penumbra
@@ -187,3 +189,13 @@ def test_clusters_touch_at_corners_and_holes_are_filled_in_plane() -> None:
     everywhere = np.ones_like(ring)
     assert fill_holes(ring, everywhere, 1.0, 1.0).sum() == 9
     assert fill_holes(ring, ring, 1.0, 1.0).sum() == 8
+
+
+def test_calibrated_thresholds_exist_for_every_method_and_for_no_other() -> None:
+    for method in METHODS:
+        rule = preset_for("calibrated", method)
+        assert 4 < rule.hypoperfused_above < 9
+        assert 0.1 < rule.core_below < 0.8
+        assert method in rule.source
+    with pytest.raises(KeyError):
+        preset_for("calibrated", "magic")

@@ -77,6 +77,9 @@ def _method(name: str, strength: float, geometry: Geometry, brain: np.ndarray) -
     lesion = Lesion(
         labels=labels,
         preset="rapid",
+        core_rule="CBF < 30 % of normal tissue",
+        hypoperfused_rule="Tmax > 6 s",
+        rule_source="a trial & its paper",
         side="left",
         reference_cbf=46.25,
         reference="mean of normal tissue",

@@ -30,6 +30,7 @@ SHAPE: dict[str, Any] = {
         "*": {
             "lesion": {
                 "preset": str,
+                "thresholds": {"core": str, "hypoperfused": str, "source": str},
                 "side": str,
                 "core_ml": NUMBER,
                 "core_lower_bound": bool,
@@ -197,7 +198,7 @@ def test_the_file_list_is_complete(out: Path) -> None:
 def test_same_results_give_the_same_bytes(out: Path, results: Results, tmp_path: Path) -> None:
     slower = replace(results, timings_s={"acquire": 9.0, "align": 1.0})
     publish(slower, tmp_path / "again")
-    for path in sorted(out.rglob("*.nii.gz")) + [out / "curves.csv"]:
+    for path in [*sorted(out.rglob("*.nii.gz")), out / "curves.csv"]:
         assert (tmp_path / "again" / path.relative_to(out)).read_bytes() == path.read_bytes()
     first, second = (
         json.loads((folder / "summary.json").read_text()) for folder in (out, tmp_path / "again")

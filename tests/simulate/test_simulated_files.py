@@ -18,18 +18,17 @@ from bolus.types import Exam
 
 # CT Image IOD (PS3.3 A.3): attributes of type 1 and 2 of its mandatory modules
 REQUIRED = {
-    "patient and study": ["PatientName", "PatientID", "PatientBirthDate", "PatientSex"]
-    + ["StudyInstanceUID", "StudyDate", "StudyTime", "StudyID"]
-    + ["ReferringPhysicianName", "AccessionNumber"],
-    "series and equipment": ["Modality", "SeriesInstanceUID", "SeriesNumber", "Manufacturer"]
-    + ["FrameOfReferenceUID", "PositionReferenceIndicator"],
+    "patient": ["PatientName", "PatientID", "PatientBirthDate", "PatientSex"],
+    "study": ["StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"],
+    "study's people": ["ReferringPhysicianName"],
+    "series": ["Modality", "SeriesInstanceUID", "SeriesNumber", "Manufacturer"],
+    "frame of reference": ["FrameOfReferenceUID", "PositionReferenceIndicator"],
     "plane": ["PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient", "SliceThickness"],
-    "pixels": ["SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated"]
-    + ["BitsStored", "HighBit", "PixelRepresentation", "PixelData"],
+    "pixels": ["SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "PixelData"],
+    "bits": ["BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"],
     "CT": ["ImageType", "RescaleIntercept", "RescaleSlope", "KVP", "AcquisitionNumber"],
     "SOP": ["SOPClassUID", "SOPInstanceUID", "InstanceNumber"],
 }
-)
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,8 @@ FEW_FRAMES = 15
 CENTRE = 0.4
 """Share of the image's width and height that is brain in every head CT."""
 BRAIN_LIMITS_HU = (-50.0, 150.0)
+BRAIN_WITHOUT_AIR_HU = 80.0
+"""Upper limit where no air proves that the scale is right: grey levels reach 120 in brain."""
 BRAIN_USUAL_HU = (5.0, 80.0)
 """Median over the brain: CSF is near 5 HU, grey matter near 40, enhanced grey matter near 55."""
 AIR_BELOW_HU = -800.0
@@ -137,7 +139,8 @@ def check_values(frames: Float32Array, where: str) -> list[Finding]:
         slice(round(n * (1 - CENTRE) / 2), round(n * (1 + CENTRE) / 2)) for n in first.shape[1:]
     )
     brain = float(np.median(first[:, rows, columns]))
-    if not BRAIN_LIMITS_HU[0] <= brain <= BRAIN_LIMITS_HU[1]:
+    highest = BRAIN_LIMITS_HU[1] if low < AIR_BELOW_HU else BRAIN_WITHOUT_AIR_HU
+    if not BRAIN_LIMITS_HU[0] <= brain <= highest:
         raise ImplausibleValues(
             f"{where}: the middle of the images has a median of {brain:.0f} HU (all: {low:.0f} to "
             f"{high:.0f}) where brain has 20 to 50; slope or intercept are wrong, the values are "

@@ -188,7 +188,8 @@ def _step(centres: Float64Array, slices: Sequence[Slice]) -> tuple[Float64Array,
             )
         ]
     gaps = np.diff(centres @ across)
-    typical = float(np.median(gaps))
+    # the lower median: of two gaps the longer one is the odd one
+    typical = float(np.sort(gaps)[(len(gaps) - 1) // 2])
     wrong: BoolArray = np.abs(gaps - typical) > UNEVEN * typical
     if np.any(wrong):
         k = int(np.argmax(wrong))

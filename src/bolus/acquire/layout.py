@@ -11,6 +11,7 @@ from bolus.acquire.checks import check_protocol, check_scaling, check_times, sca
 from bolus.acquire.duplicates import without_resent, without_simultaneous
 from bolus.acquire.grid import geometry, same_grid, slice_numbers, with_time_course
 from bolus.acquire.headers import Slice
+from bolus.acquire.pixels import check_encoding
 from bolus.acquire.timing import choose_clock, frames
 from bolus.types import Finding, Float64Array, Geometry, IntArray, Scanner
 
@@ -51,6 +52,8 @@ def lay_out(
     TooFewFrames
         If fewer than 8 frames are left.
     """
+    for image in slices:
+        check_encoding(image)
     same_grid(slices)
     check_scaling(slices)
     images, resent = without_resent(slices)

@@ -90,7 +90,7 @@ def open_nifti(path: Path) -> Volume4D:
         image=image,
         axes=axes,
         flipped=flipped,
-        times_s=np.ascontiguousarray(times_s - times_s.min()),
+        times_s=np.round(np.ascontiguousarray(times_s - times_s.min()), 6),
         geometry=_geometry(lps, axes, flipped, shape),
         scanner=scanner(fields),
         findings=(*timing, *check_times(times_s, path.name), *_affine_findings(image)),

@@ -72,8 +72,6 @@ def read_frames(slices: Sequence[Slice], image: IntArray) -> Float32Array:
             f"{image.size * rows * columns * 4 / 2**30:.0f} GiB; choose a reconstruction with "
             "thicker slices."
         )
-    for one in slices:
-        _check(one)
     frames = np.empty((*image.shape, rows, columns), dtype=np.float32)
     jobs = [(place, slices[int(k)]) for place, k in np.ndenumerate(image)]
     jobs.sort(key=lambda job: (job[1].name, job[1].encoding.frame))
@@ -86,8 +84,14 @@ def read_frames(slices: Sequence[Slice], image: IntArray) -> Float32Array:
     return frames
 
 
-def _check(one: Slice) -> None:
-    """Refuse what can't be decoded before anything is allocated for it."""
+def check_encoding(one: Slice) -> None:
+    """Refuse what can't be decoded, before anything is allocated for it.
+
+    Raises
+    ------
+    DamagedFile
+        If the pixels are missing, too few or of an unknown codec.
+    """
     pixels = one.encoding
     if pixels.syntax not in NATIVE and pixels.syntax not in PLUGINS:
         raise DamagedFile(

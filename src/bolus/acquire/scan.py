@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,11 +18,20 @@ from bolus.acquire.headers import (
     looks_like_dicom,
     read_header,
 )
+from bolus.acquire.select import CT_CLASSES
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.types import Finding, Grade
 
-READ_ERRORS = (OSError, EOFError, zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError)
-"""What reading a file or a zip member may raise; zlib.error is turned into these or caught too."""
+READ_ERRORS = (
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
+"""What reading a file or a zip member may raise."""
 
 
 def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
@@ -76,7 +86,10 @@ def _read(source: Source) -> list[Slice] | None:
     pixels = encoding(dataset, offset, length, deflated=rest is not stream)
     if "PerFrameFunctionalGroupsSequence" in dataset:
         return enhanced(dataset, source, pixels)
-    return [classic(dataset, source, pixels)]
+    image = classic(dataset, source, pixels)
+    if offset < 0 and not image.position and image.sop_class in ("", *CT_CLASSES):
+        raise DamagedFile(f"{source.name}: was cut off in its header; copy or export it again.")
+    return [image]
 
 
 def _findings(foreign: Sequence[str], damaged: Sequence[DamagedFile]) -> list[Finding]:

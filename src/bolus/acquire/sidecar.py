@@ -78,17 +78,17 @@ def frame_times(
     """
     duration = _numbers(fields, "FrameDuration", frames, name)
     findings: list[Finding] = []
-    start: Float64Array
+    index = np.arange(frames, dtype=np.float64)
     if "VolumeTiming" in fields:
         start = _numbers(fields, "VolumeTiming", frames, name, scalar=False)
     elif "FrameTimesStart" in fields:
         start = _numbers(fields, "FrameTimesStart", frames, name, scalar=False) + duration / 2
     elif "RepetitionTime" in fields:
-        start = np.arange(frames) * _numbers(fields, "RepetitionTime", frames, name)
+        start = index * _numbers(fields, "RepetitionTime", frames, name)
     elif "FrameDuration" in fields:
         start = np.cumsum(duration) - duration / 2
     elif header_step_s > 0:
-        start = np.arange(frames) * header_step_s
+        start = index * header_step_s
         findings.append(
             Finding(
                 "timing-assumed",

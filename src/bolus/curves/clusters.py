@@ -47,18 +47,24 @@ class Candidates:
 def vessel_candidates(
     exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64Array
 ) -> Candidates:
-    """All voxels of the vessel mask, measured; raises NoPerfusion if there are too few."""
+    """Voxels of the vessel mask, measured; raises NoPerfusion if there are too few.
+
+    A voxel that is halfway to its peak before contrast has arrived at all shows noise: left out.
+    """
     voxels = np.argwhere(tissue.vessel)
+    curves = vessel_curves(exam, baseline, voxels, grid)
+    marks = shapes(curves, grid)
+    real = marks.half_s >= baseline.arrival_s
+    voxels, curves = voxels[real], curves[real]
+    marks = Shape(**{name: values[real] for name, values in vars(marks).items()})
     if len(voxels) < MIN_CLUSTER:
         raise NoPerfusion(
             f"no artery found: only {len(voxels)} voxels enhance like a vessel, at least "
             f"{MIN_CLUSTER} are needed; check the bolus, or give the artery with --aif x,y,z"
         )
-    curves = vessel_curves(exam, baseline, voxels, grid)
-    marks = shapes(curves, grid)
     strength = np.zeros(tissue.vessel.shape)
-    strength[tissue.vessel] = marks.strength_hu
-    calibre = ndimage.uniform_filter(strength, (1, 3, 3), mode="constant")[tissue.vessel]
+    strength[tuple(voxels.T)] = marks.strength_hu
+    calibre = ndimage.uniform_filter(strength, (1, 3, 3), mode="constant")[tuple(voxels.T)]
     before = smooth_in_time(curves)[:, grid < baseline.arrival_s]
     noise = float(np.median(before.std(axis=1))) if before.shape[1] > 2 else 0.0
     return Candidates(voxels, curves, marks, calibre, noise)

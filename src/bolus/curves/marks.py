@@ -68,7 +68,7 @@ def aif_findings(
         ("aif-weak", peak < WEAK_PEAK_HU, f"peaks at only {peak:.0f} HU (limit {limit:.0f} HU)"),
         ("aif-wide", width > MAX_WIDTH_S, f"is {width:.0f} s wide (limit {MAX_WIDTH_S:.0f} s)"),
         ("aif-late", late_s > MAX_LATE_S, f"rises {late_s:.1f} s after the earliest vessels"),
-        ("aif-slow", rise > MAX_RISE_S, f"takes {rise:.0f} s to its peak (limit 13 s)"),
+        ("aif-slow", rise > MAX_RISE_S, f"rises for {rise:.0f} s (limit {MAX_RISE_S:.0f} s)"),
         ("aif-tail", tail > MAX_TAIL, f"still has {100 * tail:.0f} % of its peak at the end"),
         ("aif-shape", misfit > MAX_MISFIT, f"differs {100 * misfit:.0f} % from a bolus's shape"),
         (

@@ -49,13 +49,12 @@ def transit_time(aif: Float64Array, vof: Float64Array, grid: Float64Array) -> fl
     exponential's mean of the best fit among 425 pairs.
     """
     t = grid - grid[0]
-    dt = float(t[1])
     best, transit = np.inf, 0.0
     for mean in DISPERSIONS_S:
         kernel = np.exp(-t / mean) if mean else (t == 0).astype(np.float64)
         dispersed = np.convolve(aif, kernel / kernel.sum())[: t.size]
-        # the discrete exponential's own mean is a little shorter
-        own_mean = float((t * kernel).sum() / kernel.sum()) if mean >= dt else 0.0
+        # the sampled exponential's own mean is a little shorter
+        own_mean = float((t * kernel).sum() / kernel.sum())
         for delay in DELAYS_S:
             model = np.interp(t - delay, t, dispersed, left=0.0)
             norm = float(model @ model)

@@ -70,9 +70,9 @@ def nlr(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, fl
         curves.tissue_hu, curves.time_s, table, origin, weight, start,
         mtt_floor, MTT_BOUND_S, *DELAY_BOUNDS_S, fit,
     )  # fmt: skip
-    cbv, mtt, delay, ttp = fit.T
-    cbv = cbv * np.float32(CBV_SCALE)
-    voxel = VoxelMaps(cbf=60 * cbv / mtt, mtt=mtt.copy(), tmax=delay + mtt / 2, ttp=ttp.copy())
+    cbv, mtt, delay, ttp = (np.ascontiguousarray(column) for column in fit.T)
+    cbv *= np.float32(CBV_SCALE)
+    voxel = VoxelMaps(cbf=60 * cbv / mtt, mtt=mtt, tmax=delay + np.float32(0.5) * mtt, ttp=ttp)
     return voxel, {
         "mtt_min_s": mtt_floor,
         "mtt_max_s": MTT_BOUND_S,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from bolus.lesion.clean import drop_small, fill_holes, smooth_within
 from bolus.lesion.midline import left_side
-from bolus.lesion.presets import PRESETS, Preset
+from bolus.lesion.presets import Preset, preset_for
 from bolus.types import (
     BoolArray,
     Finding,
@@ -30,7 +32,33 @@ RATIO_MINIMUM_CORE_ML = 1.0
 ONE_SIDED = 0.75
 """Share of the hypoperfused volume on one side from which the lesion is called one-sided."""
 
+LATE_TMAX_S = 6.0
+"""Tissue that serves no preset as normal when its own threshold is relative."""
+
 CORE, PENUMBRA = 2, 1
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Maps smoothed for thresholds, (Z, Y, X) each, and where they hold."""
+
+    parenchyma: BoolArray
+    cbf: Float32Array
+    cbv: Float32Array
+    mtt: Float32Array
+    tmax: Float32Array
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Core, hypoperfused tissue (with the core) and normal tissue, (Z, Y, X) masks."""
+
+    core: BoolArray
+    hypoperfused: BoolArray
+    normal: BoolArray
+    reference: str
+    """How normal tissue was found."""
+    side: str
 
 
 def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) -> Lesion:
@@ -41,7 +69,7 @@ def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) 
     maps : maps of one method.
     tissue : masks; lesions are counted in its parenchyma.
     geometry : grid; volumes come from its positions.
-    preset : a key of `PRESETS`.
+    preset : one of `PRESET_NAMES`.
 
     Notes
     -----
@@ -49,36 +77,26 @@ def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) 
     other side of the mid-sagittal plane where the lesion is one-sided (Campbell 2011).  With a
     relative-MTT preset the hypoperfused tissue needs a reference itself: Tmax <= 6 s serves.
     """
-    rule = PRESETS[preset]
-    parenchyma = tissue.parenchyma & (maps.mtt > 0)
-    level = {
-        name: smooth_within(getattr(maps, name), parenchyma, geometry, SMOOTHING_MM)
-        for name in ("cbf", "cbv", "mtt", "tmax")
-    }
-    left = left_side(tissue.brain, geometry)
+    rule = preset_for(preset, maps.method)
     ml = geometry.voxel_ml
-
-    late = {s: _cleaned(level["tmax"] > s, parenchyma, ml) for s in TMAX_LEVELS_S[:2]}
-    late |= {s: late[6] & (level["tmax"] > s) for s in TMAX_LEVELS_S[2:]}
-    normal, _ = _normal_tissue(late[6], parenchyma, left)
-    hypoperfused = _hypoperfused(rule, level, normal, parenchyma, ml)
-    side = _side(hypoperfused, left)
-    normal, reference = _normal_tissue(hypoperfused, parenchyma, left)
-    reference_cbf = _mean(level["cbf"], normal)
-    core = hypoperfused & _core(rule, level, reference_cbf)
-    core = drop_small(core, CORE_MINIMUM_ML, ml)
-    core = fill_holes(core, hypoperfused, HOLE_ML, ml)
-
+    level = smooth_levels(maps, tissue, geometry)
+    found = outline(level, left_side(tissue.brain, geometry), rule, ml)
+    core, hypoperfused = found.core, found.hypoperfused
+    late = {s: _cleaned(level.tmax > s, level.parenchyma, ml) for s in TMAX_LEVELS_S[:2]}
+    late |= {s: late[6] & (level.tmax > s) for s in TMAX_LEVELS_S[2:]}
     core_ml, total_ml = float(core.sum() * ml), float(hypoperfused.sum() * ml)
     labels = np.where(core, CORE, np.where(hypoperfused, PENUMBRA, 0)).astype(np.uint8)
-    normal_cbv = _mean(level["cbv"], normal)
+    normal_cbv = _mean(level.cbv, found.normal)
     tmax_ml = {str(s): float(mask.sum() * ml) for s, mask in late.items()}
     return Lesion(
         labels=labels,
         preset=preset,
-        side=side,
-        reference_cbf=reference_cbf,
-        reference=reference,
+        core_rule=rule.core_text,
+        hypoperfused_rule=rule.hypoperfused_text,
+        rule_source=rule.source,
+        side=found.side,
+        reference_cbf=_mean(level.cbf, found.normal),
+        reference=found.reference,
         core_ml=core_ml,
         hypoperfused_ml=total_ml,
         penumbra_ml=total_ml - core_ml,
@@ -86,7 +104,7 @@ def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) 
         mismatch_ratio=total_ml / core_ml if core_ml >= RATIO_MINIMUM_CORE_ML else None,
         hir=tmax_ml["10"] / tmax_ml["6"] if tmax_ml["6"] > 0 else None,
         tmax_ml=tmax_ml,
-        cbv_index=_mean(level["cbv"], hypoperfused) / normal_cbv
+        cbv_index=_mean(level.cbv, hypoperfused) / normal_cbv
         if total_ml > 0 and normal_cbv > 0
         else None,
         core_lower_bound=_at_edge(core),
@@ -95,31 +113,49 @@ def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) 
     )
 
 
+def smooth_levels(maps: Maps, tissue: Tissue, geometry: Geometry) -> Levels:
+    """Smooth the maps over the tissue in which lesions are counted."""
+    parenchyma = tissue.parenchyma & (maps.mtt > 0)
+
+    def smooth(values: Float32Array) -> Float32Array:
+        return smooth_within(values, parenchyma, geometry, SMOOTHING_MM)
+
+    return Levels(
+        parenchyma, smooth(maps.cbf), smooth(maps.cbv), smooth(maps.mtt), smooth(maps.tmax)
+    )
+
+
+def outline(level: Levels, left: BoolArray, rule: Preset, voxel_ml: float) -> Outline:
+    """Apply the thresholds of ``rule``; ``left`` marks the patient's left half."""
+    hypoperfused = _hypoperfused(rule, level, left, voxel_ml)
+    normal, reference = _normal_tissue(hypoperfused, level.parenchyma, left)
+    core = hypoperfused & _core(rule, level, _mean(level.cbf, normal))
+    core = drop_small(core, CORE_MINIMUM_ML, voxel_ml)
+    core = fill_holes(core, hypoperfused, HOLE_ML, voxel_ml)
+    return Outline(core, hypoperfused, normal, reference, _side(hypoperfused, left))
+
+
 def _cleaned(mask: BoolArray, parenchyma: BoolArray, voxel_ml: float) -> BoolArray:
     kept = drop_small(mask & parenchyma, HYPOPERFUSED_MINIMUM_ML, voxel_ml)
     return fill_holes(kept, parenchyma, HOLE_ML, voxel_ml)
 
 
-def _hypoperfused(
-    rule: Preset,
-    level: dict[str, Float32Array],
-    normal: BoolArray,
-    parenchyma: BoolArray,
-    voxel_ml: float,
-) -> BoolArray:
-    if rule.hypoperfused_map == "Tmax":
-        values, limit = level["tmax"], rule.hypoperfused_above
+def _hypoperfused(rule: Preset, level: Levels, left: BoolArray, voxel_ml: float) -> BoolArray:
+    if rule.hypoperfused_map == "relative MTT":
+        late = _cleaned(level.tmax > LATE_TMAX_S, level.parenchyma, voxel_ml)
+        normal, _ = _normal_tissue(late, level.parenchyma, left)
+        above = level.mtt > rule.hypoperfused_above * _mean(level.mtt, normal)
     elif rule.hypoperfused_map == "delay":
-        values, limit = level["tmax"] - level["mtt"] / 2, rule.hypoperfused_above
+        above = level.tmax - level.mtt / 2 > rule.hypoperfused_above
     else:
-        values, limit = level["mtt"], rule.hypoperfused_above * _mean(level["mtt"], normal)
-    return _cleaned(values > limit, parenchyma, voxel_ml)
+        above = level.tmax > rule.hypoperfused_above
+    return _cleaned(above, level.parenchyma, voxel_ml)
 
 
-def _core(rule: Preset, level: dict[str, Float32Array], reference_cbf: float) -> BoolArray:
+def _core(rule: Preset, level: Levels, reference_cbf: float) -> BoolArray:
     if rule.core_map == "CBV":
-        return np.asarray(level["cbv"] < rule.core_below)
-    return np.asarray(level["cbf"] < rule.core_below * reference_cbf)
+        return np.asarray(level.cbv < rule.core_below)
+    return np.asarray(level.cbf < rule.core_below * reference_cbf)
 
 
 def _normal_tissue(
@@ -158,7 +194,7 @@ def _findings(core: BoolArray, hypoperfused: BoolArray, method: str) -> tuple[Fi
     return (
         Finding(
             "lesion-at-slab-edge",
-            Grade.WARNING,
+            Grade.NOTE,  # most slabs cut most lesions; the volumes themselves are marked
             f"{method}: {what} the first or last slice; the true volume may be larger.",
             "Read these volumes as lower bounds.",
         ),

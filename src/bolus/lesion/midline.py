@@ -30,9 +30,13 @@ def left_side(brain: BoolArray, geometry: Geometry) -> BoolArray:
         return 1.0 - float(brain[tuple(voxel[inside].T)].sum()) / len(points)
 
     simplex = np.array([[0, 0, 0], [6, 0, 0], [0, 0.1, 0], [0, 0, 0.1]], float)
-    options = {"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-4, "maxiter": 150}
-    plane = minimize(miss, np.zeros(3), method="Nelder-Mead", options=options).x
-    z, y, x = np.indices(brain.shape, sparse=True)
+    plane = minimize(
+        miss,
+        np.zeros(3),
+        method="Nelder-Mead",
+        options={"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-4, "maxiter": 150},
+    ).x
+    z, y, x = np.ogrid[: brain.shape[0], : brain.shape[1], : brain.shape[2]]
     a = geometry.affine
     lps = [a[i, 0] * z + a[i, 1] * y + a[i, 2] * x + a[i, 3] - centre[i] for i in range(3)]
     return np.asarray(lps[0] > plane[0] + plane[1] * lps[1] + plane[2] * lps[2])

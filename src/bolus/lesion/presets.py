@@ -1,13 +1,21 @@
 """Named threshold presets: what counts as core and as hypoperfused, and who says so.
 
 Thresholds belong to the software they were found with: the same number means another volume
-after another deconvolution.  Every result therefore carries its preset and its method.
+after another deconvolution.  The published presets are offered as they are; ``calibrated`` has
+thresholds for each method of bolus, chosen by ``benchmarks/calibrate.py`` on simulated exams so
+that volumes equal those of true Tmax > 6 s and true CBF < 30 % of normal.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+CALIBRATED = "calibrated"
+CALIBRATION_FILE = "calibration.json"
 
 CoreMap = Literal["relative CBF", "CBV"]
 HypoperfusedMap = Literal["Tmax", "delay", "relative MTT"]
@@ -65,3 +73,28 @@ PRESETS: dict[str, Preset] = {
         "CBV", 2.0, "relative MTT", 1.45, "Wintermark et al., Stroke 2006;37:979"
     ),
 }  # fmt: skip
+
+PRESET_NAMES = (CALIBRATED, *PRESETS)
+
+
+@cache
+def calibration() -> dict[str, Any]:
+    """The table written by ``benchmarks/calibrate.py``, with how it came to be."""
+    text = files("bolus.lesion").joinpath(CALIBRATION_FILE).read_text()
+    return dict(json.loads(text))
+
+
+def preset_for(name: str, method: str) -> Preset:
+    """The thresholds that a preset of `PRESET_NAMES` has for a method's maps."""
+    if name != CALIBRATED:
+        return PRESETS[name]
+    table = calibration()
+    row = table["methods"][method]
+    return Preset(
+        "relative CBF",
+        row["relative_cbf"],
+        "Tmax",
+        row["tmax_s"],
+        f"calibrated for {method} on {table['exams']} simulated exams to the volumes of true "
+        "Tmax > 6 s and true CBF < 30 %",
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bolus.publish.view import View
-from bolus.types import BoolArray, Lesion, Results, Vessel
+from bolus.types import BoolArray, Check, Lesion, Results, Vessel
 
 NONE = "–"
 UNDEFINED_RATIO = "undefined: core < 1 ml"
@@ -18,8 +18,12 @@ TERMS = {
 }
 """Words that are not written in small letters."""
 
-UNITS = ("hu", "s", "mm", "ml", "deg", "kvp", "mas")
+UNITS = ("hu", "s", "mm", "ml", "g/ml", "deg", "kvp", "mas")
 """Last words of parameter names that are units."""
+
+
+UNITLESS = ("", "ratio", "0-1")
+"""Units of checks that say no more than the number does."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,19 @@ def number(value: float | int | str | bool | None) -> str:
     return str(value)
 
 
+def check_value(check: Check) -> str:
+    """What a check measured, with its unit; no digits that nobody can measure."""
+    if check.value is None or not np.isfinite(check.value):
+        return NONE
+    digits = 0 if abs(check.value) >= 100 else 1 if abs(check.value) >= 10 else 2
+    unit = "" if check.unit in UNITLESS else check.unit
+    return f"{check.value:.{digits}f} {unit}".strip()
+
+
 def title(name: str) -> str:
     """A stage's, check's or parameter's name as it is written: ``grid_s`` is "Grid, s"."""
-    words = [TERMS.get(word, word) for word in name.replace("-", "_").split("_")]
+    name = name.replace("-", "_").replace("_g_ml", "_g/ml")
+    words = [TERMS.get(word, word) for word in name.split("_")]
     if len(words) > 1 and words[-1].lower() in UNITS:
         words[-2:] = [f"{words[-2]}, {words[-1]}"]
     text = " ".join(words)
@@ -108,7 +122,10 @@ def volume_rows(results: Results) -> list[Row]:
         row("CBV index", "", lambda v: _two(v.cbv_index)),
         row("Reference CBF", "ml/100g/min", lambda v: f"{v.reference_cbf:.1f}"),
         row("Reference tissue", "", lambda v: v.reference),
-        row("Thresholds", "", lambda v: v.preset),
+        row("Threshold preset", "", lambda v: v.preset),
+        row("Core where", "", lambda v: v.core_rule),
+        row("Hypoperfused where", "", lambda v: v.hypoperfused_rule),
+        row("Source of thresholds", "", lambda v: v.rule_source),
     ]
     return rows + _agreement_rows(results)
 
@@ -192,10 +209,12 @@ def motion_note(results: Results) -> str:
 
 
 def parameters(results: Results) -> list[tuple[str, dict[str, float | int | str | None]]]:
-    """(stage, its numbers), the methods' own numbers last."""
+    """(stage, its numbers); a method's own numbers too, if no stage has them already."""
     stages = [(title(stage), dict(values)) for stage, values in results.parameters.items()]
+    listed = [values for _, values in stages]
     for name, method in results.methods.items():
-        stages.append((f"Method {name}", dict(method.maps.parameters)))
+        if dict(method.maps.parameters) not in listed:
+            stages.append((f"Method {name}", dict(method.maps.parameters)))
     return [(stage, values) for stage, values in stages if values]
 
 

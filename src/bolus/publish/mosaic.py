@@ -103,8 +103,8 @@ def lesion_mosaic(
     _label_slices(text, layout, view)
     text.print_on(image)
     parts = (
-        palette.tinted(palette.PENUMBRA, 0.42),
-        palette.tinted(palette.CORE, 0.55),
+        palette.tinted(palette.PENUMBRA, 0.34),
+        palette.tinted(palette.CORE, 0.5),
         np.array([palette.PENUMBRA_RIM, palette.CORE_RIM], dtype=np.uint8),
     )
     return _indexed(image, palette.table(*parts))

@@ -39,9 +39,9 @@ def check_output(out: Path) -> None:
     out = _absolute(out)
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file, not a folder; choose another place with -o")
-    parent = _missing_parents(out)[-1].parent if not out.parent.is_dir() else out.parent
+    parent = next(folder for folder in out.parents if folder.exists())
     if not parent.is_dir():
-        raise OutputError(f"{parent} is a file, so {out} can't be created in it; choose another -o")
+        raise OutputError(f"{parent} is a file, so {out} can't be made in it; choose another -o")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"no permission to write in {parent}; choose another place with -o")
     if out.is_dir():

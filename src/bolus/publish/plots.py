@@ -23,7 +23,7 @@ DPI = 170
 
 def curves_png(results: Results) -> bytes:
     """AIF as measured and scaled, and VOF, over the exam's time, as PNG."""
-    figure = _figure(7.2, 3.5)
+    figure = _figure(6.0, 3.7)
     axes = figure.add_subplot()
     arteries, time = results.arteries, results.time_s
     axes.axvline(results.arrival_s, color=INK, lw=0.9, ls=(0, (4, 3)))
@@ -46,7 +46,7 @@ def curves_png(results: Results) -> bytes:
 
 def motion_png(results: Results) -> bytes:
     """Displacement, translation and rotation of every frame, as PNG."""
-    figure = _figure(11.0, 2.7)
+    figure = _figure(12.2, 2.7)
     motion, time = results.motion, results.times_s.mean(axis=1)
     panels = figure.subplots(1, 3)
     panels[0].plot(time, motion.displacement_mm, color=INK, lw=1.6, marker="o", ms=2.5)

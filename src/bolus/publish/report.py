@@ -47,6 +47,8 @@ class MethodPictures:
     """The images of one method."""
 
     name: str
+    core_rule: str
+    hypoperfused_rule: str
     lesion: Picture
     maps: tuple[tuple[Window, Picture], ...]
 
@@ -86,6 +88,7 @@ def _template() -> jinja2.Template:
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["number"] = facts.number
+    environment.filters["measured"] = facts.check_value
     environment.filters["title"] = facts.title
     return environment.from_string(_package_file("report.html.j2"))
 
@@ -105,7 +108,8 @@ def _method_pictures(results: Results, view: View) -> list[MethodPictures]:
         overlay = lesion_mosaic(tissue, method.lesion.labels, view, *_overlay_grid(view))
         lesion = _picture(overlay, f"Core and penumbra by {name} on the baseline CT")
         maps = tuple((window, draw(method, window)) for window in windows)
-        pictures.append(MethodPictures(name, lesion, maps))
+        rules = (method.lesion.core_rule, method.lesion.hypoperfused_rule)
+        pictures.append(MethodPictures(name, *rules, lesion, maps))
     return pictures
 
 

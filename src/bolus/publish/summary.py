@@ -82,6 +82,11 @@ def _method(method: MethodResult) -> dict[str, Any]:
 def _lesion(lesion: Lesion) -> dict[str, Any]:
     return {
         "preset": lesion.preset,
+        "thresholds": {
+            "core": lesion.core_rule,
+            "hypoperfused": lesion.hypoperfused_rule,
+            "source": lesion.rule_source,
+        },
         "side": lesion.side,
         "core_ml": lesion.core_ml,
         "core_lower_bound": lesion.core_lower_bound,

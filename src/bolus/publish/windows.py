@@ -23,44 +23,63 @@ class Window:
     high: float
     ticks: tuple[float, ...]
     source: str
+    """Why these ends."""
 
 
 UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s", "ttp": "s"}
 """Unit of each of the five maps, everywhere."""
 
-# Normal grey and white matter have about 60 and 25 ml/100g/min, 4 and 2 ml/100g (Manhart 2013's
-# tissue table); with these ranges normal tissue is green to yellow and a lesion is blue.
-# The times show normal tissue in blue and the 6 s threshold of Tmax in the middle of the scale;
-# Kudo 2013 (PMC3606546, figure 2) showed Tmax at level 8 s, width 16 s.
-WINDOWS: dict[str, Window] = {
-    window.key: window
-    for window in (
-        Window(
-            *("cbf", "CBF", "Cerebral blood flow", UNITS["cbf"], 0.0, 60.0),
-            (0, 15, 30, 45, 60),
-            "grey matter's normal value at the upper end",
-        ),
-        Window(
-            *("cbv", "CBV", "Cerebral blood volume", UNITS["cbv"], 0.0, 6.0),
-            (0, 2, 4, 6),
-            "1.5 times grey matter's normal value",
-        ),
-        Window(
-            *("mtt", "MTT", "Mean transit time", UNITS["mtt"], 0.0, 15.0),
-            (0, 5, 10, 15),
-            "normal 3-5 s; 12-13.5 s marks ischaemia (Kamalian 2012)",
-        ),
-        Window(
-            *("tmax", "Tmax", "Time to the residue function's centre", UNITS["tmax"], 0.0, 12.0),
-            (0, 3, 6, 9, 12),
-            "twice the 6 s threshold",
-        ),
-    )
-}
+CBF = Window(
+    key="cbf",
+    label="CBF",
+    name="Cerebral blood flow",
+    unit=UNITS["cbf"],
+    low=0.0,
+    high=60.0,
+    ticks=(0, 15, 30, 45, 60),
+    source="grey matter 53, white matter 25, penumbra 7-16, core 2-5 (Manhart 2013)",
+)
+CBV = Window(
+    key="cbv",
+    label="CBV",
+    name="Cerebral blood volume",
+    unit=UNITS["cbv"],
+    low=0.0,
+    high=6.0,
+    ticks=(0, 2, 4, 6),
+    source="grey matter 3.3, white matter 1.9, core 0.4-0.7 (Manhart 2013)",
+)
+MTT = Window(
+    key="mtt",
+    label="MTT",
+    name="Mean transit time",
+    unit=UNITS["mtt"],
+    low=0.0,
+    high=15.0,
+    ticks=(0, 5, 10, 15),
+    source="normal 3.7-4.6 s, penumbra 11-14 s (Manhart 2013)",
+)
+TMAX = Window(
+    key="tmax",
+    label="Tmax",
+    name="Time to the centre of the residue function",
+    unit=UNITS["tmax"],
+    low=0.0,
+    high=12.0,
+    ticks=(0, 3, 6, 9, 12),
+    source="the 6 s threshold in the middle; Kudo 2013 (PMC3606546) showed 0-16 s",
+)
+
+WINDOWS: dict[str, Window] = {window.key: window for window in (CBF, CBV, MTT, TMAX)}
+"""The maps with a fixed window, in the order of the report; TTP's depends on the exam."""
+
+
+TICK_STEPS_S = (1, 2, 5, 10, 20, 50, 100, 1000)
+MOST_TICKS = 7
 
 
 def ttp_window(ttp: Iterable[Float32Array], tissue: BoolArray) -> Window:
-    """Window of TTP: 1st to 99th percentile of the tissue, whole seconds.
+    """Window of TTP: 1st to 99th percentile of the tissue, widened to whole steps of the scale.
 
     TTP counts from the first frame, so its range depends on when contrast was given.
 
@@ -71,9 +90,18 @@ def ttp_window(ttp: Iterable[Float32Array], tissue: BoolArray) -> Window:
     tissue : (Z, Y, X) bool
     """
     values = np.concatenate([m[tissue & (m > 0)] for m in ttp])
-    low, high = (0.0, 1.0) if values.size == 0 else np.percentile(values, [1.0, 99.0])
-    low = float(np.floor(low))
-    high = float(max(np.ceil(high), low + 1.0))
-    ticks = tuple(float(t) for t in np.unique(np.linspace(low, high, 5).round()))
-    source = "1st to 99th percentile of this exam's tissue"
-    return Window("ttp", "TTP", "Time to peak", UNITS["ttp"], low, high, ticks, source)
+    first, last = np.percentile(values, [1.0, 99.0]) if values.size else (0.0, 1.0)
+    step = next(s for s in TICK_STEPS_S if last - first <= MOST_TICKS * s)
+    low = float(np.floor(first / step)) * step
+    high = max(float(np.ceil(last / step)) * step, low + step)
+    ticks = tuple(np.arange(low, high + step / 2, step).tolist())
+    return Window(
+        key="ttp",
+        label="TTP",
+        name="Time to peak",
+        unit=UNITS["ttp"],
+        low=low,
+        high=high,
+        ticks=ticks,
+        source="1st to 99th percentile of this exam's tissue",
+    )

@@ -9,12 +9,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bolus.simulate.demo import write_demo
     from bolus.simulate.dicom import write_dicom
     from bolus.simulate.exam import simulate_exam
     from bolus.simulate.recipe import DEMO, DEMO_SEED, Recipe
     from bolus.simulate.truth import Truth, write_truth
 
-__all__ = ["DEMO", "DEMO_SEED", "Recipe", "Truth", "simulate_exam", "write_dicom", "write_truth"]
+__all__ = [
+    "DEMO",
+    "DEMO_SEED",
+    "Recipe",
+    "Truth",
+    "simulate_exam",
+    "write_demo",
+    "write_dicom",
+    "write_truth",
+]
 
 _HOME = {
     "DEMO": "recipe",
@@ -22,6 +32,7 @@ _HOME = {
     "Recipe": "recipe",
     "Truth": "truth",
     "simulate_exam": "exam",
+    "write_demo": "demo",
     "write_dicom": "dicom",
     "write_truth": "truth",
 }

@@ -66,7 +66,7 @@ class KudoPhantom:
     @property
     def tmax(self) -> Float32Array:
         """Delay + MTT/2, s: the centre of the residue function for every shape."""
-        return self.delay + self.mtt / 2
+        return np.asarray(self.delay + self.mtt / 2, np.float32)
 
 
 def blood_hu(t_s: Float64Array) -> Float64Array:
@@ -78,7 +78,8 @@ def blood_hu(t_s: Float64Array) -> Float64Array:
 def blood_area(t_s: Float64Array) -> Float64Array:
     """Exact integral of `blood_hu` from -inf to ``t_s``, HU s."""
     s = np.maximum(t_s - AIF_START_S, 0.0)
-    return AIF_AMPLITUDE_HU * 6.0 * AIF_SCALE_S**4 * gammainc(4.0, s / AIF_SCALE_S)
+    area = AIF_AMPLITUDE_HU * 6.0 * AIF_SCALE_S**4 * gammainc(4.0, s / AIF_SCALE_S)
+    return np.asarray(area, np.float64)
 
 
 def residue_curve(shape: Shape, mtt_s: float, t_s: Float64Array) -> Float64Array:
@@ -100,8 +101,6 @@ def kudo_phantom(
     shape: Shape,
     *,
     noise_hu: float = 8.0,
-    interval_s: float = INTERVAL_S,
-    shift_s: float = 0.0,
     seed: int = 0,
 ) -> KudoPhantom:
     """Make the phantom's tissue sections for one residue shape.
@@ -110,13 +109,11 @@ def kudo_phantom(
     ----------
     shape : residue function of the tissue.
     noise_hu : SD of white noise in every pixel of every frame, HU.
-    interval_s : time between frames, s; the scan lasts 58 s whatever it is.
-    shift_s : added to every delay, s.
     seed : seed of the noise.
     """
     rng = np.random.default_rng(seed)
-    times = np.arange(0.0, (FRAMES - 1) * INTERVAL_S + 1e-9, interval_s)
-    delays = np.array(DELAY_S) + shift_s
+    times = np.arange(0.0, FRAMES * INTERVAL_S - 1e-9, INTERVAL_S)
+    delays = np.array(DELAY_S)
     tiles = np.empty((times.size, len(DELAY_S), len(MTT_S)))
     for column, mtt in enumerate(MTT_S):
         for row, delay in enumerate(delays):
@@ -142,7 +139,7 @@ def kudo_phantom(
         times_s=times,
         aif_hu=aif - aif[before].mean(),
         vof_hu=vof - vof[before].mean(),
-        cbf=60.0 * cbv_grid / mtt_grid,
+        cbf=np.float32(60) * cbv_grid / mtt_grid,
         cbv=cbv_grid.copy(),
         mtt=mtt_grid,
         delay=spread(np.broadcast_to(delays[:, None], (7, 7))),
@@ -162,4 +159,5 @@ def venous_hu(t_s: Float64Array) -> Float64Array:
 def _region_mean(
     rng: np.random.Generator, curve: Float64Array, noise_hu: float, side_px: int
 ) -> Float64Array:
-    return curve + rng.normal(0.0, noise_hu, (side_px**2, curve.size)).mean(axis=0)
+    noise = rng.normal(0.0, noise_hu, (side_px**2, curve.size))
+    return np.asarray(curve + noise.mean(axis=0))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from bolus.align.noise import curve_noise_sd
-from bolus.types import BoolArray, Float32Array, Geometry, IntArray
+from bolus.types import BoolArray, Curves, Float32Array, Geometry, IntArray, Tissue
 
 SIGMA_MM = 3.0
 RANGE_HU = 20.0
@@ -33,44 +34,34 @@ REACH = 2.0
 BINS = 10
 """Time bins that likeness is measured in: enough for a bolus of 10 s in 60 s, and binning takes
 noise out of the measure."""
+MAD_TO_SD = 1.4826
 TILE = 32
 """Voxels are visited in square tiles, whose neighbourhood stays in the processor's cache."""
 
 
-def denoise(
-    frames: Float32Array,
-    mask: BoolArray,
-    protected: BoolArray,
-    geometry: Geometry,
-    *,
-    sigma_mm: float = SIGMA_MM,
-    range_hu: float = RANGE_HU,
-) -> Float32Array:
-    """Filter the masked voxels of frames; see `denoise_curves`.
+def denoise(curves: Curves, tissue: Tissue, geometry: Geometry) -> Curves:
+    """Filter parenchyma among its own and CSF among its own; large vessels stay as measured.
 
     Parameters
     ----------
-    frames : (T, Z, Y, X) float32, HU
-        Frames or enhancement; all slices on one time axis.
-    mask : (Z, Y, X) bool
-        Voxels that are filtered and used as neighbours.
-    protected : (Z, Y, X) bool
-        Arteries and veins: neither changed nor used as neighbours.
-    geometry : Geometry
+    curves : rows are the voxels of ``tissue.brain``.
+    tissue : masks.
+    geometry : distances between voxels.
 
     Returns
     -------
-    (T, Z, Y, X) float32, HU; voxels outside ``mask`` and protected ones keep their bytes
+    Curves
+        ``noise_hu`` is what is left of the noise in parenchyma.
     """
-    voxels = mask & ~protected
-    where = np.flatnonzero(voxels)
-    out = frames.copy()
-    flat = out.reshape(len(frames), -1)
-    curves = _gather(flat, where)
-    _scatter(
-        denoise_curves(curves, voxels, geometry, sigma_mm=sigma_mm, range_hu=range_hu), where, flat
-    )
-    return out
+    quiet = curves.tissue_hu.copy()
+    before = after = 1.0
+    for group in (tissue.csf & ~tissue.vessel, tissue.parenchyma):
+        rows = group[curves.voxels]
+        own = curves.tissue_hu[rows]
+        quiet[rows] = denoise_curves(own, curves.voxels & group, geometry)
+        before, after = curve_noise_sd(own), curve_noise_sd(quiet[rows])
+    left = after / before if before > 0 else 1.0
+    return replace(curves, tissue_hu=quiet, noise_hu=curves.noise_hu * left)
 
 
 def denoise_curves(
@@ -141,10 +132,23 @@ def _signature(curves: Float32Array) -> tuple[Float32Array, float]:
         What noise alone makes of the squared distance of two signatures.
     """
     n = curves.shape[1]
-    bins = np.array_split(np.arange(n), min(BINS, n))
-    columns = [curves[:, b].mean(axis=1) * np.sqrt(len(b) / n) for b in bins]
-    signature = np.ascontiguousarray(np.stack(columns, axis=1), dtype=np.float32)
-    return signature, 2 * curve_noise_sd(curves) ** 2 * len(bins) / n
+    k = min(BINS, n)
+    edges = np.arange(k + 1) * n // k
+    return _binned(curves, edges), 2 * curve_noise_sd(curves) ** 2 * k / n
+
+
+@numba.njit(cache=True, parallel=True)
+def _binned(curves: Float32Array, edges: IntArray) -> Float32Array:
+    """Mean of each bin of samples, times the root of the bin's share of all samples."""
+    v, n = curves.shape
+    out = np.empty((v, len(edges) - 1), np.float32)
+    for i in numba.prange(v):
+        for k in range(len(edges) - 1):
+            total = 0.0
+            for t in range(edges[k], edges[k + 1]):
+                total += curves[i, t]
+            out[i, k] = total / np.sqrt((edges[k + 1] - edges[k]) * n)
+    return out
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
@@ -204,21 +208,24 @@ def _pass(
     return out, out_weight
 
 
-@numba.njit(cache=True, parallel=True)
-def _gather(flat: Float32Array, where: IntArray) -> Float32Array:
-    """(T, Z*Y*X) frames to (V, T) curves, in blocks that fit the cache."""
-    out = np.empty((len(where), len(flat)), np.float32)
-    for block in numba.prange((len(where) + 255) // 256):
-        for t in range(len(flat)):
-            for i in range(block * 256, min(block * 256 + 256, len(where))):
-                out[i, t] = flat[t, where[i]]
-    return out
+def curve_noise_sd(curves: Float32Array, most: int = 20_000) -> float:
+    """SD of the noise of curves with contrast in them, from their second differences.
 
+    Second differences of independent noise have six times its variance; those of a bolus sampled
+    every 1-2 s are far smaller.  Interpolated samples are not independent, so on a grid finer than
+    the frames only the ratio of two results has a meaning.
 
-@numba.njit(cache=True, parallel=True)
-def _scatter(curves: Float32Array, where: IntArray, flat: Float32Array) -> None:
-    """The inverse of `_gather`."""
-    for block in numba.prange((len(where) + 255) // 256):
-        for t in range(len(flat)):
-            for i in range(block * 256, min(block * 256 + 256, len(where))):
-                flat[t, where[i]] = curves[i, t]
+    Parameters
+    ----------
+    curves : (V, T) float32, HU
+    most : int
+        Evenly spread curves that are looked at.
+
+    Returns
+    -------
+    float, HU; 0 where fewer than three samples or no curves are given
+    """
+    some = curves[:: max(1, len(curves) // most)].astype(np.float64)
+    if some.shape[1] < 3 or not len(some):
+        return 0.0
+    return MAD_TO_SD * float(np.median(np.abs(np.diff(some, n=2, axis=1)))) / float(np.sqrt(6.0))
