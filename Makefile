@@ -1,6 +1,7 @@
 # make demo   installs bolus into .venv and does the main job on the built-in exam
 # make test   installs bolus into .venv and runs format, lint, types and all tests
-# make bench  rewrites the tables in benchmarks/ (minutes)
+# make bench  rewrites the tables in benchmarks/results (minutes)
+# make calibration  chooses the thresholds of each method anew on simulated exams (10 minutes)
 # make clean  removes what the others made
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench calibration clean
 
 demo: $(STAMP)
 	$(BIN)/bolus demo demo-out
@@ -25,6 +26,9 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/kudo.py
 	$(BIN)/python benchmarks/hybrid.py
 	$(BIN)/python benchmarks/speed.py
+
+calibration: $(STAMP)
+	$(BIN)/python benchmarks/calibrate.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from bolus.acquire.exam import find_nifti, lay_out_scan
+from bolus.acquire.exam import find_nifti, lay_out_scan, select_scan
 from bolus.acquire.files import open_files
 from bolus.acquire.headers import Slice
 from bolus.acquire.nifti import open_nifti
 from bolus.acquire.scan import read_slices
-from bolus.acquire.select import select, why_not_source
-from bolus.acquire.timing import without_midnight
+from bolus.acquire.select import why_not_source
 from bolus.errors import BolusError, NoReadableFiles
 from bolus.types import Finding, Float64Array, Geometry, Scanner
 
@@ -145,9 +144,8 @@ def _nifti(path: Path) -> Description:
 def _dicom(path: Path, series: str | None) -> Description:
     with open_files(path) as files:
         slices, unread = read_slices(files, path)
-        images = without_midnight(slices)
         try:
-            selection = select(images, str(path), series)
+            selection = select_scan(slices, path, series)
         except BolusError as error:
             return Description(str(path), _series(slices, {}), findings=tuple(unread), error=error)
         listed = _series(slices, selection.verdicts)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bolus.acquire import unitobrain
 from bolus.acquire.checks import check_values
 from bolus.acquire.files import open_files
+from bolus.acquire.headers import Slice
 from bolus.acquire.layout import Layout, lay_out
 from bolus.acquire.nifti import is_nifti, open_nifti, read_nifti_frames
 from bolus.acquire.pixels import read_frames
@@ -47,7 +49,7 @@ def read_exam(path: Path, *, series: str | None = None) -> Exam:
         return _read_nifti(nifti)
     with open_files(path) as files:
         slices, unread = read_slices(files, path)
-        selection = select(without_midnight(slices), str(path), series)
+        selection = select_scan(slices, path, series)
         layout = lay_out_scan(selection, path)
         frames = read_frames(layout.slices, layout.image)
     return Exam(
@@ -96,6 +98,12 @@ def find_nifti(path: Path) -> Path | None:
             "name the one with the time course."
         )
     return inside[0] if inside else None
+
+
+def select_scan(slices: Sequence[Slice], path: Path, series: str | None) -> Selection:
+    """The images of the perfusion scan; clocks are made continuous over midnight first."""
+    unitobrain.refuse_maps(path)
+    return select(without_midnight(slices), str(path), series)
 
 
 def lay_out_scan(selection: Selection, path: Path) -> Layout:

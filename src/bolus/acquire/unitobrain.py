@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bolus.acquire.headers import Slice
+from bolus.errors import NotCT
 from bolus.types import Finding, Grade
 
 PATIENT_FOLDER = re.compile(r"MOL-\d{3}(_Registered(_Filtered_\w+?)?)?(?P<maps>_Maps)?")
@@ -22,6 +23,18 @@ PROTOCOLS_US = {89: 500_000, 18: 2_810_000}
 def is_unitobrain(path: Path) -> bool:
     """Whether the path is (or is inside) a patient folder of the data set."""
     return any(PATIENT_FOLDER.fullmatch(Path(part).stem) for part in path.absolute().parts)
+
+
+def refuse_maps(path: Path) -> None:
+    """Refuse a folder of the data set's perfusion maps: they are stored as CT images.
+
+    Raises
+    ------
+    NotCT
+    """
+    parts = path.absolute().parts
+    if any((match := PATIENT_FOLDER.fullmatch(part)) and match["maps"] for part in parts):
+        raise NotCT(f"{path}: holds perfusion maps; name the folder without _Maps.")
 
 
 def protocol_step_us(slices: Sequence[Slice]) -> int | None:
