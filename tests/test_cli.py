@@ -64,7 +64,7 @@ def test_a_run_leaves_all_that_is_promised(
     assert files == maps | {"brain.nii.gz", "curves.csv", "report.html", "summary.json"}
     assert "Research use, not for diagnosis." in done.stdout
     summary = json.loads((out / "summary.json").read_text())
-    assert f"core {summary['methods']['nlr']['core_ml']:.1f} ml" in done.stdout
+    assert f"core {summary['methods']['nlr']['lesion']['core_ml']:.1f} ml" in done.stdout
 
 
 def test_a_pipe_gets_plain_lines_and_quiet_gets_none(
