@@ -118,10 +118,10 @@ def test_the_lesion_is_where_the_simulator_put_it(
         assert check.name
 
 
-def test_maps_are_zero_outside_the_brain(results: Results) -> None:
+def test_maps_are_zero_outside_the_brain_and_in_csf(results: Results) -> None:
     for result in results.methods.values():
         for name in MAPS:
-            assert not getattr(result.maps, name)[~results.tissue.brain].any()
+            assert not getattr(result.maps, name)[~results.tissue.perfused].any()
 
 
 def test_unknown_methods_and_presets_are_refused_before_any_work(tmp_path: Path) -> None:

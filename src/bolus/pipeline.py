@@ -143,7 +143,7 @@ def analyse(exam: Exam, choices: Choices, stages: Stages) -> Results:
 
 
 def _peak(curves: Curves) -> Float32Array:
-    """Maximum enhancement over time, HU, 0 outside the brain."""
+    """Maximum enhancement over time, HU, 0 where nothing is perfused."""
     peak = np.zeros(curves.voxels.shape, np.float32)
     peak[curves.voxels] = np.maximum(curves.tissue_hu.max(axis=1), 0)
     return peak

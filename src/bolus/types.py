@@ -128,6 +128,11 @@ class Tissue:
     """Voxels whose enhancement is that of a large vessel, with their rim."""
 
     @property
+    def perfused(self) -> BoolArray:
+        """Brain without CSF: where there is blood flow to map."""
+        return self.brain & (~self.csf | self.vessel)
+
+    @property
     def parenchyma(self) -> BoolArray:
         """Brain without CSF and without large vessels: where lesions are counted."""
         return self.brain & ~self.csf & ~self.vessel
@@ -164,7 +169,7 @@ class Arteries:
 
 @dataclass(frozen=True)
 class Curves:
-    """Enhancement of the brain's voxels on the common time grid: what deconvolution works on."""
+    """Enhancement of the perfused voxels on the common time grid: what deconvolution works on."""
 
     time_s: Float64Array
     """(N,) evenly spaced, s after the first frame."""
@@ -192,7 +197,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Maps:
-    """Perfusion maps of one method, (Z, Y, X) float32, 0 outside the brain.
+    """Perfusion maps of one method, (Z, Y, X) float32, 0 outside the brain and in CSF.
 
     CBV = CBF x MTT / 60 holds exactly.  Tmax is the time to the centre of the residue function
     (delay + MTT/2 for a box), s after the arterial input; TTP is s after the first frame.
@@ -288,7 +293,7 @@ class Results:
     motion: Motion
     tissue: Tissue
     peak_hu: Float32Array
-    """(Z, Y, X) maximum enhancement over time, HU, 0 outside the brain: shows the vessels."""
+    """(Z, Y, X) maximum enhancement over time, HU, 0 where nothing is perfused: shows vessels."""
     arteries: Arteries
     methods: dict[str, MethodResult]
     """By method name, in the order asked for."""

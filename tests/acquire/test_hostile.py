@@ -395,6 +395,17 @@ def odd_values(images: list) -> None:
     images[3].add_new(0x00080022, "SH", "10102")
 
 
+def one_wrong_slope(images: list) -> None:
+    images[16].RescaleSlope = 1.3
+
+
+def follow_up(images: list) -> list:
+    later = exam(start_s=START_S + 1800)
+    for one in later:
+        one.SOPInstanceUID += ".2"
+    return images + later
+
+
 def pause(images: list) -> list:
     later = exam(start_s=START_S + 55)
     for one in later:
@@ -532,6 +543,7 @@ CASES = [
     Case("numbered backwards", written(backwards), "", ()),
     Case("a frame is missing", written(one_frame_lost), "sampling-gap", ("4.4 s",)),
     Case("pause inside the scan", written(pause), "sampling-gap", ("13.2 s",)),
+    Case("two scans in a series", written(follow_up), errors.AmbiguousExam, ("two scans",)),
     Case(
         "two images at one time",
         written(same_time_twice),
@@ -573,6 +585,16 @@ CASES = [
     Case("grey levels", written(grey_levels), errors.ImplausibleValues, ("not Hounsfield",)),
     Case("constant pixels", written(constant), errors.ImplausibleValues, ("empty",)),
     Case("one volume in all frames", written(frozen), errors.ImplausibleValues, ("same image",)),
+    Case("slope beyond any CT", all_with(RescaleSlope="1e300"), errors.ImplausibleValues, ("1",)),
+    Case(
+        "one wrong slope", written(one_wrong_slope), "images-unlike-others", ("frame 6", "slice 2")
+    ),
+    Case(
+        "position beyond Earth",
+        one_with(3, ImagePositionPatient=[0, 0, "1e300"]),
+        errors.BadGeometry,
+        ("IM00004",),
+    ),
     Case("kV changes", written(tube_changes), "mixed-kvp", ("80",)),
     Case("kernel changes", written(kernel_changes), "mixed-kernel", ("H60s",)),
     Case("impossible bits", all_with(BitsStored=99), errors.DamagedFile, ("IM000", "99 bits")),

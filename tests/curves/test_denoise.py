@@ -185,21 +185,18 @@ def test_noise_of_curves_is_found_beneath_a_bolus():
     assert curve_noise_sd(curves[:0].astype(np.float32)) == 0
 
 
-def test_parenchyma_csf_and_vessels_do_not_mix_and_the_noise_left_is_known():
-    csf, vessel = EVERYWHERE.copy(), EVERYWHERE.copy()
-    csf[..., :50] = False
+def test_vessels_lend_nothing_to_parenchyma_and_the_noise_left_is_known():
+    vessel = EVERYWHERE.copy()
     vessel[..., 8:] = False
-    clean = np.where(csf, 0, filled(NORMAL)).astype(np.float32)
+    clean = filled(NORMAL)
     clean[:, vessel] = 200
     tissue_hu = np.ascontiguousarray(rows(noisy(clean)))
     curves = Curves(TIMES_S, tissue_hu, EVERYWHERE, 8.0, len(TIMES_S), 8.0)
-    tissue = Tissue(clean[0], EVERYWHERE, csf, vessel)
+    tissue = Tissue(clean[0], EVERYWHERE, NOWHERE, vessel)
     out = denoise_exam(curves, tissue, GEOMETRY)
     error = out.tissue_hu - rows(clean)
     assert out.noise_hu == pytest.approx(error[tissue.parenchyma.ravel()].std(), rel=0.15)
-    # the first column of CSF, beside parenchyma, gets nothing of its bolus
-    column = np.zeros_like(csf)
-    column[..., 50] = True
-    leaked = out.tissue_hu[column.ravel()].mean(axis=0) @ NORMAL / (NORMAL @ NORMAL)
-    assert abs(leaked) < 0.04
+    beside = np.zeros_like(vessel)
+    beside[..., 8] = True
+    assert abs(error[beside.ravel()].mean()) < 0.3
     np.testing.assert_array_equal(out.tissue_hu[vessel.ravel()], tissue_hu[vessel.ravel()])

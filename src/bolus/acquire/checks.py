@@ -12,14 +12,15 @@ import numpy as np
 
 from bolus.acquire.headers import Protocol, Slice
 from bolus.acquire.pixels import LOSSY
-from bolus.acquire.select import MIN_FRAMES
-from bolus.errors import ImplausibleValues, MissingTiming, TooFewFrames
+from bolus.acquire.select import MAX_PAUSE_US, MIN_FRAMES
+from bolus.errors import AmbiguousExam, ImplausibleValues, MissingTiming, TooFewFrames
 from bolus.types import Finding, Float32Array, Float64Array, Grade, Scanner
 
 INTERVAL_LIMITS_S = (0.3, 6.0)
 """Cine scans take a frame per 0.5 s; a bolus lasts 10 s, which 6 s barely resolve."""
 COARSE_INTERVAL_S = 3.5
 """CBF by deconvolution is 2-9 % low at 3 s and 8-17 % low at 4 s."""
+MAX_PAUSE_S = MAX_PAUSE_US / 1e6
 GAP_S = 4.0
 """Interpolating a curve over more than this invents its course."""
 UNEVEN_RATIO = 1.5
@@ -35,6 +36,12 @@ BRAIN_WITHOUT_AIR_HU = 80.0
 BRAIN_USUAL_HU = (5.0, 80.0)
 """Median over the brain: CSF is near 5 HU, grey matter near 40, enhanced grey matter near 55."""
 AIR_BELOW_HU = -800.0
+LARGEST_SLOPE = 100.0
+LARGEST_INTERCEPT = 1e5
+UNLIKE_HU = 100.0
+"""Contrast changes the median over the brain by some 10 HU; a wrong scale by hundreds."""
+THINNED = 4
+"""Every 4th row and column is enough for a median."""
 SATURATED_HU = 3071.0
 SATURATED_SHARE = 1e-3
 
@@ -52,12 +59,14 @@ def check_times(times_s: Float64Array, where: str) -> list[Finding]:
         Below 8 frames.
     MissingTiming
         If times don't increase, or their interval is not that of a perfusion scan.
+    AmbiguousExam
+        If a pause shows that these are two scans.
     """
     count = len(times_s)
     if count < MIN_FRAMES:
         raise TooFewFrames(f"{where}: has {count} frames; at least {MIN_FRAMES} are needed.")
     steps = np.diff(times_s, axis=0)
-    if not np.all(np.isfinite(times_s)) or steps.min() <= 0:
+    if steps.min() <= 0:
         raise MissingTiming(f"{where}: its frame times don't increase; correct them at the source.")
     interval = float(np.median(steps))
     low, high = INTERVAL_LIMITS_S
@@ -65,6 +74,11 @@ def check_times(times_s: Float64Array, where: str) -> list[Finding]:
         raise MissingTiming(
             f"{where}: a frame every {interval:.4g} s is not a perfusion scan ({low} to {high} s); "
             "the time tags are wrong, or in another unit than seconds."
+        )
+    if steps.max() > MAX_PAUSE_S:
+        raise AmbiguousExam(
+            f"{where}: {steps.max():.0f} s pass between two of its frames, so it holds two scans; "
+            "put the files of one of them into a folder of their own."
         )
     duration = float(np.median(times_s[-1] - times_s[0]))
     return _sampling(steps, interval) + _length(count, duration)
@@ -138,7 +152,8 @@ def check_values(frames: Float32Array, where: str) -> list[Finding]:
     rows, columns = (
         slice(round(n * (1 - CENTRE) / 2), round(n * (1 + CENTRE) / 2)) for n in first.shape[1:]
     )
-    brain = float(np.median(first[:, rows, columns]))
+    centre = frames[:, :, rows, columns]
+    brain = float(np.median(centre[0]))
     highest = BRAIN_LIMITS_HU[1] if low < AIR_BELOW_HU else BRAIN_WITHOUT_AIR_HU
     if not BRAIN_LIMITS_HU[0] <= brain <= highest:
         raise ImplausibleValues(
@@ -151,7 +166,26 @@ def check_values(frames: Float32Array, where: str) -> list[Finding]:
             f"{where}: all frames are the same image, so nothing can be seen passing; the files "
             "are copies of one volume."
         )
-    return _intensities(brain, low, float(np.mean(first >= SATURATED_HU)))
+    saturated = float(np.mean(first >= SATURATED_HU))
+    return [*_outliers(centre[..., ::THINNED, ::THINNED]), *_intensities(brain, low, saturated)]
+
+
+def _outliers(centre: Float32Array) -> list[Finding]:
+    """Single images whose brain differs from the same slice at other times."""
+    level = np.median(centre, axis=(2, 3))
+    unlike = np.argwhere(np.abs(level - np.median(level, axis=0)) > UNLIKE_HU)
+    if not len(unlike):
+        return []
+    frame, number = unlike[0] + 1
+    return [
+        Finding(
+            "images-unlike-others",
+            Grade.WARNING,
+            f"{len(unlike)} images differ by over {UNLIKE_HU:.0f} HU from the same slice at other "
+            f"times, the first is slice {number} of frame {frame}.",
+            "Check the scaling of these images, and whether the head left the field of view.",
+        )
+    ]
 
 
 def _intensities(brain: float, low: float, saturated: float) -> list[Finding]:
@@ -228,13 +262,14 @@ def check_scaling(slices: Sequence[Slice]) -> None:
     Raises
     ------
     ImplausibleValues
-        Naming an image with a slope of zero or less.
+        Naming an image with a slope of zero or less, or far beyond any CT.
     """
     for image in slices:
-        if not image.encoding.slope > 0:
+        slope, intercept = image.encoding.slope, image.encoding.intercept
+        if not 0 < slope <= LARGEST_SLOPE or not abs(intercept) <= LARGEST_INTERCEPT:
             raise ImplausibleValues(
-                f"{image.name}: its RescaleSlope is {image.encoding.slope:g}, which no CT has; the "
-                "header is damaged."
+                f"{image.name}: its RescaleSlope {slope:g} and RescaleIntercept {intercept:g} are "
+                "those of no CT; the header is damaged."
             )
 
 

@@ -46,7 +46,8 @@ class Decoder:
 
     def __enter__(self) -> Decoder:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "bolus.acquire.decoder"],
+            # -P: a module in the user's folder must not be imported instead of ours
+            [sys.executable, "-P", "-m", "bolus.acquire.decoder"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from bolus.acquire.files import Source
 from bolus.acquire.headers import Clock, Encoding, Protocol, Slice, classic
-from bolus.acquire.values import Vector, datetime_us, microseconds
+from bolus.acquire.values import Vector, datetime_us, microseconds, plausible
 from bolus.errors import DamagedFile
 
 MAX_FRAMES = 100_000
@@ -87,7 +87,10 @@ def _frame(base: Slice, index: int, own: Dataset, shared: Dataset) -> Slice:
 
 def _vector(item: Dataset, keyword: str, n: int) -> Vector:
     values = item.get(keyword)
-    return tuple(float(v) for v in values) if values is not None and len(values) == n else ()
+    if values is None or len(values) != n:
+        return ()
+    numbers = [plausible(float(v)) for v in values]
+    return tuple(v for v in numbers if v is not None) if None not in numbers else ()
 
 
 def _clock(base: Clock, content: Dataset, temporal: Dataset) -> Clock:
@@ -101,7 +104,7 @@ def _clock(base: Clock, content: Dataset, temporal: Dataset) -> Clock:
     acquisition_number = content.get("FrameAcquisitionNumber")
     return Clock(
         acquisition_us=next((time for time in times if time is not None), None),
-        trigger_us=None if offset is None else microseconds(float(offset)),
+        trigger_us=microseconds(_float(offset, None)),
         temporal_index=None if index is None else int(index),
         acquisition_number=None if acquisition_number is None else int(acquisition_number),
         step_us=base.step_us,
@@ -124,4 +127,4 @@ def _protocol(
 
 
 def _float(value: object, otherwise: float | None) -> float | None:
-    return otherwise if value is None else float(str(value))
+    return otherwise if value is None else plausible(float(str(value)))

@@ -6,6 +6,7 @@ Nothing that identifies a person leaves this module; patients are told apart by 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import zlib
 from dataclasses import dataclass, field
@@ -230,8 +231,6 @@ def clock(dataset: Dataset) -> Clock:
 
 def encoding(dataset: Dataset, offset: int, length: int, deflated: bool) -> Encoding:
     """How the pixels of a file's first image are stored."""
-    slope = number(dataset, 0x00281053)
-    intercept = number(dataset, 0x00281052)
     signed = integer(dataset, 0x00280103) == 1
     padding = integer(dataset, 0x00280120)
     if padding is not None and signed and padding >= 2**15:
@@ -248,11 +247,19 @@ def encoding(dataset: Dataset, offset: int, length: int, deflated: bool) -> Enco
         bits_stored=integer(dataset, 0x00280101) or allocated,
         signed=signed,
         samples=integer(dataset, 0x00280002) or 1,
-        slope=1.0 if slope is None else slope,
-        intercept=0.0 if intercept is None else intercept,
+        slope=_scale(dataset, 0x00281053, 1.0),
+        intercept=_scale(dataset, 0x00281052, 0.0),
         padding=padding,
         little_endian=is_little_endian(dataset),
     )
+
+
+def _scale(dataset: Dataset, tag: int, otherwise: float) -> float:
+    """Rescale slope or intercept; NaN if it is there but no number, which is refused later."""
+    value = number(dataset, tag)
+    if value is None:
+        return math.nan if text(dataset, tag) else otherwise
+    return value
 
 
 def protocol(dataset: Dataset) -> Protocol:

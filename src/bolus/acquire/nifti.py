@@ -5,7 +5,10 @@ Rows and columns keep the order of the file; slices ascend towards the head, as 
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,9 @@ from bolus.types import Finding, Float32Array, Float64Array, Geometry, Grade, Sc
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
 """NIfTI's xyzt_units for time: s, ms, us; unknown counts as s."""
+LARGEST_MM = 1e5
+"""Larger numbers in an affine, and NaN, are damage; as zeros they make it singular."""
+SMALLEST_MM3 = 1e-6
 AFFINE_TOLERANCE_MM = 0.5
 
 
@@ -76,8 +82,9 @@ def open_nifti(path: Path) -> Volume4D:
     if image.get_data_dtype().kind not in "iuf":
         raise DamagedFile(f"{path.name}: holds {image.get_data_dtype()} and not plain numbers.")
     fields = read_sidecar(path)
-    lps = RAS_TO_LPS @ np.asarray(image.affine, dtype=np.float64)
-    if not np.all(np.isfinite(lps)) or abs(np.linalg.det(lps[:3, :3])) < 1e-6:
+    ras = np.asarray(image.affine, dtype=np.float64)
+    lps = RAS_TO_LPS @ np.where(np.abs(ras) < LARGEST_MM, ras, 0.0)
+    if abs(np.linalg.det(lps[:3, :3])) < SMALLEST_MM3:
         raise BadGeometry(
             f"{path.name}: its affine is singular, so places in the head are unknown."
         )
@@ -101,8 +108,7 @@ def _load(path: Path) -> Any:
     import nibabel
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             image = nibabel.load(path)
             if not isinstance(image, nibabel.Nifti1Image):
                 raise ValueError("not a NIfTI file")
@@ -111,6 +117,20 @@ def _load(path: Path) -> Any:
         raise DamagedFile(
             f"{path.name}: is no readable NIfTI ({error or type(error).__name__}); copy it again."
         ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep nibabel's repairs of odd headers off standard error; ours are findings."""
+    logger = logging.getLogger("nibabel.global")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
 
 
 def _time_unit(header: Any) -> float:
@@ -155,7 +175,7 @@ def _affine_findings(image: Any) -> list[Finding]:
         )
     elif sform and qform:
         try:
-            apart = float(np.abs(image.get_sform() - image.get_qform()).max())
+            apart = float(np.abs(image.affine - image.get_qform()).max())
         except Exception:  # a damaged quaternion; the sform is used
             apart = np.inf
         if apart > AFFINE_TOLERANCE_MM:
@@ -182,8 +202,7 @@ def read_nifti_frames(volume: Volume4D, path: Path) -> tuple[Float32Array, list[
         If the data are cut off or damaged.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             data = np.asarray(volume.image.get_fdata(dtype=np.float32, caching="unchanged"))
     except BolusError:
         raise

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bolus.acquire.values import LARGEST
 from bolus.errors import DamagedFile, MissingTiming
 from bolus.types import Finding, Float64Array, Grade, Scanner
 
@@ -87,7 +88,7 @@ def frame_times(
         start = index * _numbers(fields, "RepetitionTime", frames, name)
     elif "FrameDuration" in fields:
         start = np.cumsum(duration) - duration / 2
-    elif header_step_s > 0:
+    elif 0 < header_step_s < LARGEST:
         start = index * header_step_s
         findings.append(
             Finding(
@@ -115,7 +116,7 @@ def _numbers(
     value = fields.get(key, 0.0)
     values = value if isinstance(value, list) else [value]
     plain = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    if not plain or not all(abs(v) < 1e9 for v in values):
+    if not plain or not all(abs(v) < LARGEST for v in values):
         raise MissingTiming(f"{name}: {key} in its JSON file must be numbers, in s.")
     if isinstance(value, list) or not scalar:
         if len(values) != count:
@@ -129,16 +130,18 @@ def _numbers(
 
 def scanner(fields: Mapping[str, Any]) -> Scanner:
     """What the JSON file says of the scanner."""
-    thickness = fields.get("SliceThickness")
-    kvp = fields.get("KVP")
     return Scanner(
         source="nifti",
         manufacturer=_text(fields.get("Manufacturer")),
         model=_text(fields.get("ManufacturersModelName")),
         kernel=_text(fields.get("ConvolutionKernel")),
-        kvp=float(kvp) if isinstance(kvp, int | float) else None,
-        slice_thickness_mm=float(thickness) if isinstance(thickness, int | float) else None,
+        kvp=_number(fields.get("KVP")),
+        slice_thickness_mm=_number(fields.get("SliceThickness")),
     )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and abs(value) < LARGEST else None
 
 
 def _text(value: object) -> str:

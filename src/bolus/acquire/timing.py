@@ -5,6 +5,7 @@ All arithmetic is in whole microseconds, so that a shifted clock gives the same 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -53,8 +54,10 @@ def without_midnight(slices: Sequence[Slice]) -> list[Slice]:
     """
     result = list(slices)
     for key in ("acquisition_us", "content_us"):
-        for study in {s.study for s in slices}:
-            members = [i for i, s in enumerate(result) if s.study == study]
+        studies: dict[str, list[int]] = defaultdict(list)
+        for i, image in enumerate(slices):
+            studies[image.study].append(i)
+        for members in studies.values():
             start = _start_of_day({getattr(result[i].clock, key) for i in members} - {None})
             for i in members:
                 value = getattr(result[i].clock, key)

@@ -6,13 +6,14 @@ unknown character set must not cost the exam.
 
 from __future__ import annotations
 
-import math
 import re
 import struct
 
 from pydicom.dataset import Dataset
 
 Vector = tuple[float, ...]
+LARGEST = 1e9
+"""Damaged text reads as 1e300 too, which overflows in the first product."""
 
 
 def is_little_endian(dataset: Dataset) -> bool:
@@ -65,8 +66,12 @@ def number(dataset: Dataset, tag: int) -> float | None:
 def _number(value: str) -> float | None:
     if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", value):
         return None
-    result = float(value)
-    return result if math.isfinite(result) else None
+    return plausible(float(value))
+
+
+def plausible(value: float) -> float | None:
+    """The number itself, None if it is no number or larger than anything a header can mean."""
+    return value if abs(value) < LARGEST else None
 
 
 def text_or_double(value: bytes) -> float | None:
@@ -75,12 +80,12 @@ def text_or_double(value: bytes) -> float | None:
     if as_text is not None or len(value) != 8:
         return as_text
     (as_double,) = struct.unpack("<d", value)
-    return as_double if math.isfinite(as_double) and abs(as_double) < 1e9 else None
+    return plausible(as_double)
 
 
 def microseconds(seconds: float | None) -> int | None:
     """Seconds as whole microseconds: sums and differences of these are exact."""
-    return None if seconds is None or abs(seconds) > 1e9 else round(seconds * 1e6)
+    return None if seconds is None else round(seconds * 1e6)
 
 
 def time_of_day_us(value: str) -> int | None:

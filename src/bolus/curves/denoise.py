@@ -40,11 +40,11 @@ TILE = 32
 
 
 def denoise(curves: Curves, tissue: Tissue, geometry: Geometry) -> Curves:
-    """Filter parenchyma among its own and CSF among its own; large vessels stay as measured.
+    """Filter parenchyma among its own; large vessels stay as measured and lend nothing.
 
     Parameters
     ----------
-    curves : rows are the voxels of ``tissue.brain``.
+    curves : rows are the voxels of ``tissue.perfused``.
     tissue : masks.
     geometry : distances between voxels.
 
@@ -53,14 +53,13 @@ def denoise(curves: Curves, tissue: Tissue, geometry: Geometry) -> Curves:
     Curves
         ``noise_hu`` is what is left of the noise in parenchyma.
     """
+    rows = tissue.parenchyma[curves.voxels]
+    measured = curves.tissue_hu[rows]
+    filtered = denoise_curves(measured, tissue.parenchyma, geometry)
     quiet = curves.tissue_hu.copy()
-    before = after = 1.0
-    for group in (tissue.csf & ~tissue.vessel, tissue.parenchyma):
-        rows = group[curves.voxels]
-        own = curves.tissue_hu[rows]
-        quiet[rows] = denoise_curves(own, curves.voxels & group, geometry)
-        before, after = curve_noise_sd(own), curve_noise_sd(quiet[rows])
-    left = after / before if before > 0 else 1.0
+    quiet[rows] = filtered
+    before = curve_noise_sd(measured)
+    left = curve_noise_sd(filtered) / before if before > 0 else 1.0
     return replace(curves, tissue_hu=quiet, noise_hu=curves.noise_hu * left)
 
 

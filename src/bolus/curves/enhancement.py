@@ -1,4 +1,4 @@
-"""Enhancement of every voxel of the brain on the common time grid."""
+"""Enhancement of every perfused voxel on the common time grid."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ def tissue_curves(exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64A
     Parameters
     ----------
     exam : Exam
-        Free of motion and denoised.
+        Free of motion.
     baseline : Baseline
         Tells how many frames of each slice precede the bolus.  The baseline subtracted is the mean
-        of those frames of this (denoised) exam.
+        of those frames.
     tissue : Tissue
     grid : (N,) float64, s
 
     Returns
     -------
     Curves
-        Rows in C order of ``tissue.brain``; ``noise_hu`` is the SD of what noise is left in one
+        Rows in C order of ``tissue.perfused``; ``noise_hu`` is the SD of what noise is left in one
         sample of a row.
     """
-    slices = np.nonzero(tissue.brain)[0]
+    slices = np.nonzero(tissue.perfused)[0]
     curves = np.empty((slices.size, grid.size), np.float32)
     start = 0
-    for z, plane in enumerate(tissue.brain):
+    for z, plane in enumerate(tissue.perfused):
         values = np.ascontiguousarray(exam.frames[:, z][:, plane].T)  # (Vz, T)
         values -= values[:, : baseline.frames[z]].mean(axis=1, dtype=np.float64)[:, None]
         stop = start + values.shape[0]
@@ -44,7 +44,7 @@ def tissue_curves(exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64A
     return Curves(
         time_s=grid,
         tissue_hu=curves,
-        voxels=tissue.brain,
+        voxels=tissue.perfused,
         noise_hu=noise,
         measured=exam.frames.shape[0],
         arrival_s=baseline.arrival_s,
