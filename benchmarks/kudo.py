@@ -38,7 +38,9 @@ def curves_of(phantom: KudoPhantom) -> tuple[Curves, np.ndarray]:
         both.astype(np.float32), np.zeros(len(both), int), phantom.times_s[:, None], grid
     )
     tissue, aif, vof = on_grid[:-2], on_grid[-2].astype(float), on_grid[-1].astype(float)
-    curves = Curves(grid, tissue, inner, noise, phantom.times_s.size, AIF_START_S)
+    curves = Curves(
+        grid, tissue, inner, noise, phantom.times_s.size, AIF_START_S, (5.0, 0.45, 0.45)
+    )
     return curves, aif * vof.sum() / aif.sum()
 
 

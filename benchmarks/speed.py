@@ -40,7 +40,7 @@ def brain() -> tuple[Curves, np.ndarray]:
     ])  # fmt: skip
     tissue = kinds[rng.integers(0, len(kinds), VOXELS)] + rng.normal(0, 1, (VOXELS, SAMPLES))
     voxels = np.ones((1, 1, VOXELS), bool)
-    curves = Curves(time_s, tissue.astype(np.float32), voxels, 1.0, SAMPLES, 12.0)
+    curves = Curves(time_s, tissue.astype(np.float32), voxels, 1.0, SAMPLES, 12.0, (5.0, 1.0, 1.0))
     return curves, blood_hu(time_s)
 
 

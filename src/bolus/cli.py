@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bolus.pipeline import Voxel
     from bolus.types import Results
 
-MethodName = Literal["nlr", "ssvd", "bsvd", "osvd", "tikhonov"]
+MethodName = Literal["nlr", "bma", "ssvd", "bsvd", "osvd", "tikhonov"]
 PresetName = Literal[
     "calibrated", "rapid", "campbell", "cereda", "bivard", "mistar", "syngo", "wintermark"
 ]

@@ -183,6 +183,8 @@ class Curves:
     """Frames behind the N samples: interpolated samples bring no information of their own."""
     arrival_s: float
     """Time at which contrast arrives in the head, s after the first frame."""
+    spacing_mm: tuple[float, float, float]
+    """Distance of neighbouring voxels along z, y and x."""
 
     @property
     def dt_s(self) -> float:
@@ -216,6 +218,8 @@ class Maps:
     """s."""
     parameters: dict[str, float | str] = field(default_factory=dict)
     """Every number the method used, for the report and summary.json."""
+    se: dict[str, Float32Array] = field(default_factory=dict)
+    """Standard errors by map name, in the map's unit; empty where a method knows none."""
 
 
 @dataclass(frozen=True)

@@ -191,7 +191,7 @@ def test_vessels_lend_nothing_to_parenchyma_and_the_noise_left_is_known():
     clean = filled(NORMAL)
     clean[:, vessel] = 200
     tissue_hu = np.ascontiguousarray(rows(noisy(clean)))
-    curves = Curves(TIMES_S, tissue_hu, EVERYWHERE, 8.0, len(TIMES_S), 8.0)
+    curves = Curves(TIMES_S, tissue_hu, EVERYWHERE, 8.0, len(TIMES_S), 8.0, GEOMETRY.spacing_mm)
     tissue = Tissue(clean[0], EVERYWHERE, NOWHERE, vessel)
     out = denoise_exam(curves, tissue, GEOMETRY)
     error = out.tissue_hu - rows(clean)

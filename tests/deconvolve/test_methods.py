@@ -22,7 +22,7 @@ INPUT = blood_hu(TIME)
 def curves(tissue: np.ndarray, noise_hu: float = 0.1, time_s: np.ndarray = TIME) -> Curves:
     rows = np.ascontiguousarray(tissue, np.float32)
     voxels = np.ones((1, 1, len(rows)), bool)
-    return Curves(time_s, rows, voxels, noise_hu, time_s.size, arrival_s=12.0)
+    return Curves(time_s, rows, voxels, noise_hu, time_s.size, 12.0, (5.0, 1.0, 1.0))
 
 
 def tissue(cbv: float, mtt: float, delay: float, shape: str = "box") -> np.ndarray:
@@ -176,7 +176,7 @@ def test_maps_are_zero_outside_the_mask_and_in_place_inside() -> None:
     mask = np.zeros((2, 3, 4), bool)
     mask[0, 1, 2] = mask[1, 2, 3] = True
     rows = np.stack([tissue(2.0, 4.0, 0.0), tissue(4.0, 4.0, 0.0)]).astype(np.float32)
-    maps = deconvolve("nlr", Curves(TIME, rows, mask, 0.1, TIME.size, 12.0), INPUT)
+    maps = deconvolve("nlr", Curves(TIME, rows, mask, 0.1, TIME.size, 12.0, (5.0, 1.0, 1.0)), INPUT)
     assert maps.cbf[0, 1, 2] == pytest.approx(30, rel=0.03)
     assert maps.cbf[1, 2, 3] == pytest.approx(60, rel=0.03)
     assert (maps.cbf[~mask] == 0).all()

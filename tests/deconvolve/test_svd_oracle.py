@@ -32,7 +32,7 @@ def noisy() -> Curves:
     ]
     tissue = np.repeat(rows, 5, axis=0) + rng.normal(0, 0.5, (5 * len(rows), N))
     voxels = np.ones((1, 1, len(tissue)), bool)
-    return Curves(TIME, tissue.astype(np.float32), voxels, 0.5, N, 12.0)
+    return Curves(TIME, tissue.astype(np.float32), voxels, 0.5, N, 12.0, (5.0, 1.0, 1.0))
 
 
 def impulse(curves: Curves, inverse: np.ndarray) -> np.ndarray:

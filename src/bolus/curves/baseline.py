@@ -123,7 +123,7 @@ def arrival_time(curve: Float64Array, grid: Float64Array) -> float:
     # the level before the bolus and the bolus's foot depend on each other
     for _ in range(3):
         height = float(curve[peak]) - rest
-        foot = float(np.clip(FOOT_SD * _noise(curve) / height, FOOT, MAX_FOOT))
+        foot = float(np.clip(FOOT_SD * float(_noise(curve)) / height, FOOT, MAX_FOOT))
         low = _last_crossing(curve, grid, peak, rest + foot * height)
         half = _last_crossing(curve, grid, peak, rest + 0.5 * height)
         if low is None or half is None:
@@ -150,7 +150,7 @@ def _require_bolus(curve: Float64Array) -> None:
     level = _three_point_mean(curve)
     peak = int(level.argmax())
     rise = float(level[peak] - level[: peak + 1].min())
-    needed = max(MIN_RISE_HU, MIN_RISE_SD * _noise(curve))
+    needed = max(MIN_RISE_HU, MIN_RISE_SD * float(_noise(curve)))
     if rise < needed:
         raise NoPerfusion(
             f"no bolus found: the brain's most changing voxels rise by {rise:.1f} HU, at least "
@@ -161,7 +161,7 @@ def _require_bolus(curve: Float64Array) -> None:
 
 def _early_curve(curves: Float64Array) -> Float64Array:
     """Mean curve of the voxels that are first halfway up to their peak."""
-    smooth = np.apply_along_axis(_three_point_mean, 1, curves)
+    smooth = _three_point_mean(curves)
     peak = smooth.argmax(axis=1)
     column = np.arange(curves.shape[1])
     top = smooth.max(axis=1)
@@ -169,7 +169,7 @@ def _early_curve(curves: Float64Array) -> Float64Array:
     height = top - rest
     below = (smooth < (rest + 0.5 * height)[:, None]) & (column <= peak[:, None])
     halfway = np.where(below, column, -1).max(axis=1).astype(np.float64)
-    noise = float(np.median([_noise(curve) for curve in curves]))
+    noise = float(np.median(_noise(curves)))
     clear = height >= max(0.5 * float(np.median(height)), CLEAR_SD * noise)
     if not clear.any():
         return np.asarray(curves.mean(axis=0))
@@ -178,13 +178,14 @@ def _early_curve(curves: Float64Array) -> Float64Array:
 
 
 def _three_point_mean(curve: Float64Array) -> Float64Array:
-    padded = np.pad(curve, 1, mode="edge")
-    return np.asarray((padded[:-2] + padded[1:-1] + padded[2:]) / 3)
+    """Curves (..., N) averaged over three neighbouring samples."""
+    padded = np.concatenate([curve[..., :1], curve, curve[..., -1:]], axis=-1)
+    return np.asarray((padded[..., :-2] + padded[..., 1:-1] + padded[..., 2:]) / 3)
 
 
-def _noise(curve: Float64Array) -> float:
-    """SD of a curve's noise, from the median of its second differences: peaks don't count."""
-    return float(1.4826 * np.median(np.abs(np.diff(curve, 2))) / np.sqrt(6))
+def _noise(curve: Float64Array) -> Float64Array:
+    """SD of the noise of curves (..., N), by the median second difference: peaks don't count."""
+    return np.asarray(1.4826 * np.median(np.abs(np.diff(curve, 2)), axis=-1) / np.sqrt(6))
 
 
 def _last_crossing(

@@ -70,19 +70,29 @@ def brain_mask(image: Float32Array, geometry: Geometry) -> BoolArray:
     smooth = ndimage.gaussian_filter(image, (0, SMOOTHING_MM / dy, SMOOTHING_MM / dx))
     mode, bone_level = grey_levels(smooth)
     bone = _large_parts(smooth > bone_level)
-    enclosed = enclosure(bone)
+    box = _box(bone)
+    smooth = smooth[box]
+    enclosed = enclosure(bone[box])
     soft = (smooth > mode - SOFT_BELOW_MODE_HU) & (smooth < mode + SOFT_ABOVE_MODE_HU)
     soft &= enclosed >= MIN_ENCLOSED_POINT
     seeds = _brain_parts(_eroded(soft, OPENING_MM, (dy, dx)), enclosed)
     brain = soft & _dilated(seeds, OPENING_MM + max(dy, dx), (dy, dx))
-    brain = _filled(brain, MAX_HOLE_MM2 / (dy * dx))
-    volume_ml = float(brain.sum()) * geometry.voxel_ml
+    mask = np.zeros(image.shape, bool)
+    mask[box] = _filled(brain, MAX_HOLE_MM2 / (dy * dx))
+    volume_ml = float(mask.sum()) * geometry.voxel_ml
     if volume_ml < MIN_BRAIN_ML:
         raise NoPerfusion(
             f"no brain found: {volume_ml:.1f} ml of soft tissue lie inside a skull, at least "
             f"{MIN_BRAIN_ML:.0f} ml are needed; check that this is a CT of the head"
         )
-    return brain
+    return mask
+
+
+def _box(bone: BoolArray) -> tuple[slice, slice, slice]:
+    """Rows and columns of the head: beside them, bone is seen in fewer than half the directions."""
+    spans = [np.flatnonzero(bone.any(axis=axes)) for axes in ((0, 2), (0, 1))]
+    y, x = (slice(max(int(s[0]) - 2, 0), int(s[-1]) + 3) for s in spans)
+    return slice(None), y, x
 
 
 def grey_levels(image: Float32Array) -> tuple[float, float]:

@@ -48,6 +48,7 @@ def tissue_curves(exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64A
         noise_hu=noise,
         measured=exam.frames.shape[0],
         arrival_s=baseline.arrival_s,
+        spacing_mm=exam.geometry.spacing_mm,
     )
 
 

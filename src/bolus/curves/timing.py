@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 from scipy.interpolate import Akima1DInterpolator
 
@@ -65,9 +66,23 @@ def resample(
     for z in np.unique(slice_of_voxel):
         rows = np.flatnonzero(slice_of_voxel == z)
         before, weight = linear_weights(times_s[:, z], grid)
-        own = values[rows]
-        out[rows] = own[:, before] * (1 - weight) + own[:, before + 1] * weight
+        _interpolate(values, rows, before, weight, out)
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _interpolate(
+    values: Float32Array,
+    rows: IntArray,
+    before: IntArray,
+    weight: Float32Array,
+    out: Float32Array,
+) -> None:
+    """Fill the given rows of ``out``; numpy would need five temporary arrays as large."""
+    for row in rows:
+        for n in range(weight.size):
+            low, high = values[row, before[n]], values[row, before[n] + 1]
+            out[row, n] = low * (np.float32(1) - weight[n]) + high * weight[n]
 
 
 def linear_weights(times_s: Float64Array, grid: Float64Array) -> tuple[IntArray, Float32Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bolus.deconvolve.bma import bma
 from bolus.deconvolve.model import VoxelMaps, to_maps
 from bolus.deconvolve.nlr import nlr
 from bolus.deconvolve.svd import bsvd, osvd, ssvd, tikhonov
@@ -13,6 +14,7 @@ Method = Callable[[Curves, Float64Array], tuple[VoxelMaps, dict[str, float | str
 
 METHODS: dict[str, Method] = {
     "nlr": nlr,
+    "bma": bma,
     "ssvd": ssvd,
     "bsvd": bsvd,
     "osvd": osvd,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,6 +31,8 @@ class VoxelMaps:
     """s after the arterial input."""
     ttp: Float32Array
     """s after the first frame."""
+    se: dict[str, Float32Array] = field(default_factory=dict)
+    """Standard errors by map name; empty where a method knows none."""
 
 
 def time_to_peak(curves: Curves) -> Float32Array:
@@ -98,6 +100,7 @@ def to_maps(
         mtt=mtt,
         tmax=place(voxel.tmax),
         ttp=place(voxel.ttp),
+        se={name: place(values) for name, values in voxel.se.items()},
         parameters={
             **parameters,
             "brain_density_g_ml": BRAIN_DENSITY_G_ML,

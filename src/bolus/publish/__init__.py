@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def publish(results: Results, out: Path) -> None:
         OUT/curves.csv             AIF and VOF, HU over s
         OUT/brain.nii.gz           uint8
         OUT/<method>/cbf.nii.gz    float32; also cbv, mtt, tmax, ttp
+        OUT/<method>/cbf_se.nii.gz float32 standard errors, where the method knows them
         OUT/<method>/lesion.nii.gz uint8: 0 none, 1 penumbra, 2 core
 
     Maps, curves and lesions are the same bytes whenever the results are the same.
@@ -45,10 +47,13 @@ def publish(results: Results, out: Path) -> None:
     """
     check_output(out)
     with staged(out) as folder:
-        files = _write_volumes(results, folder)
+        # compression needs no Python, so it goes on beside the drawing
+        with ThreadPoolExecutor(1) as pool:
+            volumes = pool.submit(_write_volumes, results, folder)
+            report = report_html(results)
         (folder / "curves.csv").write_bytes(_curves_csv(results).encode("ascii"))
-        (folder / "report.html").write_text(report_html(results), encoding="utf-8", newline="\n")
-        files = sorted([*files, "curves.csv", "report.html", "summary.json"])
+        (folder / "report.html").write_text(report, encoding="utf-8", newline="\n")
+        files = sorted([*volumes.result(), "curves.csv", "report.html", "summary.json"])
         text = summary_json(results, files)
         (folder / "summary.json").write_text(text, encoding="utf-8", newline="\n")
 
@@ -73,6 +78,9 @@ def _method_volumes(results: Results, method: MethodResult, by: str) -> dict[str
         values = np.asarray(getattr(method.maps, key), dtype=np.float32)
         label = WINDOWS[key].label if key in WINDOWS else key.upper()
         contents[key] = nifti_bytes(values, geometry, f"{label} {unit}, {by}", WINDOWS.get(key))
+        if key in method.maps.se:
+            described = f"standard error of {label} {unit}, {by}"
+            contents[f"{key}_se"] = nifti_bytes(method.maps.se[key], geometry, described)
     labels = np.asarray(method.lesion.labels, dtype=np.uint8)
     contents["lesion"] = nifti_bytes(labels, geometry, f"1 penumbra 2 core, {by}")
     return contents

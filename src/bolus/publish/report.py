@@ -142,7 +142,7 @@ def _vessels(results: Results, view: View) -> Picture:
 
 def _picture(image: Image.Image, alt: str) -> Picture:
     buffer = BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG")
     width, height = image.size
     return _embed(buffer.getvalue(), round(width / DENSITY), round(height / DENSITY), alt)
 
@@ -152,7 +152,7 @@ def _plot(png: bytes, alt: str) -> Picture:
         width, height = image.size
         colours = image.convert("RGB").quantize(128, dither=Image.Dither.NONE)
     buffer = BytesIO()
-    colours.save(buffer, "PNG", optimize=True)
+    colours.save(buffer, "PNG")
     scale = plots.DPI / 100
     return _embed(buffer.getvalue(), round(width / scale), round(height / scale), alt)
 

@@ -1,0 +1,260 @@
+"""Bayesian averaging over a family of residue functions, whose mix is learned from neighbours.
+
+A residue function's shape can hardly be told from one voxel's curve, and a wrong shape makes flow
+wrong by up to a factor of two.  So every voxel is compared with curves of all shapes of `FAMILY`,
+all transit times and delays (a dictionary, amplitude solved for), which gives the evidence of each
+shape and, given the shape, the mean and variance of CBV, MTT, Tmax and flow.  How frequent each
+shape is around a voxel is then found by expectation maximisation: the shapes' probabilities,
+averaged over the neighbourhood, are the prior of the next round.  The result is the posterior mean,
+with a standard error that holds noise and ignorance of the shape.
+
+The model is the delay-corrected gamma model of the literature (Mouridsen, NeuroImage 2006;33:570),
+extended by box, linear and exponential residues, with its priors; pooling the shape is ours.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from bolus.deconvolve.family import DELAY_STEP_S, FAMILY, MTT_S, Dictionary, make_dictionary
+from bolus.deconvolve.model import CBV_SCALE, VoxelMaps
+from bolus.types import Curves, Float32Array, Float64Array
+
+MTT_PRIOR_S = 6.0
+MTT_PRIOR_LOG_SD = 0.7
+CBV_PRIOR_ML_100G = 2.5
+CBV_PRIOR_LOG_SD = 0.7
+DELAY_PRIOR_S = 1.5
+DELAY_PRIOR_SD_S = 3.0
+"""Weak priors that cover normal tissue and penumbra."""
+MODEL_ERROR = 0.01
+"""Of the curve's peak: what no curve of the dictionary explains."""
+RANK_TOLERANCE = 1e-3
+"""The dictionary's curves are so alike that a few components hold all but this of them."""
+NEGLIGIBLE = 12.0
+"""Curves this much less probable (log) than the best are left out: 6e-6."""
+ROUNDS = 50
+POOLING_MM = 10.0
+"""SD of the neighbourhood that shares its mix of shapes."""
+CELL_MM = 2.5
+"""Neighbourhoods are averaged on cubes of this size."""
+WHOLE_BRAIN = 0.6
+"""Weight of the whole brain's mix against the neighbourhood's."""
+LEAST_SHARE = 0.02
+"""Probability that every shape keeps everywhere."""
+UNMODELLED = {"cbf": 0.0, "cbv": 0.0, "mtt": 0.0, "tmax": 0.0}
+"""Relative error that no posterior knows of: smoothing over neighbours, error of the input.  Chosen
+by ``benchmarks/standard_errors.py`` so that 68 % of errors are within one standard error."""
+MTT_STEP_VARIANCE = float(np.log(MTT_S[1] / MTT_S[0]) ** 2 / 12)
+DELAY_STEP_VARIANCE = DELAY_STEP_S**2 / 12
+"""Variance within one step of the dictionary, relative and in s^2."""
+UNROLL = 4
+GROUP = 8
+"""Voxels whose matches with the dictionary stay in the processor's cache."""
+
+MOMENTS = 10
+"""Log evidence; means of CBV, MTT, flow, Tmax, TTP; mean squares of the first four."""
+
+
+def bma(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, float | str]]:
+    """Posterior mean and standard error of each voxel's perfusion.
+
+    Parameters
+    ----------
+    curves : the tissue's curves.
+    input_hu : (N,) scaled arterial input, HU.
+
+    Notes
+    -----
+    CBF is 60 CBV/MTT of the posterior means, so that the central volume theorem holds and short
+    transit times don't inflate it; its standard error is about that value.
+    """
+    moments = shape_moments(curves, make_dictionary(curves.time_s, input_hu))
+    evidence = moments[:, :, 0]
+    likelihood = np.exp(evidence - evidence.max(axis=1, keepdims=True))
+    share = pool_shapes(likelihood, curves)
+    mean = np.einsum("vs,vsm->vm", _responsibility(likelihood, share), moments[:, :, 1:])
+    cbv, mtt, flow, tmax, ttp = mean[:, :5].T
+    cbf = np.divide(60 * cbv, mtt, out=np.zeros_like(cbv), where=mtt > 0)
+    spread = np.maximum(mean[:, 5:] - mean[:, :4] ** 2, 0)
+    variance = {
+        "cbf": spread[:, 2] + (flow - cbf) ** 2,
+        "cbv": spread[:, 0],
+        "mtt": spread[:, 1],
+        "tmax": spread[:, 3],
+    }
+    value = {"cbf": cbf, "cbv": cbv, "mtt": mtt, "tmax": tmax}
+    standard_error = {
+        name: np.sqrt(variance[name] + (UNMODELLED[name] * value[name]) ** 2) for name in variance
+    }
+    voxel = VoxelMaps(cbf=cbf, mtt=mtt.copy(), tmax=tmax.copy(), ttp=ttp.copy(), se=standard_error)
+    return voxel, {
+        "residue_functions": ", ".join(FAMILY),
+        "pooling_mm": POOLING_MM,
+        "mtt_prior_s": MTT_PRIOR_S,
+        "mtt_prior_log_sd": MTT_PRIOR_LOG_SD,
+        "cbv_prior_ml_100g": CBV_PRIOR_ML_100G,
+        "cbv_prior_log_sd": CBV_PRIOR_LOG_SD,
+        "delay_prior_s": DELAY_PRIOR_S,
+        "delay_prior_sd_s": DELAY_PRIOR_SD_S,
+        "noise_hu": curves.noise_hu,
+    }
+
+
+def shape_moments(curves: Curves, dictionary: Dictionary) -> Float32Array:
+    """(V, S, MOMENTS) evidence and moments of each voxel for each shape."""
+    basis, projected = _compress(dictionary.unit)
+    log_prior = (
+        -0.5 * (np.log(dictionary.mtt_s / MTT_PRIOR_S) / MTT_PRIOR_LOG_SD) ** 2
+        - 0.5 * ((dictionary.delay_s - DELAY_PRIOR_S) / DELAY_PRIOR_SD_S) ** 2
+        - np.log(dictionary.norm)
+    )
+    constants = np.stack([
+        log_prior, CBV_SCALE / dictionary.norm, dictionary.mtt_s, dictionary.delay_s,
+        dictionary.ttp_s,
+    ]).astype(np.float32)  # fmt: skip
+    variance = curves.noise_hu**2 + (MODEL_ERROR * curves.tissue_hu.max(axis=1)) ** 2
+    # interpolated samples count only as much as the frames behind them
+    weight = (0.5 / variance * curves.measured / curves.time_s.size).astype(np.float32)
+    out = np.zeros((len(weight), len(FAMILY), MOMENTS), np.float32)
+    by_block = (len(projected), -1, dictionary.block)
+    _moments(
+        curves.tissue_hu @ basis,
+        weight,
+        projected.reshape(by_block),
+        constants.reshape((len(constants), *by_block[1:])),
+        out,
+    )
+    return out
+
+
+def pool_shapes(likelihood: Float32Array, curves: Curves) -> Float32Array:
+    """(V, S) prior probability of each shape around each voxel, by expectation maximisation.
+
+    Parameters
+    ----------
+    likelihood : (V, S) evidence of each shape, as a share of the best one's.
+    curves : tells where the voxels are.
+    """
+    cell, grid = _cells(curves)
+    count = np.bincount(cell, minlength=int(np.prod(grid))).astype(np.float32)
+    sigma = POOLING_MM / CELL_MM
+    nearby = np.maximum(gaussian_filter(count.reshape(grid), sigma), 1e-6)
+    shapes = likelihood.shape[1]
+    share = np.full(likelihood.shape, 1 / shapes, np.float32)
+    for _ in range(ROUNDS):
+        probable = _responsibility(likelihood, share)
+        for s in range(shapes):
+            total = np.bincount(cell, probable[:, s], minlength=count.size)
+            mean = gaussian_filter(total.reshape(grid), sigma) / nearby
+            share[:, s] = mean.ravel()[cell]
+        share *= 1 - WHOLE_BRAIN
+        share += WHOLE_BRAIN * probable.mean(axis=0)
+        share *= 1 - LEAST_SHARE
+        share += LEAST_SHARE / shapes
+    return share
+
+
+def _cells(curves: Curves) -> tuple[NDArray[np.intp], tuple[int, ...]]:
+    """Index of the cube of `CELL_MM` each voxel is in, and the grid of cubes."""
+    position = np.argwhere(curves.voxels) * (np.array(curves.spacing_mm) / CELL_MM)
+    index = position.astype(np.intp)
+    index -= index.min(axis=0)
+    grid = tuple(int(n) for n in index.max(axis=0) + 1)
+    return np.ravel_multi_index(tuple(index.T), grid), grid
+
+
+def _responsibility(likelihood: Float32Array, share: Float32Array) -> Float32Array:
+    """(V, S) probability of each shape given the curve and the prior ``share``."""
+    joint = likelihood * share
+    joint /= joint.sum(axis=1, keepdims=True)
+    return np.asarray(joint)
+
+
+def _compress(unit: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """(N, R) basis and (R, K) curves in it."""
+    _, scale, axes = np.linalg.svd(unit.astype(np.float64), full_matrices=False)
+    left_out = np.sqrt(np.cumsum(scale[::-1] ** 2)[::-1] / (scale**2).sum())
+    rank = int((left_out > RANK_TOLERANCE).sum())
+    rank = min(-(-rank // UNROLL) * UNROLL, unit.shape[1] // UNROLL * UNROLL)
+    basis = np.ascontiguousarray(axes[:rank].T, np.float32)
+    return basis, np.ascontiguousarray((unit @ basis).T)
+
+
+@njit(cache=True, parallel=True, fastmath=True, error_model="numpy")
+def _moments(coefficients, weight, projected, constants, out):  # type: ignore[no-untyped-def]
+    """Evidence and moments per shape.
+
+    ``coefficients`` (V, R) and ``projected`` (R, B, D) are curves and dictionary in the compressed
+    basis, the latter in blocks of one shape and MTT.  Their product, the match of each voxel with
+    each curve, is made for a few voxels at a time, so that the dictionary is read from the cache;
+    a multi-threaded matrix product would fight with this loop for the processor.
+    """
+    ranks, blocks, delays = projected.shape
+    for g in prange((len(coefficients) + GROUP - 1) // GROUP):
+        first = g * GROUP
+        count = min(GROUP, len(coefficients) - first)
+        match = np.zeros((count, blocks, delays), np.float32)
+        top = np.empty((count, blocks), np.float32)
+        for b in range(blocks):
+            prior = constants[0, b]
+            for i in range(count):
+                row = match[i, b]
+                for r in range(0, ranks, UNROLL):
+                    c0, c1, c2, c3 = coefficients[first + i, r : r + UNROLL]
+                    p0, p1 = projected[r, b], projected[r + 1, b]
+                    p2, p3 = projected[r + 2, b], projected[r + 3, b]
+                    for k in range(delays):
+                        row[k] += c0 * p0[k] + c1 * p1[k] + c2 * p2[k] + c3 * p3[k]
+                w = weight[first + i]
+                high = np.float32(-1e30)
+                for k in range(delays):
+                    d = max(row[k], np.float32(0))
+                    high = max(high, w * d * d + prior[k])
+                top[i, b] = high
+        for i in range(count):
+            _sum_up(match[i], top[i], weight[first + i], constants, out[first + i])
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _sum_up(match, top, weight, constants, out):  # type: ignore[no-untyped-def]
+    """One voxel's evidence and moments; ``top`` is the best score of each block."""
+    shapes = len(out)
+    blocks = len(top) // shapes
+    best = top.max()
+    log_prior_cbv = np.float32(np.log(CBV_PRIOR_ML_100G))
+    for s in range(shapes):
+        sums = np.zeros(MOMENTS)
+        for b in range(s * blocks, (s + 1) * blocks):
+            if top[b] < best - NEGLIGIBLE:
+                continue
+            for k in range(match.shape[1]):
+                d = match[b, k]
+                score = weight * d * d + constants[0, b, k] - best
+                if d <= 0 or score < -NEGLIGIBLE:
+                    continue
+                cbv, mtt = d * constants[1, b, k], constants[2, b, k]
+                log_cbv = np.log(cbv)
+                prior = (log_cbv - log_prior_cbv) / CBV_PRIOR_LOG_SD
+                p = np.exp(score - 0.5 * prior * prior - log_cbv)
+                tmax = constants[3, b, k] + 0.5 * mtt
+                flow = 60 * cbv / mtt
+                own = constants[1, b, k] ** 2 / (2 * weight)
+                sums[0] += p
+                sums[1] += p * cbv
+                sums[2] += p * mtt
+                sums[3] += p * flow
+                sums[4] += p * tmax
+                sums[5] += p * constants[4, b, k]
+                sums[6] += p * (cbv * cbv + own)
+                sums[7] += p * mtt * mtt * (1 + MTT_STEP_VARIANCE)
+                sums[8] += p * (flow * flow * (1 + MTT_STEP_VARIANCE) + own * (60 / mtt) ** 2)
+                sums[9] += p * (
+                    tmax * tmax + DELAY_STEP_VARIANCE + 0.25 * mtt * mtt * MTT_STEP_VARIANCE
+                )
+        out[s, 0] = np.log(sums[0]) + best if sums[0] > 0 else -1e30
+        for i in range(1, MOMENTS):
+            out[s, i] = sums[i] / sums[0] if sums[0] > 0 else 0.0

@@ -1,0 +1,84 @@
+"""Averaging over residue functions: what it learns, and how sure it says it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bolus.deconvolve import deconvolve
+from bolus.deconvolve.bma import pool_shapes, shape_moments
+from bolus.deconvolve.family import FAMILY, FINE_S, make_dictionary
+from bolus.deconvolve.model import CBV_SCALE
+from bolus.simulate.kudo import SHAPES, Shape, blood_hu, residue_curve
+from bolus.types import Curves
+
+TIME = np.arange(0.0, 60.0, 1.0)
+INPUT = blood_hu(TIME)
+SPACING = (5.0, 2.0, 2.0)
+
+
+def slab(rows: np.ndarray, noise_hu: float, seed: int = 0) -> Curves:
+    """One curve in every voxel of a 16 x 16 plane, with noise."""
+    noisy = rows + np.random.default_rng(seed).normal(0, noise_hu, (256, TIME.size))
+    voxels = np.ones((1, 16, 16), bool)
+    return Curves(TIME, noisy.astype(np.float32), voxels, noise_hu, TIME.size, 12.0, SPACING)
+
+
+def tissue(shape: Shape, cbv: float = 4.0, mtt: float = 5.0, delay: float = 1.0) -> np.ndarray:
+    return cbv / CBV_SCALE / mtt * residue_curve(shape, mtt, TIME - delay)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_every_residue_function_starts_at_one_and_has_unit_area(name: str) -> None:
+    u = np.arange(0.0, 60.0, 1e-3)
+    values = FAMILY[name](u)
+    assert values[0] == pytest.approx(1.0)
+    assert np.trapezoid(values, u) == pytest.approx(1.0, abs=2e-3)
+    assert (np.diff(values) <= 0).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_dictionary_holds_the_phantoms_exact_curves(shape: Shape) -> None:
+    dictionary = make_dictionary(TIME, INPUT)
+    first = list(FAMILY).index(shape) * (len(dictionary.unit) // len(FAMILY))
+    for k in (first + 800, first + 1200):
+        mtt, delay = float(dictionary.mtt_s[k]), float(dictionary.delay_s[k])
+        exact = residue_curve(shape, mtt, TIME - delay) / mtt
+        made = dictionary.unit[k] * dictionary.norm[k]
+        assert np.abs(made - exact).max() < 0.02 * exact.max() + FINE_S
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_neighbours_tell_the_shape_that_one_voxel_can_not(shape: Shape) -> None:
+    curves = slab(tissue(shape), noise_hu=1.0)
+    evidence = shape_moments(curves, make_dictionary(TIME, INPUT))[:, :, 0]
+    alone = np.exp(evidence - evidence.max(axis=1, keepdims=True))
+    alone /= alone.sum(axis=1, keepdims=True)
+    pooled = pool_shapes(alone, curves)
+    right = list(FAMILY).index(shape)
+    assert alone[:, right].mean() < 0.75
+    assert pooled[:, right].mean() > alone[:, right].mean() + 0.15
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("delay", [-3.0, 0.0, 3.0])
+def test_flow_is_right_for_every_shape_and_delay(shape: Shape, delay: float) -> None:
+    maps = deconvolve("bma", slab(tissue(shape, delay=delay), noise_hu=0.5), INPUT)
+    assert maps.cbf.mean() == pytest.approx(48, rel=0.1)
+    assert maps.tmax.mean() == pytest.approx(delay + 2.5, abs=0.3)
+
+
+def test_standard_errors_grow_with_noise() -> None:
+    quiet = deconvolve("bma", slab(tissue("linear"), noise_hu=0.4), INPUT)
+    noisy = deconvolve("bma", slab(tissue("linear"), noise_hu=2.0), INPUT)
+    assert set(quiet.se) == {"cbf", "cbv", "mtt", "tmax"}
+    for name, error in quiet.se.items():
+        assert (error > 0).all()
+        assert noisy.se[name].mean() > error.mean()
+
+
+def test_a_mix_of_tissues_keeps_its_places() -> None:
+    rows = np.where(np.arange(256)[:, None] % 16 < 8, tissue("box", 4, 5), tissue("box", 2, 12, 6))
+    maps = deconvolve("bma", slab(rows, noise_hu=0.5), INPUT)
+    assert maps.tmax[0, :, :8].mean() == pytest.approx(3.5, abs=0.4)
+    assert maps.tmax[0, :, 8:].mean() == pytest.approx(12.0, abs=0.8)
