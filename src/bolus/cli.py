@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from bolus.types import Results
 
 MethodName = Literal["nlr", "bma", "ssvd", "bsvd", "osvd", "tikhonov"]
-PresetName = Literal[
-    "calibrated", "rapid", "campbell", "cereda", "bivard", "mistar", "syngo", "wintermark"
-]
+PresetName = Literal["calibrated", "rapid", "campbell", "cereda", "bivard", "syngo", "wintermark"]
 
 EPILOGUE = """
 Exit codes: 0 done; 2 wrong usage; 3 no CT perfusion exam there; 4 an exam that is damaged or

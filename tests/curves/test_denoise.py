@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from bolus.curves.denoise import curve_noise_sd, denoise_curves
 from bolus.curves.denoise import denoise as denoise_exam
+from bolus.curves.denoise import denoise_curves
 from bolus.types import Curves, Geometry, Tissue
 
 TIMES_S = np.arange(30) * 2.0
@@ -37,12 +37,12 @@ def noisy(clean, sd_hu=8.0, seed=0):
     return clean + (soft * (sd_hu / soft.std())).astype(np.float32)
 
 
-def denoise(frames, mask, protected, geometry, **settings):
+def denoise(frames, mask, protected, geometry, noise_hu=8.0, **settings):
     """Filter frames in place of curves."""
     voxels = mask & ~protected
     out = frames.copy()
     out[:, voxels] = denoise_curves(
-        np.ascontiguousarray(frames[:, voxels].T), voxels, geometry, **settings
+        np.ascontiguousarray(frames[:, voxels].T), voxels, geometry, noise_hu=noise_hu, **settings
     ).T
     return out
 
@@ -63,9 +63,6 @@ def test_noise_falls_to_a_sixth_and_the_mean_stays():
     out = denoise(frames, EVERYWHERE, NOWHERE, GEOMETRY)
     inner = out[:, 1:-1, 8:-8, 8:-8] - clean[:, 1:-1, 8:-8, 8:-8]
     assert inner.std() < 8 / 6
-    # the estimator sees the same, before and after
-    assert curve_noise_sd(rows(frames)) == pytest.approx(8, rel=0.05)
-    assert curve_noise_sd(rows(out)) == pytest.approx((out - clean).std(), rel=0.15)
     assert np.abs(out.mean((1, 2, 3)) - frames.mean((1, 2, 3))).max() < 0.1
 
 
@@ -132,7 +129,7 @@ def test_a_later_bolus_is_the_same_bolus_later(lag, seed):
     voxels = np.zeros((2, 6, 6), bool)
     voxels.ravel()[rng.permutation(72)[:60]] = True
     geometry = Geometry((2, 6, 6), np.diag([5.0, 1, 1, 1]))
-    wide = {"range_hu": 1e6}
+    wide = {"noise_hu": 8.0, "range_hu": 1e6}
     out = denoise_curves(curves, voxels, geometry, **wide)
     later = denoise_curves(np.roll(curves, lag, axis=1), voxels, geometry, **wide)
     np.testing.assert_allclose(later, np.roll(out, lag, axis=1), atol=1e-4)
@@ -141,7 +138,7 @@ def test_a_later_bolus_is_the_same_bolus_later(lag, seed):
 def test_the_filter_never_leaves_the_range_of_what_was_measured():
     curves = np.random.default_rng(0).normal(0, 8, (64, 20)).astype(np.float32)
     geometry = Geometry((1, 8, 8), np.diag([5.0, 1, 1, 1]))
-    out = denoise_curves(curves, np.ones((1, 8, 8), bool), geometry)
+    out = denoise_curves(curves, np.ones((1, 8, 8), bool), geometry, noise_hu=8.0)
     assert (out <= curves.max(axis=0) + 1e-4).all()
     assert (out >= curves.min(axis=0) - 1e-4).all()
 
@@ -174,15 +171,6 @@ def test_the_input_is_left_alone_and_threads_change_nothing():
         numba.set_num_threads(threads)
     assert one.tobytes() == denoise(frames, EVERYWHERE, NOWHERE, GEOMETRY).tobytes()
     np.testing.assert_array_equal(frames, before)
-
-
-def test_noise_of_curves_is_found_beneath_a_bolus():
-    t = np.arange(40) * 1.5
-    bolus = 20 * np.exp(-(((t - 20) / 5) ** 2))
-    curves = bolus + np.random.default_rng(0).normal(0, 6, (500, 40))
-    assert curve_noise_sd(curves.astype(np.float32)) == pytest.approx(6, rel=0.03)
-    assert curve_noise_sd(curves[:, :2].astype(np.float32)) == 0
-    assert curve_noise_sd(curves[:0].astype(np.float32)) == 0
 
 
 def test_vessels_lend_nothing_to_parenchyma_and_the_noise_left_is_known():

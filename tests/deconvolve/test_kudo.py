@@ -6,12 +6,12 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from kudo import curves_of
-from tables import pearson, slope
 
 from bolus.deconvolve import deconvolve
 from bolus.simulate.kudo import SHAPES, KudoPhantom, Shape, kudo_phantom
 from bolus.types import Maps
+from kudo import curves_of
+from tables import pearson, slope
 
 
 def solved(shape: Shape, method: str) -> tuple[KudoPhantom, Maps, np.ndarray]:
@@ -37,4 +37,4 @@ def test_averaging_over_shapes_finds_flow_whatever_the_shape(shape: Shape) -> No
 
 
 def test_all_shapes_of_the_phantom_are_made() -> None:
-    assert SHAPES == get_args(Shape)
+    assert get_args(Shape) == SHAPES

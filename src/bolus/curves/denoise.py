@@ -34,7 +34,8 @@ REACH = 2.0
 BINS = 10
 """Time bins that likeness is measured in: enough for a bolus of 10 s in 60 s, and binning takes
 noise out of the measure."""
-MAD_TO_SD = 1.4826
+ENOUGH_CURVES = 20_000
+FEWEST_SAMPLES = 4
 TILE = 32
 """Voxels are visited in square tiles, whose neighbourhood stays in the processor's cache."""
 
@@ -53,14 +54,32 @@ def denoise(curves: Curves, tissue: Tissue, geometry: Geometry) -> Curves:
     Curves
         ``noise_hu`` is what is left of the noise in parenchyma.
     """
-    rows = tissue.parenchyma[curves.voxels]
-    measured = curves.tissue_hu[rows]
-    filtered = denoise_curves(measured, tissue.parenchyma, geometry)
-    quiet = curves.tissue_hu.copy()
-    quiet[rows] = filtered
-    before = curve_noise_sd(measured)
-    left = curve_noise_sd(filtered) / before if before > 0 else 1.0
-    return replace(curves, tissue_hu=quiet, noise_hu=curves.noise_hu * left)
+    quiet = denoise_curves(
+        curves.tissue_hu,
+        curves.voxels,
+        geometry,
+        noise_hu=curves.noise_hu,
+        among=tissue.parenchyma,
+    )
+    rows = np.flatnonzero(tissue.parenchyma[curves.voxels])
+    rows = rows[:: max(1, len(rows) // ENOUGH_CURVES)]
+    still = _samples_without_change(curves)
+    before = _spread(curves.tissue_hu[rows, still])
+    left = _spread(quiet[rows, still]) / before if before > 0 else 1.0
+    return replace(curves, tissue_hu=quiet, noise_hu=curves.noise_hu * min(left, 1.0))
+
+
+def _samples_without_change(curves: Curves) -> slice:
+    """Samples before the bolus, where curves are noise; the last ones if those are too few."""
+    count = int((curves.time_s < curves.arrival_s - curves.dt_s).sum())
+    return slice(0, count) if count >= FEWEST_SAMPLES else slice(-FEWEST_SAMPLES, None)
+
+
+def _spread(curves: Float32Array) -> float:
+    """Median deviation of each row's samples from their mean, HU; only ratios have a meaning."""
+    if curves.size == 0:
+        return 0.0
+    return float(np.median(np.abs(curves - curves.mean(axis=1, keepdims=True))))
 
 
 def denoise_curves(
@@ -68,6 +87,8 @@ def denoise_curves(
     voxels: BoolArray,
     geometry: Geometry,
     *,
+    noise_hu: float,
+    among: BoolArray | None = None,
     sigma_mm: float = SIGMA_MM,
     range_hu: float = RANGE_HU,
 ) -> Float32Array:
@@ -87,8 +108,13 @@ def denoise_curves(
     curves : (V, T) float32, HU
         Time courses of the voxels, in C order.
     voxels : (Z, Y, X) bool
-        Where they are; nothing else is a neighbour.
+        Where they are.
     geometry : Geometry
+    noise_hu : float
+        SD of the noise of one sample.
+    among : (Z, Y, X) bool, optional
+        Those that are filtered, with nothing else for neighbours; the others stay as measured.
+        All by default.
     sigma_mm : float
         SD of the spatial weight.
     range_hu : float
@@ -98,18 +124,23 @@ def denoise_curves(
     -------
     (V, T) float32, HU
     """
+    taking_part = (voxels if among is None else among)[voxels]
+    # kept in place rather than copied out and back: curves are the largest arrays of all
+    row = np.where(taking_part, np.arange(len(curves), dtype=np.int32), np.int32(-1))
     index = np.full(voxels.shape, -1, np.int32)
-    index[voxels] = np.arange(len(curves), dtype=np.int32)
-    signature, noise_mse = _signature(curves)
+    index[voxels] = row
+    signature = _signature(curves)
+    noise_mse = 2 * noise_hu**2 * signature.shape[1] / curves.shape[1]
     weight = np.ones(len(curves), np.float32)
+    out = curves
     for axis, step_mm in reversed(list(enumerate(geometry.spacing_mm))):
         reach = int(REACH * sigma_mm / step_mm)
         if reach == 0:
             continue
         near = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step_mm / sigma_mm) ** 2)
         direction = np.eye(3, dtype=np.int64)[axis]
-        curves, weight = _pass(
-            curves,
+        out, weight = _pass(
+            out,
             weight,
             signature,
             index,
@@ -118,22 +149,15 @@ def denoise_curves(
             np.float32(noise_mse),
             np.float32(0.5 / range_hu**2),
         )
-    return curves
+    out[~taking_part] = curves[~taking_part]
+    return out
 
 
-def _signature(curves: Float32Array) -> tuple[Float32Array, float]:
-    """Curves in a few time bins, scaled so that squared distances are mean squared differences.
-
-    Returns
-    -------
-    signature : (V, K) float32, HU
-    noise_mse : float, HU^2
-        What noise alone makes of the squared distance of two signatures.
-    """
+def _signature(curves: Float32Array) -> Float32Array:
+    """(V, K) curves in a few time bins, HU, squared distances being mean squared differences."""
     n = curves.shape[1]
     k = min(BINS, n)
-    edges = np.arange(k + 1) * n // k
-    return _binned(curves, edges), 2 * curve_noise_sd(curves) ** 2 * k / n
+    return _binned(curves, np.arange(k + 1) * n // k)
 
 
 @numba.njit(cache=True, parallel=True)
@@ -205,26 +229,3 @@ def _pass(
                     mean[t] /= total
                 out_weight[i] = total
     return out, out_weight
-
-
-def curve_noise_sd(curves: Float32Array, most: int = 20_000) -> float:
-    """SD of the noise of curves with contrast in them, from their second differences.
-
-    Second differences of independent noise have six times its variance; those of a bolus sampled
-    every 1-2 s are far smaller.  Interpolated samples are not independent, so on a grid finer than
-    the frames only the ratio of two results has a meaning.
-
-    Parameters
-    ----------
-    curves : (V, T) float32, HU
-    most : int
-        Evenly spread curves that are looked at.
-
-    Returns
-    -------
-    float, HU; 0 where fewer than three samples or no curves are given
-    """
-    some = curves[:: max(1, len(curves) // most)].astype(np.float64)
-    if some.shape[1] < 3 or not len(some):
-        return 0.0
-    return MAD_TO_SD * float(np.median(np.abs(np.diff(some, n=2, axis=1)))) / float(np.sqrt(6.0))

@@ -145,8 +145,6 @@ def _hypoperfused(rule: Preset, level: Levels, left: BoolArray, voxel_ml: float)
         late = _cleaned(level.tmax > LATE_TMAX_S, level.parenchyma, voxel_ml)
         normal, _ = _normal_tissue(late, level.parenchyma, left)
         above = level.mtt > rule.hypoperfused_above * _mean(level.mtt, normal)
-    elif rule.hypoperfused_map == "delay":
-        above = level.tmax - level.mtt / 2 > rule.hypoperfused_above
     else:
         above = level.tmax > rule.hypoperfused_above
     return _cleaned(above, level.parenchyma, voxel_ml)

@@ -18,7 +18,7 @@ CALIBRATED = "calibrated"
 CALIBRATION_FILE = "calibration.json"
 
 CoreMap = Literal["relative CBF", "CBV"]
-HypoperfusedMap = Literal["Tmax", "delay", "relative MTT"]
+HypoperfusedMap = Literal["Tmax", "relative MTT"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Preset:
     """Fraction of the reference tissue's mean for relative CBF; ml/100g for CBV."""
     hypoperfused_map: HypoperfusedMap
     hypoperfused_above: float
-    """s for Tmax and delay; fraction of the reference tissue's mean for relative MTT."""
+    """s for Tmax; fraction of the reference tissue's mean for relative MTT."""
     source: str
 
     @property
@@ -63,11 +63,9 @@ PRESETS: dict[str, Preset] = {
     "bivard": Preset(
         "relative CBF", 0.45, "Tmax", 6.0, "core: Bivard et al., Brain 2011;134:3408"
     ),
-    "mistar": Preset(
-        "relative CBF", 0.30, "delay", 3.0, "MIStar: CBF < 30 % inside delay time > 3 s"
-    ),
     "syngo": Preset(
-        "CBV", 1.2, "Tmax", 6.0, "syngo.via setting A: CBV < 1.2 ml/100ml, Tmax > 6 s"
+        "CBV", 1.14, "Tmax", 6.0,
+        "syngo.via setting A: CBV < 1.2 ml/100ml (1.14 ml/100g), Tmax > 6 s",
     ),
     "wintermark": Preset(
         "CBV", 2.0, "relative MTT", 1.45, "Wintermark et al., Stroke 2006;37:979"

@@ -97,7 +97,7 @@ def _coverage(exam: Exam) -> Check:
 
 
 def _motion(motion: Motion) -> Check:
-    worst = float(motion.displacement_mm.max(initial=0.0))
+    worst = float(motion.displacement_mm[motion.kept].max(initial=0.0))
     dropped = int((~motion.kept).sum())
     share = dropped / motion.kept.size
     grade = _Limit(MOTION_WARNING_MM, MOTION_FAIL_MM, rising=True).grade(worst)
@@ -105,7 +105,8 @@ def _motion(motion: Motion) -> Check:
         grade = Grade.FAIL
     elif dropped:
         grade = max(grade, Grade.WARNING)
-    text = f"The head moved by up to {worst:.1f} mm (corrected); {dropped} frames were dropped."
+    text = f"The head moved by up to {worst:.1f} mm"
+    text += f"; {dropped} frames could not be aligned and were dropped." if dropped else "."
     remedy = "" if grade == Grade.NOTE else "Look at the motion plot; edges of maps may be false."
     return Check("motion", grade, worst, "mm", text, remedy)
 

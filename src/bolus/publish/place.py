@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -19,6 +21,9 @@ SCHEMA_NAME = "bolus-summary/"
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
 """Files that file managers leave behind; they are nobody's work."""
 
+HIDDEN = re.compile(r"\..*\.(new|old)-(?P<process>\d+)-[0-9a-f]{8}")
+"""Names of the folders in which results wait until they are complete."""
+
 
 def check_output(out: Path) -> None:
     """Refuse an output folder that can't be written or that holds something else than results.
@@ -28,29 +33,40 @@ def check_output(out: Path) -> None:
     Parameters
     ----------
     out : Path
-        The folder that the results shall appear in.  It may be missing, empty, or hold former
-        results, which are then replaced as a whole.
+        The folder that the results shall appear in.  It may be missing, empty, a mount point, or
+        hold former results, which are then replaced as a whole.
 
     Raises
     ------
     OutputError
         The folder is a file, holds files that bolus didn't write, or can't be created.
     """
-    out = _absolute(out)
+    try:
+        _check(_absolute(out))
+    except OSError as error:
+        raise OutputError(_explain(error, out)) from error
+
+
+def _check(out: Path) -> None:
+    if out == out.parent:
+        raise OutputError(f"{out} is the root of the file system; choose a folder in it with -o")
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file, not a folder; choose another place with -o")
-    parent = next(folder for folder in out.parents if folder.exists())
-    if not parent.is_dir():
-        raise OutputError(f"{parent} is a file, so {out} can't be made in it; choose another -o")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"no permission to write in {parent}; choose another place with -o")
+    nearest = next(folder for folder in (out, *out.parents) if folder.exists())
+    if not nearest.is_dir():
+        raise OutputError(f"{nearest} is a file, so {out} can't be made in it; choose another -o")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"no permission to write in {nearest}; choose another place with -o")
     if out.is_dir():
         _check_former_results(out)
 
 
 @contextmanager
 def staged(out: Path) -> Iterator[Path]:
-    """Give a hidden folder beside ``out`` that takes the place of ``out`` if all goes well.
+    """Give a hidden folder whose content becomes that of ``out`` if all goes well.
+
+    A missing ``out`` is made by one rename.  A folder that exists stays the same folder, because
+    it may be a mount point or the current directory of somebody's shell: the content is moved in.
 
     Raises
     ------
@@ -60,20 +76,61 @@ def staged(out: Path) -> Iterator[Path]:
     """
     out = _absolute(out)
     new_parents = _missing_parents(out)
-    stage = out.parent / f".{out.name}.new-{uuid.uuid4().hex[:8]}"
+    inside = out.is_dir()
+    stage = _hidden(out, "new") if inside else out.parent / _hidden(out, "new").name
     try:
         try:
+            _remove_abandoned(out)
             out.parent.mkdir(parents=True, exist_ok=True)
             stage.mkdir()
             yield stage
             _flush(stage)
-            _swap(stage, out)
+            if inside:
+                _move_in(stage, out)
+            else:
+                stage.rename(out)
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
             _remove_empty(new_parents)
             raise
     except OSError as error:
         raise OutputError(_explain(error, out)) from error
+
+
+def _hidden(out: Path, kind: str) -> Path:
+    """A new name in ``out`` that says whose it is: this process's, for results in ``out``."""
+    return out / f".{out.name}.{kind}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def _owner(path: Path) -> int | None:
+    """Process that made a hidden folder; None for everything else."""
+    match = HIDDEN.fullmatch(path.name)
+    return int(match["process"]) if match else None
+
+
+def _abandoned(path: Path) -> bool:
+    """A hidden folder whose process was killed and could not tidy up."""
+    process = _owner(path)
+    return process is not None and not _alive(process)
+
+
+def _alive(process: int) -> bool:
+    if os.name == "nt":  # there, signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return process != os.getpid()  # a container's processes have the same ids at each start
+
+
+def _remove_abandoned(out: Path) -> None:
+    """Remove what killed runs left beside ``out``; what they left inside, `_move_in` replaces."""
+    for path in out.parent.glob(f".{glob.escape(out.name)}.new-*"):
+        if _abandoned(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _absolute(out: Path) -> Path:
@@ -99,22 +156,23 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def _check_former_results(out: Path) -> None:
-    """Everything in the folder must be listed in the ``summary.json`` of a former run."""
-    try:
-        found = {p.relative_to(out).as_posix() for p in out.rglob("*") if not p.is_dir()}
-    except OSError as error:
-        raise OutputError(_explain(error, out)) from error
-    foreign = sorted(f for f in found - _former_files(out) if Path(f).name not in LITTER)
-    if foreign:
-        raise OutputError(
-            f"{out} holds files that are not results of bolus (such as {foreign[0]}) and is left "
-            "alone; choose another folder with -o, or move these files away"
-        )
+    """Every file must be listed in the ``summary.json`` of a former run, finished or killed."""
+    hidden = [path for path in out.iterdir() if _owner(path) is not None]
+    ours = _listed_files(out).union(*map(_listed_files, hidden))
+    for path in out.rglob("*"):
+        name = path.relative_to(out)
+        if (path.is_dir() and not path.is_symlink()) or out / name.parts[0] in hidden:
+            continue
+        if name.as_posix() not in ours and name.name not in LITTER:
+            raise OutputError(
+                f"{out} holds files that are not results of bolus (such as {name}) and is left "
+                "alone; choose another folder with -o, or move these files away"
+            )
 
 
-def _former_files(out: Path) -> set[str]:
+def _listed_files(folder: Path) -> set[str]:
     try:
-        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         if not str(summary["schema"]).startswith(SCHEMA_NAME):
             return set()
         return {str(name) for name in summary["files"]}
@@ -134,19 +192,33 @@ def _flush(folder: Path) -> None:
             os.close(handle)
 
 
-def _swap(stage: Path, out: Path) -> None:
-    """Rename the old results aside, the new ones in, then delete the old ones."""
-    if not out.exists():
-        stage.rename(out)
-        return
-    aside = out.parent / f".{out.name}.old-{uuid.uuid4().hex[:8]}"
-    out.rename(aside)
+def _move_in(stage: Path, out: Path) -> None:
+    """Move old results aside, the new ones in, ``summary.json`` last, then delete the old ones."""
+    aside = _hidden(out, "old")
+    old = [path for path in out.iterdir() if _is_replaced(path, stage)]
+    new = sorted(stage.iterdir(), key=lambda path: (path.name == "summary.json", path.name))
+    aside.mkdir()
+    moved: list[tuple[Path, Path]] = []
     try:
-        stage.rename(out)
+        for path, folder in [*((path, aside) for path in old), *((path, out) for path in new)]:
+            path.rename(folder / path.name)
+            moved.append((path, folder / path.name))
+        stage.rmdir()
     except BaseException:
-        aside.rename(out)
+        for source, target in reversed(moved):
+            target.rename(source)
+        aside.rmdir()
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_replaced(path: Path, stage: Path) -> bool:
+    """Former results and what killed runs left; an empty folder such as lost+found stays."""
+    if _owner(path) is not None:
+        return path != stage and _abandoned(path)
+    if path.is_symlink() or not path.is_dir():
+        return True
+    return (stage / path.name).exists() or any(not p.is_dir() for p in path.rglob("*"))
 
 
 def _explain(error: OSError, out: Path) -> str:
