@@ -29,6 +29,7 @@ bench: $(STAMP)
 
 calibration: $(STAMP)
 	$(BIN)/python benchmarks/calibrate.py
+	$(BIN)/python benchmarks/standard_errors.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

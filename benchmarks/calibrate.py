@@ -71,7 +71,7 @@ def make_case(seed: int) -> Case:
     """Simulate one exam and put it through the pipeline."""
     exam, truth = simulate_exam(seed, recipe(seed))
     choices = Choices(methods=tuple(METHODS), preset="rapid")
-    results = analyse(exam, choices, Stages(lambda *_: None))
+    results = analyse(exam, choices, Stages())
     geometry, ml = exam.geometry, exam.geometry.voxel_ml
     levels = {
         name: smooth_levels(result.maps, results.tissue, geometry)

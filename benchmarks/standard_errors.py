@@ -27,7 +27,7 @@ ONE_SD = 0.683
 def voxels(seed: int) -> dict[str, np.ndarray]:
     """Per map (3, V): what was found, its error, and the variance without the relative part."""
     exam, truth = simulate_exam(seed, recipe(seed))
-    results = analyse(exam, Choices(methods=("bma",), preset="rapid"), Stages(lambda *_: None))
+    results = analyse(exam, Choices(methods=("bma",), preset="rapid"), Stages())
     maps = results.methods["bma"].maps
     where = truth.valid & results.tissue.parenchyma & (maps.mtt > 0)
     rows = {}

@@ -6,16 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bolus.simulate import Recipe, simulate_exam
+from bolus.simulate import simulate_exam
 from bolus.simulate.truth import Truth
 from bolus.types import Exam
+from small_exam import SMALL
 
 SHARED_EXAMS = Path(__file__).parents[2] / "shared" / "exams"
-
-SMALL = Recipe(
-    matrix=128, pixel_mm=1.75, slices=6, slice_mm=8.0, bottom_mm=-12.0, frames=32, dt_s=1.8
-)
-"""A whole head at a quarter of the pixels."""
 
 
 @pytest.fixture(scope="session")

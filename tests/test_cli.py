@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +22,7 @@ from bolus.types import Exam
 
 
 def bolus(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bolus", *map(str, arguments)]
+    command = [sys.executable, "-P", "-m", "bolus", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -80,9 +82,10 @@ def test_a_pipe_gets_plain_lines_and_quiet_gets_none(
 def test_info_tells_what_is_there_in_words_and_as_json(exam_zip: Path) -> None:
     told = bolus("info", exam_zip)
     assert told.returncode == 0, told.stderr
-    assert "32" in told.stdout
+    assert "6 slices of 128 x 128" in told.stdout
+    assert "frames       32" in told.stdout
     facts = json.loads(bolus("info", exam_zip, "--json").stdout)
-    assert facts
+    assert (facts["frames"], facts["geometry"]["slices"], facts["usable"]) == (32, 6, True)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,8 @@ def test_info_tells_what_is_there_in_words_and_as_json(exam_zip: Path) -> None:
         (["run", "{exam}", "-o", "{out}", "--method", "magic"], 2, "magic"),
         (["run", "{exam}", "-o", "{out}", "--aif", "1,2"], 2, "x,y,z"),
         (["run", "{exam}", "-o", "{out}", "--aif", "999,0,0"], 2, "aif"),
+        (["run", "{exam}", "-o", "{out}", "--aif", "²,1,1"], 2, "x,y,z"),
+        (["run", "{exam}", "-o", ""], 2, "--out"),
         (["run", "{exam}", "-o", "{exam}"], 6, "exam.zip"),
         (["info", "nowhere"], 3, "nowhere"),
         (["dance"], 2, "dance"),
@@ -127,3 +132,56 @@ def test_a_folder_with_other_things_is_never_overwritten(exam_zip: Path, tmp_pat
     refused = bolus("run", exam_zip, "-o", tmp_path)
     assert refused.returncode == 6
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_the_demo_finds_what_it_simulated(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    done = bolus("demo", out)
+    assert done.returncode == 0, done.stderr
+    assert "simulate" in done.stderr
+    assert {p.name for p in out.iterdir()} == {"exam.zip", "truth", "results"}
+    truth = json.loads((out / "truth" / "truth.json").read_text())
+    found = json.loads((out / "results" / "summary.json").read_text())["methods"]["nlr"]["lesion"]
+    assert found["hypoperfused_ml"] == pytest.approx(truth["hypo_ml"], rel=0.1)
+    assert found["core_ml"] == pytest.approx(truth["core_ml"], abs=5)
+
+
+def test_a_demo_never_overwrites_other_things(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    refused = bolus("demo", tmp_path)
+    assert refused.returncode == 6
+    assert "thesis.txt" in refused.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_interrupted_run_leaves_nothing(exam_zip: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "bolus", "run", str(exam_zip), "-o", str(tmp_path / "o")]
+    job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert job.stderr is not None
+    line = job.stderr.readline()  # the first stage is done, the work goes on
+    assert line.startswith("read")
+    job.send_signal(signal.SIGINT)
+    _, rest = job.communicate(timeout=60)
+    assert job.returncode == 130
+    assert "nothing was written" in rest
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_leaves_is_no_error(exam_zip: Path) -> None:
+    command = f"{sys.executable} -P -m bolus info {exam_zip} --json | true"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_kernels_find_a_cache_where_nothing_else_is_writable(tmp_path: Path) -> None:
+    code = (
+        "import os; os.access = lambda *a, **k: False\n"
+        "import bolus; print(os.environ['NUMBA_CACHE_DIR'])"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    shown = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, env=environment
+    )
+    folder = Path(shown.stdout.strip())
+    assert "bolus-kernels-" in folder.name, shown.stderr
+    assert not folder.exists()  # gone with its process

@@ -17,7 +17,7 @@ from bolus.simulate import simulate_exam, write_dicom
 from bolus.simulate.recipe import Timing
 from bolus.simulate.truth import Truth
 from bolus.types import Exam, Results
-from conftest import SMALL
+from small_exam import SMALL
 
 MAPS = ("cbf", "cbv", "mtt", "tmax", "ttp")
 BOTH = Choices(methods=("nlr", "bsvd"))
@@ -98,7 +98,7 @@ def test_results_do_not_depend_on_the_number_of_threads(folder: Path, results: R
 def test_a_mirrored_head_gives_mirrored_maps(small: tuple[Exam, Truth], results: Results) -> None:
     exam = small[0]
     mirrored = replace(exam, frames=np.ascontiguousarray(np.rint(exam.frames)[..., ::-1]))
-    turned = analyse(mirrored, BOTH, Stages(lambda *_: None))
+    turned = analyse(mirrored, BOTH, Stages())
     for method in results.methods:
         here, there = results.methods[method], turned.methods[method]
         assert (here.lesion.side, there.lesion.side) == ("left", "right")
@@ -138,7 +138,7 @@ def test_unknown_methods_and_presets_are_refused_before_any_work(tmp_path: Path)
 def test_the_lesion_is_found_at_any_timing(timing: Timing, dt_s: float) -> None:
     recipe = replace(SMALL, timing=timing, dt_s=dt_s, frames=round(60 / dt_s))
     exam, truth = simulate_exam(11, recipe)
-    results = analyse(exam, Choices(), Stages(lambda *_: None))
+    results = analyse(exam, Choices(), Stages())
     lesion = results.methods["nlr"].lesion
     assert dice(lesion.labels > 0, truth.hypo) > 0.75
     assert lesion.hypoperfused_ml == pytest.approx(

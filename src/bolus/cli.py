@@ -6,7 +6,9 @@ Imports that take time happen inside the commands, so that ``bolus --help`` answ
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,8 +25,9 @@ MethodName = Literal["nlr", "bma", "ssvd", "bsvd", "osvd", "tikhonov"]
 PresetName = Literal["calibrated", "rapid", "campbell", "cereda", "bivard", "syngo", "wintermark"]
 
 EPILOGUE = """
-Exit codes: 0 done; 2 wrong usage; 3 no CT perfusion exam there; 4 an exam that is damaged or
-incomplete; 5 no bolus, brain or artery in it; 6 results can't be written; 130 interrupted.
+Exit codes: 0 done; 1 a fault of bolus itself; 2 wrong usage; 3 no CT perfusion exam there; 4 an
+exam that is damaged or incomplete; 5 no bolus, brain or artery in it; 6 results can't be written;
+130 interrupted.
 
 Research use, not for diagnosis.
 """
@@ -32,6 +35,7 @@ Research use, not for diagnosis.
 app = App(
     name="bolus",
     version=__version__,
+    suppress_keyboard_interrupt=False,
     help="Perfusion maps of the brain from a CT perfusion exam." + EPILOGUE,
 )
 
@@ -71,7 +75,11 @@ def run(
     quiet
         Print nothing but errors.
     """
-    from bolus.pipeline import Choices, run_exam
+    if str(out) == ".":
+        raise UsageError(
+            "--out is empty or the current folder; give the results a folder of their own"
+        )
+    from bolus.pipeline import Choices, Stages, run_exam
     from bolus.publish import check_output, publish
     from bolus.terminal import stage_printer
 
@@ -84,9 +92,10 @@ def run(
     )
     check_output(out)
     with stage_printer(quiet) as progress:
-        results = run_exam(exam, choices, progress)
-        progress("report", None)
-        publish(results, out)
+        stages = Stages(progress)
+        results = run_exam(exam, choices, stages)
+        with stages("report"):
+            publish(results, out)
     if not quiet:
         _print_results(results, out)
 
@@ -137,16 +146,26 @@ def demo(
         Print nothing but errors.
     """
     from bolus.simulate import write_demo
+    from bolus.terminal import stage_printer
 
-    exam = write_demo(out)
-    run(exam, out=out / "results", quiet=quiet)
+    with stage_printer(quiet) as progress:
+        start = time.perf_counter()
+        progress("simulate", None)
+        made = write_demo(out)
+        progress("simulate", time.perf_counter() - start)
+    run(made.exam, out=out / "results", quiet=quiet)
+    if not quiet:
+        print(
+            f"the truth of this simulated exam: core {made.core_ml:.1f} ml, "
+            f"hypoperfused {made.hypoperfused_ml:.1f} ml"
+        )
 
 
 def _voxel(option: str, text: str | None) -> Voxel | None:
     if text is None:
         return None
     parts = text.replace(" ", "").split(",")
-    if len(parts) != 3 or not all(p.isdigit() for p in parts):
+    if len(parts) != 3 or not all(p.isascii() and p.isdigit() for p in parts):
         raise UsageError(f"{option} takes a voxel as x,y,z (three whole numbers), not '{text}'")
     x, y, z = (int(p) for p in parts)
     return x, y, z
@@ -179,3 +198,6 @@ def main() -> None:
     except KeyboardInterrupt:
         print("bolus: interrupted; nothing was written", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:
+        # whoever read the output has left; what was asked for is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

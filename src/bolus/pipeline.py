@@ -26,7 +26,17 @@ from bolus.curves.denoise import RANGE_HU, SIGMA_MM
 from bolus.deconvolve import METHODS, deconvolve
 from bolus.errors import UsageError
 from bolus.lesion import PRESET_NAMES, judge, measure_lesion
-from bolus.types import Curves, Exam, Float32Array, Lesion, Maps, MethodResult, Results
+from bolus.types import (
+    Curves,
+    Exam,
+    Float32Array,
+    Float64Array,
+    Lesion,
+    Maps,
+    MethodResult,
+    Motion,
+    Results,
+)
 
 LIBRARIES = ("bolus", "numpy", "scipy", "numba", "pydicom", "nibabel")
 
@@ -61,7 +71,7 @@ class Choices:
 class Stages:
     """Wall time of each stage, s; tells ``progress`` as stages begin and end."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress = lambda *_: None) -> None:
         self.progress = progress
         self.seconds: dict[str, float] = {}
 
@@ -75,14 +85,14 @@ class Stages:
         self.progress(name, self.seconds[name])
 
 
-def run_exam(path: Path, choices: Choices, progress: Progress = lambda *_: None) -> Results:
+def run_exam(path: Path, choices: Choices, stages: Stages | None = None) -> Results:
     """From the files of one exam to maps, lesions and verdicts.
 
     Parameters
     ----------
     path : folder or zip of DICOM, 4D NIfTI, or UniToBrain patient folder.
     choices : methods, thresholds, arteries chosen by hand.
-    progress : told about each stage.
+    stages : keeps the time of each stage.
 
     Raises
     ------
@@ -90,43 +100,54 @@ def run_exam(path: Path, choices: Choices, progress: Progress = lambda *_: None)
         One of the tree in `bolus.errors`.
     """
     choices.check()
-    stages = Stages(progress)
+    stages = stages or Stages()
     with stages("read"):
         exam = read_exam(path, series=choices.series)
-    return analyse(exam, choices, stages)
+    times_s = exam.times_s
+    with stages("align"):
+        # the frames as they moved are not kept: they are the largest array of all
+        exam, motion = correct_motion(exam)
+    return _analyse_still(exam, motion, times_s, choices, stages)
 
 
 def analyse(exam: Exam, choices: Choices, stages: Stages) -> Results:
     """From an exam in memory to maps, lesions and verdicts; the same errors as `run_exam`."""
     with stages("align"):
         still, motion = correct_motion(exam)
+    return _analyse_still(still, motion, exam.times_s, choices, stages)
+
+
+def _analyse_still(
+    exam: Exam, motion: Motion, times_s: Float64Array, choices: Choices, stages: Stages
+) -> Results:
+    """``exam`` is free of motion; ``times_s`` are those of all frames, dropped ones included."""
     with stages("segment"):
-        baseline = baseline_and_arrival(still)
-        tissue = segment(still, baseline)
+        baseline = baseline_and_arrival(exam)
+        tissue = segment(exam, baseline)
     with stages("arteries"):
-        grid = common_grid(still.times_s)
+        grid = common_grid(exam.times_s)
         arteries = find_arteries(
-            still, baseline, tissue, grid, aif_voxel=choices.aif, vof_voxel=choices.vof
+            exam, baseline, tissue, grid, aif_voxel=choices.aif, vof_voxel=choices.vof
         )
     with stages("curves"):
-        measured = tissue_curves(still, baseline, tissue, grid)
+        curves = tissue_curves(exam, baseline, tissue, grid)
     with stages("denoise"):
-        curves = denoise(measured, tissue, exam.geometry)
+        curves = denoise(curves, tissue, exam.geometry)
     maps: dict[str, Maps] = {}
     for method in choices.methods:
         with stages(f"deconvolve {method}"):
             maps[method] = deconvolve(method, curves, arteries.input_hu)
     with stages("lesion"):
         lesions = {m: measure_lesion(maps[m], tissue, exam.geometry, choices.preset) for m in maps}
-        checks = judge(still, motion, curves, arteries)
-    findings = [*still.findings, *baseline.findings, *arteries.findings]
+        checks = judge(exam, motion, curves, arteries)
+    findings = [*exam.findings, *baseline.findings, *arteries.findings]
     for lesion in lesions.values():
         findings.extend(lesion.findings)
     return Results(
         geometry=exam.geometry,
         scanner=exam.scanner,
         dicom_identity=exam.dicom_identity,
-        times_s=exam.times_s,
+        times_s=times_s,
         time_s=grid,
         arrival_s=curves.arrival_s,
         motion=motion,

@@ -10,7 +10,7 @@ from drawn_head import Head, draw_head
 from scipy import ndimage
 
 from bolus.curves import baseline_and_arrival, segment
-from bolus.curves.brain import enclosure
+from bolus.curves.brain import brain_mask, enclosure
 from bolus.types import BoolArray, Exam, Tissue
 
 
@@ -48,6 +48,17 @@ def test_an_open_skull_neither_loses_the_brain_nor_lets_it_flow_out() -> None:
     brain = segmented(exam).brain
     assert (brain & head.brain).sum() > 0.9 * head.brain.sum()
     assert (brain & ~head.brain).sum() < 0.05 * head.brain.sum()
+
+
+@pytest.mark.parametrize("gap_deg", [0.0, 80.0])
+def test_a_wider_field_of_view_changes_nothing(gap_deg: float) -> None:
+    exam, _ = draw_head(gap_deg=gap_deg, slices=2)
+    image = exam.frames[0]
+    wide = np.pad(image, ((0, 0), (7, 20), (30, 11)), mode="edge")
+    brain = brain_mask(image, exam.geometry)
+    found = brain_mask(wide, replace(exam.geometry, shape=wide.shape))
+    np.testing.assert_array_equal(found[:, 7:-20, 30:-11], brain)
+    assert found.sum() == brain.sum()
 
 
 def test_dense_rods_of_the_head_rest_change_nothing() -> None:

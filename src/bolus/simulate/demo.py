@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from bolus.errors import OutputError
@@ -15,17 +16,21 @@ TRUTH = "truth"
 RESULTS = "results"
 
 
-def write_demo(folder: Path) -> Path:
+@dataclass(frozen=True)
+class Demo:
+    """Where the exam is, and what is to be found in it."""
+
+    exam: Path
+    core_ml: float
+    hypoperfused_ml: float
+
+
+def write_demo(folder: Path) -> Demo:
     """Write the built-in exam as ``exam.zip`` and its truth as ``truth/``; same bytes every time.
 
     Parameters
     ----------
     folder : made if absent; may hold a former demo, which is replaced.
-
-    Returns
-    -------
-    Path
-        The exam.
 
     Raises
     ------
@@ -55,4 +60,4 @@ def write_demo(folder: Path) -> Path:
             shutil.rmtree(truth_part, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"{folder} can't be written: {error.strerror}") from error
-    return folder / EXAM
+    return Demo(folder / EXAM, truth.core_ml, truth.hypo_ml)

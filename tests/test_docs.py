@@ -1,0 +1,50 @@
+"""What the documents say exists, exists."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import bolus
+from bolus.deconvolve import METHODS
+from bolus.lesion import PRESET_NAMES
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", "CHANGELOG.md", "docs/architecture.md", "docs/summary-schema.md")
+PACKAGES = ("acquire", "align", "curves", "deconvolve", "lesion", "publish", "simulate")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_and_pictures_lead_somewhere(document: str) -> None:
+    path = ROOT / document
+    for target in re.findall(r"\]\(([^)#]+)", path.read_text()):
+        if not target.startswith("http"):
+            assert (path.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_folders_offer_sorted_names_that_exist_and_stand_in_the_architecture(package: str) -> None:
+    module = importlib.import_module(f"bolus.{package}")
+    assert module.__all__ == sorted(module.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)
+    row = next(
+        line
+        for line in (ROOT / "docs/architecture.md").read_text().splitlines()
+        if line.startswith(f"| `{package}` |")
+    )
+    named = re.findall(r"`(\w+)`", row.rsplit("|", 2)[1])
+    assert named
+    assert set(named) <= set(module.__all__)
+
+
+def test_every_method_and_preset_is_explained_in_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    for name in (*METHODS, *PRESET_NAMES):
+        assert f"`{name}`" in text, name
+
+
+def test_the_version_is_that_of_the_changelog() -> None:
+    assert f"## {bolus.__version__}" in (ROOT / "CHANGELOG.md").read_text()
