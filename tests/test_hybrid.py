@@ -1,0 +1,58 @@
+"""The hybrid exam, made by code that is not ours: what the benchmark's table claims, as limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bolus.pipeline import Choices, run_exam
+from bolus.types import Results
+from hybrid import read_truth
+from tables import dice, mae
+
+METHODS = ("nlr", "bma")
+
+
+@pytest.fixture(scope="module")
+def results(hybrid_zip: Path) -> Results:
+    return run_exam(hybrid_zip, Choices(methods=METHODS))
+
+
+@pytest.fixture(scope="module")
+def truth(hybrid_zip: Path) -> dict[str, np.ndarray]:
+    return read_truth()[0]
+
+
+def test_the_input_lies_in_an_artery_and_has_the_right_area(
+    results: Results, truth: dict[str, np.ndarray]
+) -> None:
+    voxels = tuple(results.arteries.aif.voxels.T)
+    assert (truth["tissue"][voxels] == 4).all()
+    _, facts = read_truth()
+    true = np.interp(results.time_s, facts["curves"]["t"], facts["curves"]["aif"])
+    assert results.arteries.input_hu.sum() == pytest.approx(true.sum(), rel=0.15)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_hypoperfused_volume_is_within_a_fifth_and_overlaps(
+    results: Results, truth: dict[str, np.ndarray], method: str
+) -> None:
+    lesion = results.methods[method].lesion
+    hypo = truth["hypo"] > 0
+    assert lesion.side == "left"
+    assert lesion.hypoperfused_ml == pytest.approx(hypo.sum() * results.geometry.voxel_ml, rel=0.2)
+    assert dice(lesion.labels > 0, hypo) >= 0.80
+
+
+def test_averaging_over_shapes_halves_the_error_of_flow_and_transit_time(
+    results: Results, truth: dict[str, np.ndarray]
+) -> None:
+    for name in ("cbf", "mtt"):
+        error = {}
+        for method in METHODS:
+            maps = results.methods[method].maps
+            where = (truth["valid"] > 0) & (maps.mtt > 0)
+            error[method] = mae(getattr(maps, name)[where], truth[name][where])
+        assert error["bma"] < 0.5 * error["nlr"]
