@@ -29,7 +29,8 @@ def test_the_input_lies_in_an_artery_and_has_the_right_area(
     results: Results, truth: dict[str, np.ndarray]
 ) -> None:
     voxels = tuple(results.arteries.aif.voxels.T)
-    assert (truth["tissue"][voxels] == 4).all()
+    assert truth["vessel_fraction"][voxels].mean() > 0.6
+    assert truth["vessel_fraction"][voxels].min() > 0.1
     _, facts = read_truth()
     true = np.interp(results.time_s, facts["curves"]["t"], facts["curves"]["aif"])
     assert results.arteries.input_hu.sum() == pytest.approx(true.sum(), rel=0.15)

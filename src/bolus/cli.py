@@ -179,6 +179,7 @@ def _print_results(results: Results, out: Path) -> None:
             f"{name:9s} core {lesion.core_ml:.1f} ml, "
             f"hypoperfused {lesion.hypoperfused_ml:.1f} ml, "
             f"mismatch {lesion.mismatch_ml:.1f} ml ({ratio}), side {lesion.side}"
+            f"{', lower bounds' if lesion.hypoperfused_lower_bound else ''}"
         )
     verdict = ("passed", "read with care", "not reliable")[results.grade]
     print(f"quality   {verdict}")

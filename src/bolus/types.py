@@ -201,8 +201,9 @@ class Curves:
 class Maps:
     """Perfusion maps of one method, (Z, Y, X) float32, 0 outside the brain and in CSF.
 
-    CBV = CBF x MTT / 60 holds exactly.  Tmax is the time to the centre of the residue function
-    (delay + MTT/2 for a box), s after the arterial input; TTP is s after the first frame.
+    CBV = CBF x MTT / 60 holds exactly.  Tmax is s after the arterial input: for `nlr` and `bma` the
+    centre of the residue function (delay + MTT/2), for the SVD family the maximum of the impulse
+    response, which regularisation brings to about the same place.  TTP is s after the first frame.
     """
 
     method: str

@@ -49,6 +49,16 @@ def test_dead_child_names_the_file(one_image):
             decoder.decode(*one_image)
 
 
+def test_another_child_takes_the_place_of_a_dead_one(one_image):
+    one, data = one_image
+    with Decoder() as decoder:
+        first = decoder.decode(one, data)
+        decoder._child.kill()
+        with pytest.raises(DamagedFile):
+            decoder.decode(one, data)
+        assert np.array_equal(decoder.decode(one, data), first)
+
+
 def test_hanging_child_is_ended(one_image, monkeypatch):
     monkeypatch.setattr(child, "DECODE_TIMEOUT_S", 0.2)
     with Decoder() as decoder:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,19 +119,36 @@ def added(*extra: Callable[[Path], object]) -> Builder:
     return build
 
 
-def compressed(syntax: str, damage: Callable[[bytes], bytes]) -> Builder:
-    """An exam one of whose compressed images (IM00031.dcm) is damaged from its length on."""
+def cut_files(indices: Iterable[int]) -> Builder:
+    """An exam with the pixels of some files cut off."""
+
+    def build(folder: Path) -> Path:
+        save(folder / "exam", exam())
+        for index in indices:
+            path = folder / "exam" / f"IM{index + 1:05d}.dcm"
+            path.write_bytes(path.read_bytes()[:-500])
+        return folder / "exam"
+
+    return build
+
+
+def compressed(
+    syntax: str, damage: Callable[[bytes], bytes], indices: Iterable[int] = (30,)
+) -> Builder:
+    """An exam some of whose compressed images are damaged from their length on."""
 
     def build(folder: Path) -> Path:
         images = exam()
         for one in images:
             compress(one, UID(syntax))
-        path = save(folder / "exam", images) / "IM00031.dcm"
-        data = path.read_bytes()
-        offsets = data.index(ITEM, data.rindex(b"\xe0\x7f\x10\x00"))
-        start = data.index(ITEM, offsets + 1) + len(ITEM)
-        path.write_bytes(data[:start] + damage(data[start:]))
-        return path.parent
+        save(folder / "exam", images)
+        for index in indices:
+            path = folder / "exam" / f"IM{index + 1:05d}.dcm"
+            data = path.read_bytes()
+            offsets = data.index(ITEM, data.rindex(b"\xe0\x7f\x10\x00"))
+            start = data.index(ITEM, offsets + 1) + len(ITEM)
+            path.write_bytes(data[:start] + damage(data[start:]))
+        return folder / "exam"
 
     return build
 
@@ -222,6 +239,12 @@ def fifo(folder: Path) -> Path:
 def folder_named_dcm(folder: Path) -> Path:
     (folder / "exam" / "x.dcm").mkdir(parents=True)
     return folder / "exam"
+
+
+def map_of_each_slice(images: list) -> list:
+    for one in images:
+        one.SeriesDescription = "NLR CBV"
+    return images[:SLICES]
 
 
 def second_patient(images: list) -> list:
@@ -434,6 +457,10 @@ def cut_pixels(file) -> None:
     file.PixelData = file.PixelData[:-4000]
 
 
+def half_gone(file) -> None:
+    file.PixelData = file.PixelData[: len(file.PixelData) // 2]
+
+
 def lost_clock(file) -> None:
     for group in file.PerFrameFunctionalGroupsSequence:
         del group.FrameContentSequence
@@ -462,6 +489,11 @@ def named(path: Path, data: bytes) -> Path:
     return path
 
 
+def nifti_beside_dicom(folder: Path) -> Path:
+    save_nifti(folder / "exam", name="old.nii.gz")
+    return save(folder / "exam", exam())
+
+
 def two_niftis(folder: Path) -> Path:
     save_nifti(folder / "exam", name="a.nii")
     return save_nifti(folder / "exam", name="b.nii").parent
@@ -473,46 +505,54 @@ CASES = [
     Case("empty folder", empty_folder, errors.NoReadableFiles, ("exam", "empty")),
     Case("empty zip", empty_zip, errors.NoReadableFiles, ("exam.zip", "empty")),
     Case("truncated zip", truncated_zip, errors.DamagedFile, ("exam.zip", "copy it again")),
-    Case("damaged zip member", damaged_member, "files-unreadable", ("IM00031.dcm",)),
+    Case("damaged zip member", damaged_member, "files-unreadable", ("1 DICOM",)),
     Case("zip bomb", zip_bomb, errors.DamagedFile, ("bomb.zip", "zip bomb")),
     Case("path traversal in a zip", traversal_zip, errors.NoReadableFiles, ("evil", "outside")),
     Case("encrypted zip", encrypted_zip, errors.DamagedFile, ("exam.zip", "password")),
     Case("zip in a zip", nested_zip, errors.NoReadableFiles, ("inner.zip", "not opened")),
     Case("folder named like a file", folder_named_dcm, errors.NoReadableFiles, ("exam", "empty")),
-    Case("symlink loop", symlink_loop, "dangling-link", ("self",)),
-    Case("named pipe", fifo, "not-a-file", ("pipe.dcm",)),
+    Case("symlink loop", symlink_loop, "dangling-link", ("links to nothing",)),
+    Case("named pipe", fifo, "not-a-file", ("not regular",)),
     # the files
     Case("text named .dcm", loose("a.dcm", b"hello" * 99), errors.NoReadableFiles, ("a.dcm",)),
     Case("random bytes", loose("r.dcm", noise(bytes(9999))), errors.NoReadableFiles, ("r.dcm",)),
     Case("empty file", loose("e.dcm", b""), errors.NoReadableFiles, ("e.dcm",)),
     Case("nothing in the file", loose("d.dcm", META), errors.DamagedFile, ("d.dcm", "cut off")),
     Case("endless nesting", loose("n.dcm", META + DEEP), errors.DamagedFile, ("n.dcm", "header")),
-    Case("truncated header", bytes_of(lambda b: b[:600]), "files-unreadable", ("IM00031.dcm",)),
-    Case("truncated pixels", bytes_of(lambda b: b[:-500]), errors.DamagedFile, ("IM00031", "cut")),
-    Case("no pixels", bytes_of(lambda b: b[:-2060]), errors.DamagedFile, ("IM00031", "no pixels")),
+    Case("truncated header", bytes_of(lambda b: b[:600]), "files-unreadable", ("1 DICOM",)),
+    Case("truncated pixels", bytes_of(lambda b: b[:-500]), "images-damaged", ("1 images",)),
+    Case("no pixels", bytes_of(lambda b: b[:-2060]), "images-damaged", ("1 images",)),
+    Case("truncated pixels in all", cut_files(range(60)), errors.DamagedFile, ("IM00001", "cut")),
+    Case("truncated in 3 frames", cut_files((12, 30, 45)), errors.DamagedFile, ("IM00013", "cut")),
     Case(
         "corrupt JPEG Lossless",
         compressed(JPEGLosslessSV1, noisy_stream),
-        errors.DamagedFile,
-        ("IM00031.dcm", "decoded"),
+        "images-damaged",
+        ("1 images",),
     ),
     Case(
         "corrupt JPEG-LS",
         compressed(JPEGLSLossless, noisy_stream),
-        errors.DamagedFile,
-        ("IM00031.dcm", "decoded"),
+        "images-damaged",
+        ("1 images",),
     ),
     Case(
         "corrupt JPEG 2000",
         compressed(JPEG2000Lossless, noisy_stream),
-        errors.DamagedFile,
-        ("IM00031.dcm", "decoded"),
+        "images-damaged",
+        ("1 images",),
     ),
     Case(
         "corrupt RLE",
         compressed(RLELossless, noisy_stream),
+        "images-damaged",
+        ("1 images",),
+    ),
+    Case(
+        "corrupt JPEG-LS in all",
+        compressed(JPEGLSLossless, noisy_stream, range(60)),
         errors.DamagedFile,
-        ("IM00031.dcm", "decoded"),
+        ("IM00001.dcm", "decoded"),
     ),
     Case("fragment longer than the file", compressed(JPEGLSLossless, wrong_length), "", ()),
     Case("unknown codec", written(relabelled), errors.DamagedFile, ("IM00001", MPEG2, "export")),
@@ -525,7 +565,14 @@ CASES = [
         ("SR", "IM00001"),
     ),
     Case("only projections", all_with(ImageType=["D", "S", "MIP"]), errors.NotCT, ("projection",)),
-    Case("perfusion maps", all_with(SeriesDescription="NLR CBV"), errors.NotCT, ("map",)),
+    Case("perfusion maps", written(map_of_each_slice), errors.NotCT, ("map",)),
+    Case("maps by type", all_with(ImageType=["D", "S", "CBV"]), errors.NotCT, ("perfusion map",)),
+    Case(
+        "named like a map",
+        all_with(SeriesDescription="CT Brain Perfusion 5s delay"),
+        "series-named-like-derived",
+        ("time course",),
+    ),
     Case(
         "MR",
         all_with(SOPClassUID="1.2.840.10008.5.1.4.1.1.4", Modality="MR"),
@@ -575,7 +622,7 @@ CASES = [
     Case("uneven slices", written(uneven), errors.BadGeometry, ("unevenly", "7.00 mm")),
     Case("field of view moves", written(moving_table), errors.BadGeometry, ("IM000", "20.00 mm")),
     Case("forged matrix", written(forged_size), errors.DamagedFile, ("IM00001", "65535")),
-    Case("one forged matrix", written(forged_one), errors.DamagedFile, ("IM00006", "4000")),
+    Case("one forged matrix", written(forged_one), "images-damaged", ("1 images",)),
     Case("forged, compressed", written(forged_compressed_size), errors.DamagedFile, ("IM00001",)),
     # values
     Case("negative slope", all_with(RescaleSlope=-1), errors.ImplausibleValues, ("IM000", "-1")),
@@ -603,7 +650,8 @@ CASES = [
     Case(
         "enhanced: too many frames", enhanced_with(short_groups), errors.DamagedFile, ("65", "60")
     ),
-    Case("enhanced: cut off", enhanced_with(cut_pixels), errors.DamagedFile, ("enhanced", "few")),
+    Case("enhanced: cut off", enhanced_with(cut_pixels), "images-damaged", ("2 images",)),
+    Case("enhanced: half gone", enhanced_with(half_gone), errors.DamagedFile, ("enhanced", "few")),
     Case("enhanced: no times", enhanced_with(lost_clock), errors.MissingTiming, ("enhanced",)),
     # NIfTI
     Case("NIfTI: 3D", lambda d: save_nifti(d, HEAD[..., 0]), errors.TooFewFrames, ("head", "four")),
@@ -672,6 +720,7 @@ CASES = [
     Case("NIfTI: singular affine", singular_affine, errors.BadGeometry, ("head.nii", "singular")),
     Case("NIfTI: cut off", cut_nifti, errors.DamagedFile, ("head.nii.gz",)),
     Case("NIfTI: text", lambda d: named(d / "a.nii", b"hello"), errors.DamagedFile, ("a.nii",)),
+    Case("NIfTI: and DICOM", nifti_beside_dicom, errors.AmbiguousExam, ("old.nii.gz", "itself")),
     Case("NIfTI: two of them", two_niftis, errors.AmbiguousExam, ("a.nii", "b.nii")),
 ]
 

@@ -93,7 +93,7 @@ def _method(name: str, strength: float, geometry: Geometry, brain: np.ndarray) -
         cbv_index=0.81,
         core_lower_bound=False,
         hypoperfused_lower_bound=True,
-        findings=(Finding("lesion-at-edge", Grade.NOTE, "The lesion reaches the top slice."),),
+        findings=(Finding("lesion-at-slab-edge", Grade.NOTE, "The lesion reaches the top slice."),),
     )
     return MethodResult(maps, lesion)
 
@@ -171,6 +171,18 @@ def results_on() -> Callable[[str], Results]:
     """The same patient on an axial, a flipped or a sheared grid."""
     affines = {"axial": AXIAL, "flipped": flipped(AXIAL), "sheared": sheared(AXIAL)}
     return lambda grid: build(affines[grid])
+
+
+@pytest.fixture(scope="session")
+def averaged(results: Results) -> Results:
+    """Results of a method that knows its standard errors."""
+    method = results.methods["nlr"]
+    se = {
+        key: (0.2 * getattr(method.maps, key)).astype(np.float32)
+        for key in ("cbf", "cbv", "mtt", "tmax")
+    }
+    maps = replace(method.maps, method="bma", se=se)
+    return replace(results, methods={"bma": replace(method, maps=maps)})
 
 
 @pytest.fixture

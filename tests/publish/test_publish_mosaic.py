@@ -12,7 +12,7 @@ from bolus.publish import palette
 from bolus.publish.mosaic import lesion_mosaic, map_mosaic, vessel_mosaic
 from bolus.publish.view import view_of
 from bolus.publish.windows import UNITS, WINDOWS, ttp_window
-from bolus.types import Results
+from bolus.types import Geometry, Results, Tissue
 
 TILE = 120
 
@@ -148,3 +148,28 @@ def test_neighbouring_colours_of_the_scale_are_alike_and_all_differ() -> None:
     steps = np.abs(np.diff(colours, axis=0)).max(axis=1)
     assert steps.max() <= 10
     assert len({tuple(c) for c in colours}) == palette.LEVELS
+
+
+@pytest.mark.parametrize(("depth", "axis"), [(3, 0), (1, 0), (3, 1), (1, 1)])
+def test_thin_coronal_and_sagittal_slabs_can_be_drawn(
+    results: Results, depth: int, axis: int
+) -> None:
+    """Seen from the feet they are strips; labels and colour scale need their room all the same."""
+    shape = [40, 40, 40]
+    shape[axis] = depth
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])  # stored from right, front and feet
+    geometry = Geometry((shape[0], shape[1], shape[2]), affine)
+    brain = np.ones(shape, dtype=bool)
+    view = view_of(geometry, brain)
+    window = WINDOWS["tmax"]
+    image = map_mosaic(np.full(shape, 12, np.float32), brain, view, window, 8, 171)
+    picture = rgb(image)
+    assert image.height >= 150
+    assert image.height < 4 * 300
+    assert near(picture[:, :-104], palette.STOPS[-1][1]).any()
+    for _, colour in (palette.STOPS[0], palette.STOPS[-1]):  # the whole scale
+        assert near(picture[:, -104:], colour).any()
+    tissue = Tissue(np.full(shape, 40, np.float32), brain, ~brain, ~brain)
+    labels = np.full(shape, 2, np.uint8)
+    overlay = rgb(lesion_mosaic(tissue, labels, view, 8, 171))
+    assert (overlay[..., 0] - overlay[..., 1] > 50).any()  # magenta

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,15 +111,124 @@ def test_old_results_come_back_if_the_new_ones_cannot_take_their_place(
     rename = Path.rename
 
     def refuse_new(self: Path, target: Path) -> Path:
-        if ".new-" in self.name:
+        if self.name == "new.txt":
             raise OSError(errno.EBUSY, "busy")
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", refuse_new)
-    with pytest.raises(OutputError), staged(out) as folder:
-        (folder / "new.txt").write_text("new")
+
+    def run() -> None:
+        with staged(out) as folder:
+            (folder / "brain.nii.gz").write_text("moved in before the failure")
+            (folder / "new.txt").write_text("new")
+
+    with pytest.raises(OutputError):
+        run()
     assert content(out) == before
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("former", [False, True])
+def test_a_folder_that_exists_stays_the_same_folder(tmp_path: Path, former: bool) -> None:
+    """It may be a mount point, which can't be renamed, or the current directory of a shell."""
+    out = tmp_path / "out"
+    make_former_results(out) if former else out.mkdir()
+    before = out.stat()
+    tmp_path.chmod(0o500)  # nothing can be made or renamed beside it, unless by root
+    with staged(out) as folder:
+        (folder / "new.txt").write_text("new")
+        assert folder.parent == out
+    tmp_path.chmod(0o700)
+    assert (out.stat().st_ino, out.stat().st_dev) == (before.st_ino, before.st_dev)
+    assert [p.name for p in out.iterdir()] == ["new.txt"]
+
+
+def test_an_empty_folder_is_empty_again_after_a_failure(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with staged(tmp_path) as folder:
+            (folder / "new.txt").write_text("new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_summary_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who sees summary.json may trust that everything that it lists is there."""
+    order = []
+    rename = Path.rename
+
+    def watched(self: Path, target: Path) -> Path:
+        order.append(Path(target).name)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", watched)
+    with staged(tmp_path) as folder:
+        for name in ("summary.json", "report.html", "vof.csv"):
+            (folder / name).write_text(name)
+    assert order == ["report.html", "vof.csv", "summary.json"]
+
+
+def test_folders_of_the_disk_itself_stay(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    check_output(tmp_path)
+    with staged(tmp_path) as folder:
+        (folder / "new.txt").write_text("new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["lost+found", "new.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes can't be asked there")
+@pytest.mark.parametrize("inside", [False, True])
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path, inside: bool) -> None:
+    """Killed without mercy while it waits; a run that still works keeps its folder."""
+    out = tmp_path / "out"
+    if inside:
+        make_former_results(out)
+    code = (
+        "import os, pathlib, signal, sys\n"
+        "from bolus.publish.place import staged\n"
+        "with staged(pathlib.Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'half.txt').write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(out)], check=False)
+    around = out if inside else tmp_path
+    assert len(list(around.glob(".out.new-*"))) == 1
+    living = around / f".out.new-{os.getppid()}-0123abcd"
+    living.mkdir()
+    check_output(out)
+    with staged(out) as folder:
+        (folder / "new.txt").write_text("new")
+    assert list(around.glob(".out.*")) == [living]
+    assert {name for name in content(out) if not name.startswith(".")} == {"new.txt"}
+
+
+def test_results_of_a_run_killed_while_moving_in_are_not_taken_for_somebodys_work(
+    tmp_path: Path,
+) -> None:
+    gone = f"{os.getpid()}-0123abcd"  # an id of this process that no staging of it has
+    stage, aside = tmp_path / f".out.new-{gone}", tmp_path / f".out.old-{gone}"
+    make_former_results(aside)
+    (aside / "old.txt").rename(tmp_path / "old.txt")
+    stage.mkdir()
+    listed = {"schema": "bolus-summary/1", "files": ["brain.nii.gz", "summary.json"]}
+    (stage / "summary.json").write_text(json.dumps(listed))
+    (tmp_path / "brain.nii.gz").write_text("moved in")
+    check_output(tmp_path)
+    with staged(tmp_path) as folder:
+        (folder / "new.txt").write_text("new")
+    assert [p.name for p in tmp_path.iterdir()] == ["new.txt"]
+
+
+def test_the_root_of_the_file_system_is_refused() -> None:
+    with pytest.raises(OutputError, match="root of the file system"):
+        check_output(Path("/"))
+
+
+def test_a_name_that_no_file_system_takes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="can't be written"):
+        check_output(tmp_path / ("x" * 300) / "out")
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bolus.publish import facts, plots
+from bolus.publish import facts, notes, plots
 from bolus.publish.report import report_html
 from bolus.publish.summary import RESEARCH_ONLY
+from bolus.publish.windows import WINDOWS, se_window
 from bolus.types import Check, Grade, Results
 
 NEVER_CLOSED = {"meta", "img", "br", "path", "circle"}
@@ -91,11 +94,10 @@ def test_the_report_has_the_numbers_of_the_summary(html: str, results: Results) 
     for name, method in results.methods.items():
         lesion = method.lesion
         assert name in text
-        volumes = (lesion.core_ml, lesion.penumbra_ml, lesion.mismatch_ml, *lesion.tmax_ml.values())
-        for volume_ml in volumes:
-            assert f" {volume_ml:.1f} " in text
-        assert f"≥ {lesion.hypoperfused_ml:.1f}" in text
-        assert f"{lesion.mismatch_ratio:.2f}" in text
+        assert f" {lesion.core_ml:.1f} " in text
+        for bound_ml in (lesion.hypoperfused_ml, lesion.mismatch_ml, *lesion.tmax_ml.values()):
+            assert f"≥ {bound_ml:.1f} " in text
+        assert f"≈ {lesion.mismatch_ratio:.2f}, uncertain" in text
         assert "0.42" in text  # HIR
         assert "0.81" in text  # CBV index
         for words in (lesion.preset, lesion.core_rule, lesion.hypoperfused_rule):
@@ -109,6 +111,103 @@ def test_the_report_has_the_numbers_of_the_summary(html: str, results: Results) 
         assert fact in text
     assert "5.75" in text  # total time
     assert "Dropped: 1 of 30 frames (number 18)" in text
+
+
+def test_a_lesion_inside_the_scan_has_exact_volumes(results: Results) -> None:
+    method = results.methods["nlr"]
+    lesion = replace(method.lesion, hypoperfused_lower_bound=False, findings=())
+    inside = replace(results, methods={"nlr": replace(method, lesion=lesion)})
+    cells = [cell for row in facts.volume_rows(inside) for cell in row.cells]
+    assert f"{lesion.mismatch_ratio:.2f}" in cells
+    assert not [cell for cell in cells if "≥" in cell or "≈" in cell]
+    assert notes.edge_notes(inside) == []
+
+
+def test_the_slab_edge_is_named_beside_the_figures(html: str) -> None:
+    text = Page(html).text
+    assert text.index("Mismatch ratio") < text.index("reaches the top slice")
+    assert text.index("reaches the top slice") < text.index("Baseline CT with lesion")
+
+
+def test_penumbra_and_mismatch_are_one_row(results: Results) -> None:
+    labels = [row.label for row in facts.volume_rows(results)]
+    assert [label for label in labels if "enumbra" in label or "Mismatch v" in label] == [
+        "Penumbra = mismatch volume",
+        "Hypoperfused (core + penumbra)",
+    ]
+
+
+def test_long_texts_are_said_once_per_distinct_text(results: Results) -> None:
+    assert notes.volume_notes(results) == [
+        "Reference tissue: mean of normal tissue",
+        "Source of thresholds: a trial & its paper",
+    ]
+    osvd = results.methods["osvd"]
+    other = replace(osvd, lesion=replace(osvd.lesion, reference="all"))
+    said = notes.volume_notes(replace(results, methods={**results.methods, "osvd": other}))
+    assert said[:2] == [
+        "Reference tissue: all (osvd)",
+        "Reference tissue: mean of normal tissue (nlr)",
+    ]
+
+
+@pytest.mark.parametrize("methods", [2, 6])
+def test_every_lesion_is_shown_once_and_up_to_five_at_the_top(
+    results: Results, methods: int
+) -> None:
+    method = results.methods["nlr"]
+    many = replace(results, methods={f"m{i}": method for i in range(methods)})
+    alts = [attributes["alt"] for tag, attributes in Page(report_html(many)).tags if tag == "img"]
+    lesions = [i for i, alt in enumerate(alts) if "Core and penumbra" in (alt or "")]
+    assert len(lesions) == methods
+    top = min(methods, 5)
+    assert lesions[:top] == list(range(top))
+
+
+def test_limits_of_absolute_flow_are_said_beneath_the_maps(html: str, averaged: Results) -> None:
+    limit = "about half of the true CBF and about twice the true MTT"
+    assert Page(html).text.count(limit) == 2 * 2 + 1  # CBF and MTT of both methods; definitions
+    assert "cbf_se.nii.gz" not in html
+    text = Page(report_html(averaged)).text
+    assert limit not in text
+    assert "Absolute flow with standard errors in cbf_se.nii.gz" in text
+
+
+def test_tmax_is_defined_for_each_family(html: str) -> None:
+    text = Page(html).text
+    assert text.count(notes.TMAX_BY_MODEL) == 1
+    assert text.count(notes.TMAX_BY_IMPULSE) == 1
+    assert "uncalibrated time scale" in text
+
+
+def test_standard_errors_are_shown_for_flow_and_tmax(html: str, averaged: Results) -> None:
+    images = [a["alt"] for tag, a in Page(report_html(averaged)).tags if tag == "img"]
+    shown = [alt for alt in images if alt and "tandard error" in alt]
+    assert shown == ["Standard error of CBF by bma", "Standard error of Tmax by bma"]
+    assert "tandard error" not in html
+    window = se_window(WINDOWS["tmax"])
+    assert (window.low, window.high, window.ticks[-1]) == (0, 6, 6)
+
+
+def test_page_and_exam_belong_together_without_naming_anybody(results: Results) -> None:
+    key = hashlib.sha256(b"1.2.3.4").hexdigest()[-8:]
+    html = report_html(results)
+    assert (
+        f"<title>CT perfusion: Maker Model 64, 4 slices, 30 frames, {key} – bolus</title>" in html
+    )
+    assert f"Exam {key}" in html[html.index("<footer>") :]
+    nameless = report_html(replace(results, dicom_identity={}))
+    assert "SHA-256" not in nameless
+
+
+def test_names_of_programs_are_written_as_their_makers_do(html: str) -> None:
+    assert "Python 3.12.3" in Page(html).text
+
+
+def test_words_are_not_broken_in_names_of_parameters() -> None:
+    css = (Path(facts.__file__).parent / "report.css").read_text(encoding="utf-8")
+    rules = [rule for rule in css.split("}") if "overflow-wrap: anywhere" in rule]
+    assert [rule.split("{")[0].strip() for rule in rules] == [".parameters td"]
 
 
 def test_a_ratio_without_core_is_undefined(results: Results) -> None:
@@ -176,6 +275,8 @@ def test_plots_leave_no_trace_in_matplotlib(results: Results) -> None:
         ("tmax_above_s", "Tmax above, s"),
         ("brain_density_g_ml", "Brain density, g/ml"),
         ("aif", "AIF"),
+        ("cbv_prior_ml_100g", "CBV prior, ml/100g"),
+        ("delay_prior_sd_s", "Delay prior SD, s"),
         ("preset", "Preset"),
         ("lambda", "Lambda"),
     ],

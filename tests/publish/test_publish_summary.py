@@ -221,6 +221,23 @@ def test_maps_carry_units_method_and_version(out: Path, results: Results) -> Non
     assert set(np.unique(values)) == {0, 1, 2}
 
 
+def test_standard_errors_are_files_where_the_method_knows_them(
+    averaged: Results, tmp_path: Path
+) -> None:
+    publish(averaged, tmp_path / "out")
+    listed = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["files"]
+    named = [name for name in listed if "_se" in name]
+    assert named == [f"bma/{key}_se.nii.gz" for key in ("cbf", "cbv", "mtt", "tmax")]
+    text = (Path(__file__).parents[2] / "docs" / "summary-schema.md").read_text(encoding="utf-8")
+    for name in named:
+        image = nib.load(tmp_path / "out" / name)
+        stored = np.asarray(image.dataobj).transpose(2, 1, 0)
+        key = Path(name).name.removesuffix("_se.nii.gz")
+        np.testing.assert_array_equal(stored, averaged.methods["bma"].maps.se[key])
+        assert image.header["descrip"].item().decode().startswith("standard error of ")
+        assert f"`{Path(name).name}`" in text
+
+
 def test_curves_are_plain_csv(out: Path, results: Results) -> None:
     raw = (out / "curves.csv").read_bytes()
     assert raw.count(b"\r\n") == raw.count(b"\n") == len(results.time_s) + 1

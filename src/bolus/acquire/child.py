@@ -37,14 +37,22 @@ PLUGINS = {
 DECODE_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 60.0
 """Importing the decoders on a cold disk takes seconds."""
+CRASHED = "the decoder crashed"
 
 Stored = NDArray[np.integer[Any]]
 
 
 class Decoder:
-    """A child process that decodes compressed images, one at a time."""
+    """A child process that decodes compressed images, one at a time; another one if it dies."""
 
     def __enter__(self) -> Decoder:
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+
+    def _start(self) -> None:
         self._child = subprocess.Popen(
             # -P: a module in the user's folder must not be imported instead of ours
             [sys.executable, "-P", "-m", "bolus.acquire.decoder"],
@@ -60,9 +68,8 @@ class Decoder:
         self._from: IO[bytes] = self._child.stdout
         self._timeout_s = START_TIMEOUT_S
         self._sent: bytes | None = None
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def _stop(self) -> None:
         self._child.kill()
         for pipe in (self._to, self._from):
             try:
@@ -93,6 +100,9 @@ class Decoder:
         self._sent = data
         answer, body = self._ask(json.dumps(request).encode(), data if size else b"")
         reason = answer.get("error")
+        if reason == CRASHED:
+            self._stop()
+            self._start()
         if reason is None and answer.get("shape") != [one.rows, one.columns]:
             reason = f"{answer.get('shape')} pixels instead of {[one.rows, one.columns]}"
         if reason is not None:
@@ -109,13 +119,13 @@ class Decoder:
             self._to.write(request + b"\n" + data)
             self._to.flush()
             line = self._from.readline()
-            answer: dict[str, Any] = json.loads(line) if line else {"error": "the decoder crashed"}
+            answer: dict[str, Any] = json.loads(line) if line else {"error": CRASHED}
             body = self._from.read(answer.get("bytes", 0))
         except OSError:
-            return {"error": "the decoder crashed"}, b""
+            return {"error": CRASHED}, b""
         finally:
             watchdog.cancel()
         self._timeout_s = DECODE_TIMEOUT_S
         if len(body) < answer.get("bytes", 0):
-            return {"error": "the decoder crashed"}, b""
+            return {"error": CRASHED}, b""
         return answer, body

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from bolus.acquire.exam import find_nifti, lay_out_scan, select_scan
-from bolus.acquire.files import open_files
+from bolus.acquire.beside import find_nifti
+from bolus.acquire.exam import lay_out_scan, select_scan
+from bolus.acquire.files import Files, open_files
 from bolus.acquire.headers import Slice
-from bolus.acquire.nifti import open_nifti
+from bolus.acquire.nifti import is_nifti, open_nifti
 from bolus.acquire.scan import read_slices
-from bolus.acquire.select import why_not_source
+from bolus.acquire.sources import named_like_derived, why_not_source
 from bolus.errors import BolusError, NoReadableFiles
 from bolus.types import Finding, Float64Array, Geometry, Scanner
 
@@ -120,8 +121,11 @@ def describe(path: Path, *, series: str | None = None) -> Description:
         If there is nothing to describe.
     """
     try:
-        nifti = find_nifti(path)
-        return _nifti(nifti) if nifti else _dicom(path, series)
+        if is_nifti(path) and path.is_file():
+            return _nifti(path)
+        with open_files(path) as files:
+            nifti = find_nifti(files, path)
+            return _nifti(nifti) if nifti else _dicom(files, path, series)
     except NoReadableFiles:
         raise
     except BolusError as error:
@@ -141,19 +145,18 @@ def _nifti(path: Path) -> Description:
     )
 
 
-def _dicom(path: Path, series: str | None) -> Description:
-    with open_files(path) as files:
-        slices, unread = read_slices(files, path)
-        try:
-            selection = select_scan(slices, path, series)
-        except BolusError as error:
-            return Description(str(path), _series(slices, {}), findings=tuple(unread), error=error)
-        listed = _series(slices, selection.verdicts)
-        findings = (*unread, *selection.findings)
-        try:
-            layout = lay_out_scan(selection, path)
-        except BolusError as error:
-            return Description(str(path), listed, findings=findings, error=error)
+def _dicom(files: Files, path: Path, series: str | None) -> Description:
+    slices, unread = read_slices(files, path)
+    try:
+        selection = select_scan(slices, path, series)
+    except BolusError as error:
+        return Description(str(path), _series(slices, {}), findings=tuple(unread), error=error)
+    listed = _series(slices, selection.verdicts)
+    findings = (*unread, *selection.findings)
+    try:
+        layout = lay_out_scan(selection, path)
+    except BolusError as error:
+        return Description(str(path), listed, findings=findings, error=error)
     return Description(
         path=str(path),
         series=listed,
@@ -179,12 +182,16 @@ def _series(slices: Sequence[Slice], verdicts: dict[str, str]) -> tuple[Series, 
             image_type="\\".join(images[0].image_type),
             files=len({image.name for image in images}),
             images=len(images),
-            verdict=verdicts.get(uid, "" if verdicts else why_not_source(images[0])),
+            verdict=verdicts.get(uid, "" if verdicts else _verdict(images[0])),
         )
         for uid, images in sorted(
             by_uid.items(), key=lambda item: (item[1][0].series_number, item[0])
         )
     )
+
+
+def _verdict(image: Slice) -> str:
+    return why_not_source(image) or named_like_derived(image)
 
 
 def _slice_times(times_s: Float64Array) -> tuple[SliceTimes, ...]:

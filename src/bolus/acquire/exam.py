@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from bolus.acquire import unitobrain
+from bolus.acquire.beside import find_nifti
 from bolus.acquire.checks import check_values
-from bolus.acquire.files import open_files
+from bolus.acquire.files import Files, open_files
 from bolus.acquire.headers import Slice
 from bolus.acquire.layout import Layout, lay_out
 from bolus.acquire.nifti import is_nifti, open_nifti, read_nifti_frames
-from bolus.acquire.pixels import read_frames
+from bolus.acquire.pixels import Damaged, read_frames
 from bolus.acquire.scan import read_slices
 from bolus.acquire.select import Selection, select
 from bolus.acquire.timing import without_midnight
-from bolus.errors import AmbiguousExam
 from bolus.types import Exam
 
 
@@ -44,14 +44,24 @@ def read_exam(path: Path, *, series: str | None = None) -> Exam:
     BrokenExam
         If there is one, but it can't be used.
     """
-    nifti = find_nifti(path)
-    if nifti:
-        return _read_nifti(nifti)
+    if is_nifti(path) and path.is_file():
+        return _read_nifti(path)
     with open_files(path) as files:
-        slices, unread = read_slices(files, path)
-        selection = select_scan(slices, path, series)
-        layout = lay_out_scan(selection, path)
-        frames = read_frames(layout.slices, layout.image)
+        nifti = find_nifti(files, path)
+        return _read_nifti(nifti) if nifti else _read_dicom(files, path, series)
+
+
+def _read_dicom(files: Files, path: Path, series: str | None) -> Exam:
+    slices, unread = read_slices(files, path)
+    selection = select_scan(slices, path, series)
+    layout = lay_out_scan(selection, path)
+    frames, damaged = read_frames(layout.slices, layout.image)
+    if damaged:
+        # images lost in decoding count like those whose header shows their loss: all over again
+        layout = lay_out_scan(selection, path, damaged)
+        frames, damaged = read_frames(layout.slices, layout.image)
+    for error in damaged.values():  # decodable a moment ago
+        raise error
     return Exam(
         frames=frames,
         times_s=layout.times_s,
@@ -79,37 +89,16 @@ def _read_nifti(path: Path) -> Exam:
     )
 
 
-def find_nifti(path: Path) -> Path | None:
-    """The NIfTI file that is meant: the path itself, or the only one in a folder.
-
-    Raises
-    ------
-    AmbiguousExam
-        If a folder holds several NIfTI files.
-    """
-    if is_nifti(path) and path.is_file():
-        return path
-    if not path.is_dir():
-        return None
-    inside = sorted(p for p in path.iterdir() if is_nifti(p) and p.is_file())
-    if len(inside) > 1:
-        raise AmbiguousExam(
-            f"{path}: holds {len(inside)} NIfTI files ({inside[0].name}, {inside[1].name}...); "
-            "name the one with the time course."
-        )
-    return inside[0] if inside else None
-
-
 def select_scan(slices: Sequence[Slice], path: Path, series: str | None) -> Selection:
     """The images of the perfusion scan; clocks are made continuous over midnight first."""
     unitobrain.refuse_maps(path)
     return select(without_midnight(slices), str(path), series)
 
 
-def lay_out_scan(selection: Selection, path: Path) -> Layout:
-    """Where and when each image of the chosen scan was taken."""
+def lay_out_scan(selection: Selection, path: Path, damaged: Damaged | None = None) -> Layout:
+    """Where and when each image of the chosen scan was taken, without those known as damaged."""
     if not unitobrain.is_unitobrain(path):
-        return lay_out(selection.slices, str(path))
+        return lay_out(selection.slices, str(path), damaged=damaged)
     step_us = unitobrain.protocol_step_us(selection.slices)
-    layout = lay_out(selection.slices, str(path), "unitobrain", step_us)
+    layout = lay_out(selection.slices, str(path), "unitobrain", step_us, damaged)
     return replace(layout, findings=(*layout.findings, *unitobrain.notes(path)))

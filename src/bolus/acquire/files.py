@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from bolus.acquire.results import SUMMARY, is_summary
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.types import Finding, Grade
 
@@ -45,7 +46,16 @@ class Files:
     """All files of an exam, sorted by name, and what was odd about the collection."""
 
     sources: tuple[Source, ...]
-    findings: tuple[Finding, ...] = ()
+    odd: Mapping[str, list[str]] = field(default_factory=dict)
+    """Names of files that can't be used, by the code of their finding."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """How many files can't be used; never their names, which can be those of patients."""
+        return tuple(
+            Finding(code, Grade.WARNING, f"{len(names)} files {_WHAT[code][0]}.", _WHAT[code][1])
+            for code, names in sorted(self.odd.items())
+        )
 
 
 @contextmanager
@@ -75,7 +85,10 @@ def open_files(path: Path) -> Iterator[Files]:
 
 def _checked(files: Files, path: Path) -> Files:
     if not files.sources:
-        reasons = "".join(f" {finding.message}" for finding in files.findings)
+        reasons = "".join(
+            f" {len(names)} files {_WHAT[code][0]}, the first is {names[0]}."
+            for code, names in sorted(files.odd.items())
+        )
         raise NoReadableFiles(
             f"{path}: is empty, or holds no file that could be an image.{reasons}"
         )
@@ -99,6 +112,9 @@ def _folder(root: Path) -> Files:
             subfolders.clear()
             continue
         entered.add((identity.st_dev, identity.st_ino))
+        if _is_result(Path(folder), names):
+            subfolders.clear()
+            continue
         subfolders.sort()
         for name in sorted(names):
             path = Path(folder) / name
@@ -110,7 +126,12 @@ def _folder(root: Path) -> Files:
                 sources.append(_on_disk(path, shown))
         if len(sources) > MAX_FILES:
             break
-    return Files(tuple(sorted(sources, key=lambda s: s.name)), _findings(odd))
+    return Files(tuple(sorted(sources, key=lambda s: s.name)), odd)
+
+
+def _is_result(folder: Path, names: Sequence[str]) -> bool:
+    summary = folder / SUMMARY
+    return SUMMARY in names and summary.is_file() and is_summary(lambda: summary.open("rb"))
 
 
 def _why_not(path: Path, name: str) -> str:
@@ -138,9 +159,13 @@ def _members(archive: zipfile.ZipFile, path: Path) -> Files:
     _refuse_bomb(infos, path)
     sources: list[Source] = []
     odd: dict[str, list[str]] = {}
+    summaries = [info for info in infos if _member(info).name == SUMMARY]
+    results = {_member(i).parent for i in summaries if is_summary(_opener(archive, i))}
     for info in infos:
-        member = PurePosixPath(info.filename.replace("\\", "/"))
+        member = _member(info)
         shown = _printable(str(member))
+        if results.intersection(member.parents):
+            continue
         if info.flag_bits & 1:
             raise DamagedFile(f"{path}: {shown} is encrypted; unpack it with its password first.")
         if member.is_absolute() or ".." in member.parts or ":" in member.parts[0]:
@@ -149,7 +174,11 @@ def _members(archive: zipfile.ZipFile, path: Path) -> Files:
             odd.setdefault("nested-zip", []).append(shown)
         elif not _is_clutter(member.name) and "__MACOSX" not in member.parts:
             sources.append(Source(shown, info.file_size, _opener(archive, info)))
-    return Files(tuple(sorted(sources, key=lambda s: s.name)), _findings(odd))
+    return Files(tuple(sorted(sources, key=lambda s: s.name)), odd)
+
+
+def _member(info: zipfile.ZipInfo) -> PurePosixPath:
+    return PurePosixPath(info.filename.replace("\\", "/"))
 
 
 def _opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
@@ -186,15 +215,3 @@ _WHAT = {
     "nested-zip": ("are zips inside the exam and were not opened", "Unpack them first."),
     "unsafe-name": ("have names that point outside the zip and were not read", "Zip it again."),
 }
-
-
-def _findings(odd: dict[str, list[str]]) -> tuple[Finding, ...]:
-    return tuple(
-        Finding(
-            code,
-            Grade.WARNING,
-            f"{len(names)} files {_WHAT[code][0]}, the first is {names[0]}.",
-            _WHAT[code][1],
-        )
-        for code, names in sorted(odd.items())
-    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import zlib
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import BinaryIO
@@ -16,6 +15,7 @@ from typing import BinaryIO
 import pydicom
 from pydicom.dataset import Dataset
 
+from bolus.acquire.deflate import DEFLATED, inflated
 from bolus.acquire.files import Source
 from bolus.acquire.values import (
     Vector,
@@ -34,12 +34,6 @@ from bolus.acquire.values import (
 )
 from bolus.errors import DamagedFile
 
-DEFLATED = "1.2.840.10008.1.2.1.99"
-EXPLICIT_META = (
-    bytes(128) + b"DICM\x02\0\0\0UL\x04\0\x1c\0\0\0\x02\0\x10\0UI\x14\0" + b"1.2.840.10008.1.2.1\0"
-)
-"""Preamble and shortest file meta information of explicit VR little endian."""
-MAX_INFLATED_BYTES = 2**30
 PIXEL_DATA = 0x7FE00010
 GE_MID_SCAN_TIME = 0x00191024
 
@@ -164,29 +158,6 @@ def read_header(stream: BinaryIO, name: str) -> tuple[Dataset, BinaryIO]:
         raise DamagedFile(
             f"{name}: the DICOM header can't be read ({type(error).__name__}); the file is damaged."
         ) from error
-
-
-def inflated(data: bytes, name: str) -> bytes:
-    """A deflated DICOM file as the same file in explicit little endian, at most 1 GiB of it."""
-    try:
-        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-        body = unpacker.decompress(data[_end_of_meta(data) :], MAX_INFLATED_BYTES)
-    except zlib.error as error:
-        raise DamagedFile(f"{name}: the deflated DICOM data are damaged ({error}).") from error
-    if unpacker.unconsumed_tail:
-        raise DamagedFile(f"{name}: unpacks to more than {MAX_INFLATED_BYTES} bytes; refused.")
-    return EXPLICIT_META + body
-
-
-def _end_of_meta(data: bytes) -> int:
-    """First byte after the file meta information (group 2, always explicit little endian)."""
-    at = 132
-    while data[at : at + 2] == b"\x02\0":
-        if data[at + 4 : at + 6] in (b"OB", b"UN"):
-            at += 12 + int.from_bytes(data[at + 8 : at + 12], "little")
-        else:
-            at += 8 + int.from_bytes(data[at + 6 : at + 8], "little")
-    return at
 
 
 def find_pixels(stream: BinaryIO, dataset: Dataset) -> tuple[int, int]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bolus.acquire.checks import check_protocol, check_scaling, check_times, scanner
+from bolus.acquire.damage import damage_findings, without_damaged
 from bolus.acquire.duplicates import without_resent, without_simultaneous
 from bolus.acquire.grid import geometry, same_grid, slice_numbers, with_time_course
 from bolus.acquire.headers import Slice
-from bolus.acquire.pixels import check_encoding
+from bolus.acquire.pixels import Damaged
 from bolus.acquire.timing import choose_clock, frames
+from bolus.errors import IncompleteExam, TooFewFrames
 from bolus.types import Finding, Float64Array, Geometry, IntArray, Scanner
 
 
@@ -34,7 +36,11 @@ class Layout:
 
 
 def lay_out(
-    slices: Sequence[Slice], where: str, source: str = "dicom", protocol_step_us: int | None = None
+    slices: Sequence[Slice],
+    where: str,
+    source: str = "dicom",
+    protocol_step_us: int | None = None,
+    damaged: Damaged | None = None,
 ) -> Layout:
     """Sort the images of a scan by position and true time.
 
@@ -44,16 +50,32 @@ def lay_out(
         The exam's path, for messages.
     protocol_step_us
         Interval between frames where it is known without time tags.
+    damaged
+        Images whose pixels could not be decoded; they are left out like those whose header shows
+        that their pixels are damaged.
 
     Raises
     ------
+    DamagedFile
+        Naming the first damaged image, if too many are.
     BrokenExam
         If positions or times don't form a stack of slices over time.
     TooFewFrames
         If fewer than 8 frames are left.
     """
-    for image in slices:
-        check_encoding(image)
+    whole, lost = without_damaged(slices, damaged or {})
+    try:
+        layout = _lay_out(whole, where, source, protocol_step_us)
+    except (IncompleteExam, TooFewFrames):
+        if lost:
+            raise lost[0] from None
+        raise
+    return replace(layout, findings=(*damage_findings(lost), *layout.findings))
+
+
+def _lay_out(
+    slices: Sequence[Slice], where: str, source: str, protocol_step_us: int | None
+) -> Layout:
     same_grid(slices)
     check_scaling(slices)
     images, resent = without_resent(slices)
@@ -65,12 +87,12 @@ def lay_out(
         images = single
         number, _ = slice_numbers(images)
         times = choose_clock(images, number, protocol_step_us)
-    table, lost = frames(times.us, number, where)
+    table, incomplete = frames(times.us, number, where)
     stack, shape = geometry(images, number)
     us = times.us[table]
     times_s = (us - us.min()) / 1e6
     used = [images[i] for i in np.unique(table)]
-    found = [*resent, *dropped, *copies, *times.findings, *lost, *shape]
+    found = [*resent, *dropped, *copies, *times.findings, *incomplete, *shape]
     return Layout(
         slices=tuple(images),
         image=table,

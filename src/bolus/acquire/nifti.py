@@ -5,6 +5,7 @@ Rows and columns keep the order of the file; slices ascend towards the head, as 
 
 from __future__ import annotations
 
+import gzip
 import logging
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bolus.acquire.checks import check_times
+from bolus.acquire.files import Source
 from bolus.acquire.pixels import AIR_HU, MAX_EXAM_BYTES
 from bolus.acquire.sidecar import frame_times, read_sidecar, scanner, slice_axis
 from bolus.errors import BadGeometry, BolusError, DamagedFile, TooFewFrames
@@ -24,6 +26,7 @@ from bolus.types import Finding, Float32Array, Float64Array, Geometry, Grade, Sc
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
 """NIfTI's xyzt_units for time: s, ms, us; unknown counts as s."""
+NIFTI1_HEADER_BYTES, NIFTI2_HEADER_BYTES = 348, 540
 LARGEST_MM = 1e5
 """Larger numbers in an affine, and NaN, are damage; as zeros they make it singular."""
 SMALLEST_MM3 = 1e-6
@@ -52,7 +55,30 @@ class Volume4D:
 
 def is_nifti(path: Path) -> bool:
     """Whether the name is that of a NIfTI file."""
-    return path.name.lower().endswith((".nii", ".nii.gz"))
+    return is_nifti_name(path.name)
+
+
+def is_nifti_name(name: str) -> bool:
+    """Whether the name of a file, with or without its folders, is that of a NIfTI file."""
+    return name.lower().endswith((".nii", ".nii.gz"))
+
+
+def has_time_course(source: Source) -> bool:
+    """Whether a NIfTI file's header gives it more than one volume; not if it can't be read."""
+    import nibabel
+
+    try:
+        with source.open() as stream, _quiet():
+            packed = source.name.lower().endswith(".gz")
+            head = (gzip.GzipFile(fileobj=stream) if packed else stream).read(NIFTI2_HEADER_BYTES)
+        # the first field is the header's own size, in either byte order
+        is_second = NIFTI2_HEADER_BYTES in (int.from_bytes(head[:4], o) for o in ("little", "big"))
+        kind: Any = nibabel.Nifti2Header if is_second else nibabel.Nifti1Header
+        size = NIFTI2_HEADER_BYTES if is_second else NIFTI1_HEADER_BYTES
+        shape = kind(head[:size], check=False).get_data_shape()
+    except Exception:  # see _load
+        return False
+    return len(shape) > 3 and shape[3] > 1
 
 
 def open_nifti(path: Path) -> Volume4D:

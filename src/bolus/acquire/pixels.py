@@ -10,15 +10,16 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import groupby
 
 import numpy as np
 
 from bolus.acquire.child import PLUGINS, Decoder, Stored
-from bolus.acquire.headers import Encoding, Slice, inflated
+from bolus.acquire.deflate import inflated
+from bolus.acquire.headers import Encoding, Slice
+from bolus.acquire.timing import most_lost
 from bolus.errors import BadGeometry, DamagedFile
 from bolus.types import Float32Array, IntArray
 
@@ -44,9 +45,18 @@ IMAGES_PER_DECODER = 64
 
 Job = tuple[tuple[int, ...], Slice]
 """Place (t, z) of an image and the image."""
+Identity = tuple[str, int]
+"""Name of the file and index of the image in it."""
+Damaged = Mapping[Identity, DamagedFile]
+"""What is wrong with the images that can't be decoded."""
 
 
-def read_frames(slices: Sequence[Slice], image: IntArray) -> Float32Array:
+def identity(one: Slice) -> Identity:
+    """What tells an image from all others of the exam."""
+    return one.name, one.encoding.frame
+
+
+def read_frames(slices: Sequence[Slice], image: IntArray) -> tuple[Float32Array, Damaged]:
     """Decode the images of an exam.
 
     Parameters
@@ -56,12 +66,14 @@ def read_frames(slices: Sequence[Slice], image: IntArray) -> Float32Array:
 
     Returns
     -------
-    (T, Z, Y, X) float32, HU, at least -1024
+    frames : (T, Z, Y, X) float32, HU, at least -1024
+    damaged
+        Images whose pixels are cut off or damaged; undefined in ``frames``.
 
     Raises
     ------
     DamagedFile
-        Naming the file whose pixels are cut off, damaged or of an unknown codec.
+        Naming the first damaged image, if more frames are damaged than may be lost.
     BadGeometry
         If the exam would need more than 12 GiB.
     """
@@ -74,14 +86,30 @@ def read_frames(slices: Sequence[Slice], image: IntArray) -> Float32Array:
         )
     frames = np.empty((*image.shape, rows, columns), dtype=np.float32)
     jobs = [(place, slices[int(k)]) for place, k in np.ndenumerate(image)]
-    jobs.sort(key=lambda job: (job[1].name, job[1].encoding.frame))
-    for place, one in jobs:
-        if one.encoding.syntax in NATIVE:
-            frames[place] = hounsfield(_native(one), one.encoding)
+    jobs.sort(key=lambda job: identity(job[1]))
+    native = [job for job in jobs if job[1].encoding.syntax in NATIVE]
     packed = [job for job in jobs if job[1].encoding.syntax in PLUGINS]
-    if packed:
-        _decode_all(packed, frames)
-    return frames
+    damaged = _fill(native, frames, _native) | (_decode_all(packed, frames) if packed else {})
+    if len({place[0] for place, one in jobs if identity(one) in damaged}) > most_lost(len(frames)):
+        raise damaged[min(damaged)]
+    return frames, damaged
+
+
+def _fill(
+    jobs: Sequence[Job], frames: Float32Array, decode: Callable[[Slice], Stored]
+) -> dict[Identity, DamagedFile]:
+    """Fill in images until more frames are damaged than may be lost; gives the damaged ones."""
+    damaged: dict[Identity, DamagedFile] = {}
+    lost = set()
+    for place, one in jobs:
+        try:
+            frames[place] = hounsfield(decode(one), one.encoding)
+        except DamagedFile as error:
+            damaged[identity(one)] = error
+            lost.add(place[0])
+            if len(lost) > most_lost(len(frames)):
+                break
+    return damaged
 
 
 def check_encoding(one: Slice) -> None:
@@ -106,11 +134,14 @@ def check_encoding(one: Slice) -> None:
             f"{one.name}: {pixels.bits_stored} bits stored in {pixels.bits_allocated} are not "
             "possible in a CT image; the header is damaged."
         )
-    if pixels.syntax in NATIVE and _frame_bytes(one) * (pixels.frame + 1) > pixels.length:
+    end = _frame_bytes(one) * (pixels.frame + 1)
+    if pixels.syntax in NATIVE and end > pixels.length:
         raise DamagedFile(
             f"{one.name}: {pixels.length} bytes of pixels are too few for {one.rows} x "
             f"{one.columns}; the file is damaged."
         )
+    if pixels.syntax in NATIVE and not pixels.deflated and pixels.offset + end > one.source.size:
+        raise DamagedFile(f"{one.name}: its pixels are cut off; copy or export the exam again.")
 
 
 def _frame_bytes(one: Slice) -> int:
@@ -178,21 +209,28 @@ def hounsfield(stored: Stored, pixels: Encoding) -> Float32Array:
     return np.maximum(values, AIR_HU).astype(np.float32)
 
 
-def _decode_all(jobs: Sequence[Job], frames: Float32Array) -> None:
+def _decode_all(jobs: Sequence[Job], frames: Float32Array) -> dict[Identity, DamagedFile]:
     """Decode in several child processes at once; each fills its own images of ``frames``."""
-
-    def decode(part: Sequence[Job]) -> None:
-        with Decoder() as decoder:
-            for _, same_file in groupby(part, key=lambda job: job[1].name):
-                data = b""
-                for place, one in same_file:
-                    with _reading(one):
-                        data = data or _whole(one)
-                    frames[place] = hounsfield(decoder.decode(one, data), one.encoding)
-
     count = max(1, min(MAX_DECODERS, os.cpu_count() or 1, len(jobs) // IMAGES_PER_DECODER))
     size = -(-len(jobs) // count)
+    damaged: dict[Identity, DamagedFile] = {}
     with ThreadPoolExecutor(count) as pool:
-        parts = [pool.submit(decode, jobs[i : i + size]) for i in range(0, len(jobs), size)]
+        starts = range(0, len(jobs), size)
+        parts = [pool.submit(_decode_part, jobs[i : i + size], frames) for i in starts]
         for part in parts:
-            part.result()
+            damaged |= part.result()
+    return damaged
+
+
+def _decode_part(jobs: Sequence[Job], frames: Float32Array) -> dict[Identity, DamagedFile]:
+    name, data = "", b""
+
+    def decode(one: Slice) -> Stored:
+        nonlocal name, data
+        if one.name != name:
+            with _reading(one):
+                name, data = one.name, _whole(one)
+        return decoder.decode(one, data)
+
+    with Decoder() as decoder:
+        return _fill(jobs, frames, decode)

@@ -18,7 +18,8 @@ from bolus.acquire.headers import (
     looks_like_dicom,
     read_header,
 )
-from bolus.acquire.select import CT_CLASSES
+from bolus.acquire.nifti import is_nifti_name
+from bolus.acquire.sources import CT_CLASSES
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.types import Finding, Grade
 
@@ -52,7 +53,7 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
         warnings.simplefilter("ignore")
         for source in files.sources:
             try:
-                images = _read(source)
+                images = read_images(source)
             except DamagedFile as error:
                 damaged.append(error)
                 continue
@@ -70,8 +71,14 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
     return slices, [*files.findings, *_findings(foreign, damaged)]
 
 
-def _read(source: Source) -> list[Slice] | None:
-    """The images of one file; None if it is not DICOM."""
+def read_images(source: Source) -> list[Slice] | None:
+    """The images of one file; None if it is not DICOM.
+
+    Raises
+    ------
+    DamagedFile
+        If it is DICOM, but can't be read.
+    """
     try:
         with source.open() as stream:
             if not looks_like_dicom(stream.read(132)):
@@ -93,21 +100,19 @@ def _read(source: Source) -> list[Slice] | None:
 
 
 def _findings(foreign: Sequence[str], damaged: Sequence[DamagedFile]) -> list[Finding]:
+    """Counts only: the names of files and folders can be those of patients."""
     findings = []
     if foreign:
-        findings.append(
-            Finding(
-                "files-ignored",
-                Grade.NOTE,
-                f"{len(foreign)} files are not DICOM and were ignored, the first is {foreign[0]}.",
-            )
-        )
+        niftis = sum(map(is_nifti_name, foreign))
+        which = f" ({niftis} of them NIfTI)" if niftis else ""
+        message = f"{len(foreign)} files are not DICOM and were ignored{which}."
+        findings.append(Finding("files-ignored", Grade.NOTE, message))
     if damaged:
         findings.append(
             Finding(
                 "files-unreadable",
                 Grade.WARNING,
-                f"{len(damaged)} DICOM files can't be read and were left out: {damaged[0]}",
+                f"{len(damaged)} DICOM files can't be read and were left out.",
                 "Export or copy the exam again.",
             )
         )

@@ -6,67 +6,24 @@ more than one reconstruction of the same scan; some scanners split one scan over
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TypeVar
 
+from bolus.acquire.groups import MIN_FRAMES, Group, merge, overlap
 from bolus.acquire.headers import Slice
+from bolus.acquire.sources import named_like_derived, why_not_source
 from bolus.errors import AmbiguousExam, NotCT, TooFewFrames
 from bolus.types import Finding, Grade
 
-CT_CLASSES = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage
-        "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT Image Storage
-        "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image Storage
-    }
-)
-LOCALIZER_TYPES = frozenset({"LOCALIZER", "SCOUT"})
-PROJECTIONS = frozenset({"MIP", "TMIP", "MINIP", "MAXIP", "AVERAGE", "AVG", "MEAN", "PROJECTION"})
-MAP_WORDS = frozenset({"CBF", "CBV", "RCBF", "RCBV", "MTT", "TTP", "TMAX", "TTD", "PBV", "DELAY"})
-RESCALE_TYPES = frozenset({"", "HU", "HU_MOD", "US", "UNSPECIFIED"})
-"""US (unspecified) occurs on true source images: registered UniToBrain series carry it."""
-
-MIN_FRAMES = 8
-"""Two frames before the bolus and six during it: fewer can't carry CBF, MTT and delay."""
-MAX_PAUSE_US = 60_000_000
-"""A longer pause separates two injections, not two phases of one scan."""
 USUAL_THICKNESS_MM = 5.0
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Group:
-    """Images that belong together: a series, or several merged ones."""
-
-    slices: tuple[Slice, ...]
-
-    @cached_property
-    def series(self) -> tuple[str, ...]:
-        """UIDs of its series, sorted."""
-        return tuple(sorted({s.series for s in self.slices}))
-
-    @cached_property
-    def depths(self) -> Counter[int]:
-        """Number of images by position, in tenths of a mm along the dominant axis."""
-        return Counter(_depth(s) for s in self.slices)
-
-    @cached_property
-    def frames(self) -> int:
-        """Images per position."""
-        return int(statistics.median_high(self.depths.values()))
-
-    @cached_property
-    def span_us(self) -> tuple[int, int] | None:
-        """First and last time, by the best clock that all images have."""
-        for values in _clocks(self.slices):
-            if values:
-                return min(values), max(values)
-        return None
+NAMED_LIKE_DERIVED = Finding(
+    "series-named-like-derived",
+    Grade.WARNING,
+    "The series' description or folder is named like a perfusion map, a projection or an average; "
+    "it was used because nothing else has a time course.",
+    "Check that these are the source images of the scan.",
+)
 
 
 @dataclass(frozen=True)
@@ -104,136 +61,48 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
             raise NotCT(
                 f"{where}: there is no series {series}; `bolus info` lists those there are."
             )
-    verdicts = {s.series: why_not_source(s) for s in slices}
+    verdicts = {s.series: why_not_source(s) or named_like_derived(s) for s in slices}
     sources = [s for s in slices if not why_not_source(s)]
-    if not sources:
-        reasons = Counter(why_not_source(s) for s in slices)
-        listed = ", ".join(f"{n} x {reason}" for reason, n in reasons.most_common())
-        raise NotCT(
-            f"{where}: holds no CT source images ({listed}; the first is {slices[0].name})."
-        )
-    groups = merge(sources)
+    groups = merge(s for s in sources if not named_like_derived(s))
     dynamic = [g for g in groups if g.frames >= MIN_FRAMES]
+    findings: list[Finding] = []
+    if not dynamic:
+        dynamic = _demoted([s for s in sources if named_like_derived(s)])
+        findings = [NAMED_LIKE_DERIVED]
+    if not dynamic:
+        raise _no_time_course(groups, slices, where)
     for group in groups:
         verdicts.update(
             (uid, f"no time course ({group.frames} images/slice)") for uid in group.series
         )
-    if not dynamic:
-        best = max(groups, key=lambda g: g.frames)
-        raise TooFewFrames(
-            f"{where}: no CT series has a time course; the longest ({best.slices[0].name}...) has "
-            f"{best.frames} images per slice, at least {MIN_FRAMES} are needed."
-        )
-    chosen, findings = _choose(dynamic, where)
+    chosen, choice = _choose(dynamic, where)
     verdicts.update(
         (uid, "another reconstruction of the scan") for g in dynamic for uid in g.series
     )
     verdicts.update((uid, "used") for uid in chosen.series)
-    return Selection(chosen.slices, verdicts, tuple(findings))
+    return Selection(chosen.slices, verdicts, (*findings, *choice))
 
 
-def why_not_source(image: Slice) -> str:
-    """Why an image can't belong to a perfusion scan; "" if it can."""
-    kinds = set(image.image_type)
-    if image.sop_class not in CT_CLASSES and (image.sop_class or image.modality != "CT"):
-        return f"not CT ({image.modality or 'unknown'})"
-    if image.modality not in ("CT", ""):
-        return f"not CT ({image.modality})"
-    if kinds & LOCALIZER_TYPES:
-        return "localizer"
-    if (kinds | image.words) & PROJECTIONS:
-        return "projection or average"
-    if _is_map(image):
-        return "perfusion map"
-    if image.encoding.samples != 1 or image.photometric not in ("MONOCHROME2", ""):
-        return "colour or inverted image"
-    if image.rescale_type not in RESCALE_TYPES:
-        return f"not Hounsfield units ({image.rescale_type})"
-    return ""
+def _demoted(slices: Sequence[Slice]) -> list[Group]:
+    """Time courses among series named like maps; maps of one volume each don't add up to one."""
+    images = Counter(s.series for s in slices)
+    positions = {uid: len({s.position for s in slices if s.series == uid}) for uid in images}
+    timed = [s for s in slices if images[s.series] >= MIN_FRAMES * positions[s.series]]
+    return [g for g in merge(timed) if g.frames >= MIN_FRAMES]
 
 
-def _is_map(image: Slice) -> bool:
-    folders = image.name.upper().split("/")[:-1]
-    in_map_folder = any(part.startswith("NLR_") or part.endswith("_MAPS") for part in folders)
-    return in_map_folder or bool((set(image.image_type) | image.words) & MAP_WORDS)
-
-
-def merge(slices: Iterable[Slice]) -> list[Group]:
-    """Series, joined where one scan was split over several of them."""
-    by_series = [Group(tuple(part)) for part in _split(slices, lambda s: s.series)]
-    merged: list[Group] = []
-    for alike in _split(by_series, _kind):
-        phases: list[Group] = []
-        for place in _same_place(alike):
-            phases += _join_phases(place)
-        merged += _join_positions(phases)
-    return sorted(merged, key=lambda g: g.series)
-
-
-def _kind(group: Group) -> tuple[object, ...]:
-    """What the series of one scan share."""
-
-    def most(key: Callable[[Slice], object]) -> object:
-        counts = Counter(key(s) for s in group.slices)
-        return min(counts, key=lambda value: (-counts[value], str(value)))
-
-    return (
-        most(lambda s: (s.patient, s.study, s.frame_of_reference)),
-        most(lambda s: (s.rows, s.columns, s.spacing)),
-        most(lambda s: tuple(round(v, 3) for v in s.orientation)),
-        most(lambda s: (s.protocol.kernel, s.protocol.kvp, s.protocol.thickness_mm)),
-    )
-
-
-def _same_place(groups: Sequence[Group]) -> list[list[Group]]:
-    """Series of (nearly) the same positions; a slice may be missing here or there."""
-    places: list[list[Group]] = []
-    for group in sorted(groups, key=lambda g: (-len(g.depths), g.series)):
-        for place in places:
-            common = len(group.depths.keys() & place[0].depths.keys())
-            if common > 0.6 * max(len(group.depths), len(place[0].depths)):
-                place.append(group)
-                break
-        else:
-            places.append([group])
-    return places
-
-
-def _join_phases(groups: Sequence[Group]) -> list[Group]:
-    """Join series of the same positions that follow each other without a long pause."""
-    timed = sorted((g for g in groups if g.span_us), key=lambda g: (g.span_us or (0, 0), g.series))
-    joined: list[Group] = []
-    for group in timed:
-        last = joined[-1].span_us if joined else None
-        span = group.span_us
-        if last and span and last[1] < span[0] <= last[1] + MAX_PAUSE_US:
-            joined[-1] = Group(joined[-1].slices + group.slices)
-        else:
-            joined.append(group)
-    untimed = [g for g in groups if not g.span_us]
-    if untimed and all(g.frames < MIN_FRAMES for g in untimed):
-        untimed = [Group(tuple(s for g in untimed for s in g.slices))]
-    return joined + untimed
-
-
-def _join_positions(groups: Sequence[Group]) -> list[Group]:
-    """Join time courses of neighbouring slabs that were taken in turn (shuttle, jog)."""
-    joined: list[Group] = []
-    for group in sorted(groups, key=lambda g: (min(g.depths), g.series)):
-        for i, other in enumerate(joined):
-            apart = min(group.depths) > max(other.depths) or max(group.depths) < min(other.depths)
-            if apart and _overlap(group, other) and min(group.frames, other.frames) >= MIN_FRAMES:
-                joined[i] = Group(other.slices + group.slices)
-                break
-        else:
-            joined.append(group)
-    return joined
-
-
-def _overlap(a: Group, b: Group) -> bool:
-    if not a.span_us or not b.span_us:
-        return False
-    return a.span_us[0] <= b.span_us[1] and b.span_us[0] <= a.span_us[1]
+def _no_time_course(
+    groups: Sequence[Group], slices: Sequence[Slice], where: str
+) -> NotCT | TooFewFrames:
+    if groups:
+        best = max(groups, key=lambda g: g.frames)
+        return TooFewFrames(
+            f"{where}: no CT series has a time course; the longest ({best.slices[0].name}...) has "
+            f"{best.frames} images per slice, at least {MIN_FRAMES} are needed."
+        )
+    reasons = Counter(why_not_source(s) or named_like_derived(s) for s in slices)
+    listed = ", ".join(f"{n} x {reason}" for reason, n in reasons.most_common())
+    return NotCT(f"{where}: holds no CT source images ({listed}; the first is {slices[0].name}).")
 
 
 def _choose(groups: Sequence[Group], where: str) -> tuple[Group, list[Finding]]:
@@ -247,7 +116,7 @@ def _choose(groups: Sequence[Group], where: str) -> tuple[Group, list[Finding]]:
         return groups[0], []
     best = min(groups, key=_preference)
     for group in groups:
-        alike = group.slices[0].study == best.slices[0].study and _overlap(group, best)
+        alike = group.slices[0].study == best.slices[0].study and overlap(group, best)
         if group is not best and not alike:
             raise AmbiguousExam(
                 f"{where}: holds {len(groups)} different perfusion scans (series "
@@ -284,27 +153,3 @@ def _examples(groups: Sequence[Group]) -> list[str]:
 
 def _numbers(groups: Sequence[Group]) -> list[str]:
     return [min(s.series_number for s in g.slices) or g.series[0] for g in groups]
-
-
-def _split(items: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
-    parts: dict[object, list[T]] = defaultdict(list)
-    for item in items:
-        parts[key(item)].append(item)
-    return list(parts.values())
-
-
-def _depth(image: Slice) -> int:
-    """Position across the slices in tenths of a mm, good enough to tell slices apart."""
-    if not image.position or not image.orientation:
-        return 0
-    (a, b, c), (d, e, f) = image.orientation[:3], image.orientation[3:]
-    normal = (b * f - c * e, c * d - a * f, a * e - b * d)
-    return round(10 * sum(n * p for n, p in zip(normal, image.position, strict=True)))
-
-
-def _clocks(slices: Sequence[Slice]) -> Iterable[list[int]]:
-    """Times by each clock that all images have and that ticks, the best first."""
-    for key in ("acquisition_us", "ge_mid_scan_us", "trigger_us", "content_us"):
-        values = [getattr(s.clock, key) for s in slices]
-        if None not in values:
-            yield values

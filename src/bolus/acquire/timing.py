@@ -232,12 +232,17 @@ def frames(us: IntArray, number: IntArray, where: str) -> tuple[IntArray, list[F
             )
         table[slots, k] = column
     lost = np.flatnonzero((table < 0).any(axis=1))
-    if len(lost) > max(1, int(MAX_LOST * total)):
+    if len(lost) > most_lost(total):
         raise IncompleteExam(
             f"{where}: {len(lost)} of {total} frames lack slices (first frame {lost[0] + 1}); send "
             "the exam again."
         )
     return np.delete(table, lost, axis=0), _lost(lost, total)
+
+
+def most_lost(total: int) -> int:
+    """How many of an exam's frames may be lost."""
+    return max(1, int(MAX_LOST * total))
 
 
 def _sorted_images(us: IntArray, number: IntArray, k: int) -> IntArray:

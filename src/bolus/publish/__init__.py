@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -46,6 +48,7 @@ def publish(results: Results, out: Path) -> None:
         ``out`` holds something else, or the file system refuses; ``out`` is then untouched.
     """
     check_output(out)
+    start = time.perf_counter()
     with staged(out) as folder:
         # compression needs no Python, so it goes on beside the drawing
         with ThreadPoolExecutor(1) as pool:
@@ -54,7 +57,8 @@ def publish(results: Results, out: Path) -> None:
         (folder / "curves.csv").write_bytes(_curves_csv(results).encode("ascii"))
         (folder / "report.html").write_text(report, encoding="utf-8", newline="\n")
         files = sorted([*volumes.result(), "curves.csv", "report.html", "summary.json"])
-        text = summary_json(results, files)
+        timings_s = results.timings_s | {"report": time.perf_counter() - start}
+        text = summary_json(replace(results, timings_s=timings_s), files)
         (folder / "summary.json").write_text(text, encoding="utf-8", newline="\n")
 
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from bolus.publish.view import View
 from bolus.types import BoolArray, Check, Lesion, Results, Vessel
 
 NONE = "–"
 UNDEFINED_RATIO = "undefined: core < 1 ml"
+
 TERMS = {
-    **{word.lower(): word for word in ("AIF", "VOF", "CBF", "CBV", "MTT", "TTP", "HU", "HIR")},
+    **{
+        word.lower(): word for word in ("AIF", "VOF", "CBF", "CBV", "MTT", "TTP", "HU", "HIR", "SD")
+    },
     **{word.lower(): word for word in ("DICOM", "NIfTI", "UniToBrain", "Tmax", "rCBF", "CSF")},
 }
 """Words that are not written in small letters."""
 
-UNITS = ("hu", "s", "mm", "ml", "g/ml", "deg", "kvp", "mas")
+UNITS = ("hu", "s", "mm", "ml", "g/ml", "ml/100g", "deg", "kvp", "mas")
 """Last words of parameter names that are units."""
-
 
 UNITLESS = ("", "ratio", "0-1")
 """Units of checks that say no more than the number does."""
@@ -56,7 +58,7 @@ def check_value(check: Check) -> str:
 
 def title(name: str) -> str:
     """A stage's, check's or parameter's name as it is written: ``grid_s`` is "Grid, s"."""
-    name = name.replace("-", "_").replace("_g_ml", "_g/ml")
+    name = name.replace("-", "_").replace("_g_ml", "_g/ml").replace("_ml_100g", "_ml/100g")
     words = [TERMS.get(word, word) for word in name.split("_")]
     if len(words) > 1 and words[-1].lower() in UNITS:
         words[-2:] = [f"{words[-2]}, {words[-1]}"]
@@ -90,12 +92,11 @@ def key_figures(results: Results) -> list[tuple[str, str, str]]:
     """The first method's result at a glance: (name, value, unit)."""
     name, method = next(iter(results.methods.items()))
     lesion = method.lesion
-    ratio = NONE if lesion.mismatch_ratio is None else f"{lesion.mismatch_ratio:.1f}"
-    ratio_note = "core < 1 ml" if lesion.mismatch_ratio is None else ""
+    ratio, ratio_note = _ratio_parts(lesion, 1)
     return [
         ("Core", _core_ml(lesion), "ml"),
         ("Hypoperfused", _hypoperfused_ml(lesion), "ml"),
-        ("Mismatch", f"{lesion.mismatch_ml:.1f}", "ml"),
+        ("Penumbra = mismatch", _penumbra_ml(lesion), "ml"),
         ("Mismatch ratio", ratio, ratio_note),
         ("Side", lesion.side, ""),
         ("Method", name, ""),
@@ -112,22 +113,33 @@ def volume_rows(results: Results) -> list[Row]:
     keys = dict.fromkeys(key for lesion in lesions for key in lesion.tmax_ml)
     rows = [
         row("Core", "ml", _core_ml, True),
-        row("Penumbra", "ml", lambda v: f"{v.penumbra_ml:.1f}", True),
+        row("Penumbra = mismatch volume", "ml", _penumbra_ml, True),
         row("Hypoperfused (core + penumbra)", "ml", _hypoperfused_ml, True),
-        row("Mismatch volume", "ml", lambda v: f"{v.mismatch_ml:.1f}", True),
         row("Mismatch ratio", "", _ratio, True),
         row("Side", "", lambda v: v.side),
         *(row(f"Tmax > {key} s", "ml", _tmax_cell(key)) for key in keys),
         row("HIR, V(Tmax > 10 s) / V(Tmax > 6 s)", "", lambda v: _two(v.hir)),
         row("CBV index", "", lambda v: _two(v.cbv_index)),
         row("Reference CBF", "ml/100g/min", lambda v: f"{v.reference_cbf:.1f}"),
-        row("Reference tissue", "", lambda v: v.reference),
         row("Threshold preset", "", lambda v: v.preset),
         row("Core where", "", lambda v: v.core_rule),
         row("Hypoperfused where", "", lambda v: v.hypoperfused_rule),
-        row("Source of thresholds", "", lambda v: v.rule_source),
     ]
     return rows + _agreement_rows(results)
+
+
+def exam_key(results: Results) -> str:
+    """Eight characters that tie a page to its exam and identify nobody; "" without a UID."""
+    uid = results.dicom_identity.get("StudyInstanceUID", "")
+    return hashlib.sha256(uid.encode()).hexdigest()[-8:] if uid else ""
+
+
+def page_title(results: Results) -> str:
+    """Facts that tell two open pages apart; neither a date nor a person."""
+    slices, frames = results.geometry.shape[0], len(results.times_s)
+    scanner = f"{results.scanner.manufacturer} {results.scanner.model}".strip()
+    parts = (scanner, f"{slices} slices", f"{frames} frames", exam_key(results))
+    return "CT perfusion: " + ", ".join(part for part in parts if part)
 
 
 def _agreement_rows(results: Results) -> list[Row]:
@@ -159,28 +171,42 @@ def _hypoperfused_ml(lesion: Lesion) -> str:
     return _bounded(lesion.hypoperfused_ml, lesion.hypoperfused_lower_bound)
 
 
+def _penumbra_ml(lesion: Lesion) -> str:
+    # tissue outside the scan can only add to what is counted inside
+    return _bounded(lesion.mismatch_ml, lesion.hypoperfused_lower_bound)
+
+
 def _bounded(volume_ml: float, lower_bound: bool) -> str:
     return f"≥ {volume_ml:.1f}" if lower_bound else f"{volume_ml:.1f}"
 
 
 def _ratio(lesion: Lesion) -> str:
-    return UNDEFINED_RATIO if lesion.mismatch_ratio is None else f"{lesion.mismatch_ratio:.2f}"
+    if lesion.mismatch_ratio is None:
+        return UNDEFINED_RATIO
+    value, note = _ratio_parts(lesion, 2)
+    return f"{value}, {note}" if note else value
+
+
+def _ratio_parts(lesion: Lesion, digits: int) -> tuple[str, str]:
+    """The ratio and what to think of it: tissue outside the scan may raise or lower it."""
+    if lesion.mismatch_ratio is None:
+        return NONE, "core < 1 ml"
+    value = f"{lesion.mismatch_ratio:.{digits}f}"
+    bounded = lesion.core_lower_bound or lesion.hypoperfused_lower_bound
+    return (f"≈ {value}", "uncertain") if bounded else (value, "")
 
 
 def _tmax_cell(key: str) -> Callable[[Lesion], str]:
-    return lambda lesion: f"{lesion.tmax_ml[key]:.1f}" if key in lesion.tmax_ml else NONE
+    def cell(lesion: Lesion) -> str:
+        if key not in lesion.tmax_ml:
+            return NONE
+        return _bounded(lesion.tmax_ml[key], lesion.hypoperfused_lower_bound)
+
+    return cell
 
 
 def _two(value: float | None) -> str:
     return NONE if value is None else f"{value:.2f}"
-
-
-def slices_note(view: View) -> str:
-    """Which slices the images show."""
-    shown, total = len(view.slices), view.shape[0]
-    if shown == total:
-        return f"All {total} slices are shown, from inferior to superior."
-    return f"{shown} of {total} slices are shown, from inferior to superior; volumes use all."
 
 
 def vessel_rows(results: Results) -> list[tuple[str, Vessel, float, str]]:
@@ -196,18 +222,6 @@ def vessel_rows(results: Results) -> list[tuple[str, Vessel, float, str]]:
     return rows
 
 
-def motion_note(results: Results) -> str:
-    """The motion in one sentence."""
-    motion = results.motion
-    dropped = np.flatnonzero(~motion.kept)
-    largest = float(motion.displacement_mm[motion.kept].max(initial=0.0))
-    sentence = f"Largest mean displacement of a frame that was kept: {largest:.1f} mm. "
-    if not len(dropped):
-        return sentence + "No frame was dropped."
-    numbers = ", ".join(str(i + 1) for i in dropped)
-    return sentence + f"Dropped: {len(dropped)} of {len(motion.kept)} frames (number {numbers})."
-
-
 def parameters(results: Results) -> list[tuple[str, dict[str, float | int | str | None]]]:
     """(stage, its numbers); a method's own numbers too, if no stage has them already."""
     stages = [(title(stage), dict(values)) for stage, values in results.parameters.items()]
@@ -216,6 +230,12 @@ def parameters(results: Results) -> list[tuple[str, dict[str, float | int | str 
         if dict(method.maps.parameters) not in listed:
             stages.append((f"Method {name}", dict(method.maps.parameters)))
     return [(stage, values) for stage, values in stages if values]
+
+
+def versions(results: Results) -> list[tuple[str, str]]:
+    """(program, version), Python as it is written; packages keep the names they go by."""
+    names = {"python": "Python"}
+    return [(names.get(name, name), version) for name, version in results.versions.items()]
 
 
 def timings(results: Results) -> list[tuple[str, float]]:

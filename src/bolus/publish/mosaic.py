@@ -28,6 +28,15 @@ BAR_WIDTH = 20
 BAR_COLUMN = 104
 """Room at the right for the colour scale and its numbers, pixels."""
 
+SMALLEST_CELL = 48
+"""Pixels: room for the labels of a slice, however thin the stack is from this side."""
+
+TALLEST_TILE = 1.6
+"""Height of a slice in widths; a sagittal slab would otherwise be a tower."""
+
+SHORTEST_BAR = 150
+"""Pixels of the colour scale with its title."""
+
 CORE_LABEL, PENUMBRA_LABEL = 2, 1
 
 
@@ -46,14 +55,19 @@ class Layout:
     def size(self) -> tuple[int, int]:
         """Height and width of the image."""
         rows = -(-self.count // self.columns)
-        height, width = self.tile
+        height, width = self.cell
         across = self.columns * (width + GAP) - GAP + self.right
-        return rows * (height + GAP) - GAP, across
+        return max(rows * (height + GAP) - GAP, SHORTEST_BAR if self.right else 0), across
+
+    @property
+    def cell(self) -> tuple[int, int]:
+        """Height and width of the place of a slice, which has room for its labels."""
+        return max(self.tile[0], SMALLEST_CELL), max(self.tile[1], SMALLEST_CELL)
 
     def corner(self, i: int) -> tuple[int, int]:
         """Top and left of slice ``i``."""
         row, column = divmod(i, self.columns)
-        return row * (self.tile[0] + GAP), column * (self.tile[1] + GAP)
+        return row * (self.cell[0] + GAP), column * (self.cell[1] + GAP)
 
 
 def map_mosaic(
@@ -145,8 +159,10 @@ def vessel_mosaic(
 def _layout(count: int, view: View, columns: int, tile_width: int, right: int = 0) -> Layout:
     row_mm, column_mm = view.spacing_mm
     rows, across = view.crop_shape
-    height = round(tile_width * rows * row_mm / (across * column_mm))
-    return Layout(count, min(columns, count), (height, tile_width), right)
+    aspect = rows * row_mm / (across * column_mm)
+    width = tile_width * min(1.0, TALLEST_TILE / aspect)
+    tile = max(round(width * aspect), 1), max(round(width), 1)
+    return Layout(count, min(columns, count), tile, right)
 
 
 def _enlarge(values: Float32Array, size: tuple[int, int]) -> Float32Array:
@@ -231,14 +247,14 @@ def _label_slices(text: _Text, layout: Layout, view: View) -> None:
 
 def _label_sides(text: _Text, layout: Layout, i: int) -> None:
     top, left = layout.corner(i)
-    height, width = layout.tile
+    height, width = layout.cell
     # in the corners, where no head is
     text.write("R", top + height - 4, left + 5, "ls", 15)
     text.write("L", top + height - 4, left + width - 5, "rs", 15)
 
 
 def _draw_bar(image: IndexImage, text: _Text, layout: Layout, window: Window) -> None:
-    height = min(layout.size[0], layout.tile[0])
+    height = max(layout.cell[0], SHORTEST_BAR)
     top, bottom = 50, height - 12
     left = layout.size[1] - BAR_COLUMN + 14
     text.write(window.label, 4, left, "la", 19)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from io import BytesIO
@@ -12,13 +12,13 @@ import jinja2
 from markupsafe import Markup
 from PIL import Image
 
-from bolus.publish import facts, plots
+from bolus.publish import facts, notes, plots
 from bolus.publish.mosaic import BAR_COLUMN, GAP, lesion_mosaic, map_mosaic, vessel_mosaic
 from bolus.publish.summary import RESEARCH_ONLY
 from bolus.publish.verdict import all_findings, verdict
 from bolus.publish.view import View, view_of
-from bolus.publish.windows import WINDOWS, Window, ttp_window
-from bolus.types import MethodResult, Results
+from bolus.publish.windows import SE_KEYS, WINDOWS, Window, se_window, ttp_window
+from bolus.types import Float32Array, MethodResult, Results
 
 DENSITY = 1.22
 """Pixels of an image per CSS pixel: finer than the scan itself, small enough to mail."""
@@ -28,6 +28,9 @@ PAGE_WIDTH = 1496
 
 STRIP_COLUMNS = 8
 """All maps have the same slice in the same column."""
+
+MOST_LESIONS = 5
+"""Methods whose lesions are shown together at the top."""
 
 VESSEL_WIDTH = 362
 
@@ -50,7 +53,8 @@ class MethodPictures:
     core_rule: str
     hypoperfused_rule: str
     lesion: Picture
-    maps: tuple[tuple[Window, Picture], ...]
+    maps: tuple[tuple[Window, Picture, str], ...]
+    """Each with what the reader must know about it."""
 
 
 def report_html(results: Results) -> str:
@@ -61,24 +65,30 @@ def report_html(results: Results) -> str:
     view = view_of(results.geometry, results.tissue.brain)
     doubts = verdict(results)
     page = _template().render(
+        title=facts.page_title(results),
+        exam_key=facts.exam_key(results),
         style=Markup(_package_file("report.css")),
         research_only=RESEARCH_ONLY,
         verdict=doubts,
         exam_facts=facts.exam_facts(results),
         key_figures=facts.key_figures(results),
+        edge_notes=notes.edge_notes(results),
         volume_rows=facts.volume_rows(results),
+        volume_notes=notes.volume_notes(results),
+        most_lesions=MOST_LESIONS,
         methods=_method_pictures(results, view),
-        slices_note=facts.slices_note(view),
+        slices_note=notes.slices_note(view),
         vessels=_vessels(results, view),
         vessel_rows=facts.vessel_rows(results),
         curves=_plot(plots.curves_png(results), "AIF and VOF over time"),
         motion=_plot(plots.motion_png(results), "Motion of the head over time"),
-        motion_note=facts.motion_note(results),
+        motion_note=notes.motion_note(results),
         checks=results.checks,
         findings=all_findings(results),
         parameters=facts.parameters(results),
         timings=facts.timings(results),
-        versions=results.versions,
+        versions=facts.versions(results),
+        bolus_version=results.versions.get("bolus", ""),
     )
     return page + "\n"
 
@@ -104,33 +114,47 @@ def _method_pictures(results: Results, view: View) -> list[MethodPictures]:
     columns = min(STRIP_COLUMNS, len(view.slices))
     draw = _map_painter(results, view, columns)
     pictures = []
+    grid = _overlay_grid(view, len(results.methods))
     for name, method in results.methods.items():
-        overlay = lesion_mosaic(tissue, method.lesion.labels, view, *_overlay_grid(view))
+        overlay = lesion_mosaic(tissue, method.lesion.labels, view, *grid)
         lesion = _picture(overlay, f"Core and penumbra by {name} on the baseline CT")
-        maps = tuple((window, draw(method, window)) for window in windows)
+        maps = tuple(
+            (window, draw(method, values, window), notes.map_note(name, window))
+            for window, values in _shown_maps(method, windows)
+        )
         rules = (method.lesion.core_rule, method.lesion.hypoperfused_rule)
         pictures.append(MethodPictures(name, *rules, lesion, maps))
     return pictures
 
 
+def _shown_maps(
+    method: MethodResult, windows: tuple[Window, ...]
+) -> Iterator[tuple[Window, Float32Array]]:
+    """Each map, followed by its standard error where the method knows it."""
+    for window in windows:
+        yield window, getattr(method.maps, window.key)
+        if window.key in SE_KEYS and window.key in method.maps.se:
+            yield se_window(window), method.maps.se[window.key]
+
+
 def _map_painter(
     results: Results, view: View, columns: int
-) -> Callable[[MethodResult, Window], Picture]:
+) -> Callable[[MethodResult, Float32Array, Window], Picture]:
     width = min((PAGE_WIDTH - BAR_COLUMN) // columns, 280) - GAP
 
-    def draw(method: MethodResult, window: Window) -> Picture:
+    def draw(method: MethodResult, values: Float32Array, window: Window) -> Picture:
         # a voxel that a method could not fit has no flow and therefore no times
         fitted = results.tissue.brain & (method.maps.cbf > 0)
-        values = getattr(method.maps, window.key)
         image = map_mosaic(values, fitted, view, window, columns, width)
         return _picture(image, f"{window.name} by {method.maps.method}")
 
     return draw
 
 
-def _overlay_grid(view: View) -> tuple[int, int]:
-    """Columns and pixels per slice of the overlay, which is larger than the maps."""
-    columns = min(4 if len(view.slices) <= 8 else 6, len(view.slices))
+def _overlay_grid(view: View, methods: int) -> tuple[int, int]:
+    """Columns and pixels per slice of the overlay: larger than the maps, unless there are many."""
+    several = STRIP_COLUMNS if methods > 1 else 4 if len(view.slices) <= 8 else 6
+    columns = min(several, len(view.slices))
     return columns, min(PAGE_WIDTH // columns, 400) - GAP
 
 

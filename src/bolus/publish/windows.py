@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,7 +62,7 @@ MTT = Window(
 TMAX = Window(
     key="tmax",
     label="Tmax",
-    name="Time to the centre of the residue function",
+    name="Time to maximum",
     unit=UNITS["tmax"],
     low=0.0,
     high=12.0,
@@ -72,6 +72,24 @@ TMAX = Window(
 
 WINDOWS: dict[str, Window] = {window.key: window for window in (CBF, CBV, MTT, TMAX)}
 """The maps with a fixed window, in the order of the report; TTP's depends on the exam."""
+
+
+SE_KEYS = ("cbf", "tmax")
+"""Maps whose standard errors are shown: those that decide on core and penumbra."""
+
+
+def se_window(window: Window) -> Window:
+    """Window of a map's standard error: the lower half of the map's own."""
+    return replace(
+        window,
+        key=f"{window.key}_se",
+        label=f"SE {window.label}",
+        name=f"Standard error of {window.label}",
+        low=0.0,
+        high=window.high / 2,
+        ticks=tuple(tick / 2 for tick in window.ticks),
+        source="0 to half of the map's window",
+    )
 
 
 TICK_STEPS_S = (1, 2, 5, 10, 20, 50, 100, 1000)
