@@ -155,7 +155,7 @@ def _require_bolus(curve: Float64Array) -> None:
         raise NoPerfusion(
             f"no bolus found: the brain's most changing voxels rise by {rise:.1f} HU, at least "
             f"{needed:.1f} HU are needed; check that contrast was given and that the series "
-            "covers its passage"
+            "begins before it arrives"
         )
 
 
