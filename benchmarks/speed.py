@@ -23,8 +23,9 @@ from bolus.simulate.kudo import blood_hu, residue_curve
 from bolus.types import Curves
 from tables import markdown, write
 
-VOXELS = 282_909
-"""Parenchyma of a 256 x 256 x 16 head."""
+SLAB = (16, 133, 133)
+VOXELS = 16 * 133 * 133
+"""About the parenchyma of a 256 x 256 x 16 head."""
 SAMPLES = 45
 REPEATS = 3
 
@@ -39,7 +40,7 @@ def brain() -> tuple[Curves, np.ndarray]:
         for d in (0.0, 1.5, 4.0, 7.0)
     ])  # fmt: skip
     tissue = kinds[rng.integers(0, len(kinds), VOXELS)] + rng.normal(0, 1, (VOXELS, SAMPLES))
-    voxels = np.ones((1, 1, VOXELS), bool)
+    voxels = np.ones(SLAB, bool)
     curves = Curves(time_s, tissue.astype(np.float32), voxels, 1.0, SAMPLES, 12.0, (5.0, 1.0, 1.0))
     return curves, blood_hu(time_s)
 

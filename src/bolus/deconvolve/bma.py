@@ -140,22 +140,44 @@ def pool_shapes(likelihood: Float32Array, curves: Curves) -> Float32Array:
     curves : tells where the voxels are.
     """
     cell, grid = _cells(curves)
-    count = np.bincount(cell, minlength=int(np.prod(grid))).astype(np.float32)
+    order = np.argsort(cell, kind="stable")
+    occupied, start, count = np.unique(cell[order], return_index=True, return_counts=True)
+    sorted_likelihood = likelihood[order]
     sigma = POOLING_MM / CELL_MM
-    nearby = np.maximum(gaussian_filter(count.reshape(grid), sigma), 1e-6)
+
+    def neighbourhood(per_cell: Float64Array) -> Float64Array:
+        volume = np.zeros(int(np.prod(grid)))
+        volume[occupied] = per_cell
+        return np.asarray(gaussian_filter(volume.reshape(grid), sigma).ravel()[occupied])
+
+    nearby = np.maximum(neighbourhood(count.astype(float)), 1e-6)
     shapes = likelihood.shape[1]
-    share = np.full(likelihood.shape, 1 / shapes, np.float32)
+    share = np.full((occupied.size, shapes), 1 / shapes)
+    total = np.empty_like(share)
     for _ in range(ROUNDS):
-        probable = _responsibility(likelihood, share)
+        _sum_responsibilities(sorted_likelihood, np.append(start, len(cell)), share, total)
+        whole = total.sum(axis=0) / len(cell)
         for s in range(shapes):
-            total = np.bincount(cell, probable[:, s], minlength=count.size)
-            mean = gaussian_filter(total.reshape(grid), sigma) / nearby
-            share[:, s] = mean.ravel()[cell]
-        share *= 1 - WHOLE_BRAIN
-        share += WHOLE_BRAIN * probable.mean(axis=0)
-        share *= 1 - LEAST_SHARE
-        share += LEAST_SHARE / shapes
-    return share
+            share[:, s] = neighbourhood(total[:, s]) / nearby
+        share = (1 - WHOLE_BRAIN) * share + WHOLE_BRAIN * whole
+        share = (1 - LEAST_SHARE) * share + LEAST_SHARE / shapes
+    result = np.empty_like(likelihood)
+    result[order] = np.repeat(share, count, axis=0)
+    return result
+
+
+@njit(cache=True, parallel=True)
+def _sum_responsibilities(likelihood, start, share, total):  # type: ignore[no-untyped-def]
+    """Sum over each cell's voxels of the probabilities of the shapes, given the cell's shares."""
+    shapes = likelihood.shape[1]
+    for c in prange(len(share)):
+        total[c] = 0.0
+        for v in range(start[c], start[c + 1]):
+            joint = 0.0
+            for s in range(shapes):
+                joint += likelihood[v, s] * share[c, s]
+            for s in range(shapes):
+                total[c, s] += likelihood[v, s] * share[c, s] / joint
 
 
 def _cells(curves: Curves) -> tuple[NDArray[np.intp], tuple[int, ...]]:
