@@ -1,6 +1,6 @@
 """Every method on the hybrid example exam (real skull, simulated perfusion) against its truth.
 
-The exam was made by code that is not part of this project; nothing here was tuned on it.
+The exam was made by code that is not part of this project; no parameter was fitted to its truth.
 """
 
 from __future__ import annotations
