@@ -5,7 +5,7 @@ from __future__ import annotations
 from bolus.curves.shape import Shape
 from bolus.types import Finding, Grade
 
-# Limits from 93 clinical AIF/VOF pairs (ISLES 2018, science 7.4 and 4): a mark is worth 1 up to
+# Limits from 93 clinical AIF/VOF pairs (RAPID's, ISLES 2018): a mark is worth 1 up to
 # about the third quartile and 0 where no such curve was seen; linear between.
 GOOD_BAD = {
     "width_s": (15.0, 28.0),

@@ -6,7 +6,7 @@ import numpy as np
 
 from bolus.types import Float64Array
 
-# An artery is smaller than the sinus, never larger; beyond 10 it isn't an artery (science 3.7).
+# An artery is smaller than the sinus, never larger; beyond 10 it isn't an artery.
 SCALE_RANGE = (1.0, 10.0)
 # Delay and mean dispersion from artery to sinus that are tried, s.
 DELAYS_S = np.arange(0.0, 12.5, 0.5)

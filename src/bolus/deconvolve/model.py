@@ -15,6 +15,19 @@ BRAIN_DENSITY_G_ML = 1.05
 """The value in public perfusion code and in UniToBrain-era tools (1.04 is used elsewhere)."""
 CBV_SCALE = 100.0 * (1 - HEMATOCRIT_LARGE) / (1 - HEMATOCRIT_SMALL) / BRAIN_DENSITY_G_ML
 """ml/100g of a tissue whose curve has the same area as the blood's: 69.84."""
+MTT_PRIOR_S = 6.0
+MTT_PRIOR_LOG_SD = 0.7
+"""Log-normal prior of the model fits: normal grey matter (4 s) and penumbra (12 s) lie within one
+SD of its median."""
+DELAY_PRIOR_S = 1.5
+DELAY_PRIOR_SD_S = 3.0
+"""Normal prior of the model fits: weak, it matters only where noise leaves the delay open."""
+PRIOR_PARAMETERS: dict[str, float | str] = {
+    "mtt_prior_s": MTT_PRIOR_S,
+    "mtt_prior_log_sd": MTT_PRIOR_LOG_SD,
+    "delay_prior_s": DELAY_PRIOR_S,
+    "delay_prior_sd_s": DELAY_PRIOR_SD_S,
+}
 MTT_CEILING_S = 60.0
 """Longer transit times can't be told from no flow within a one-minute scan."""
 

@@ -18,18 +18,22 @@ import numpy as np
 from numba import njit, prange
 from scipy.interpolate import CubicSpline
 
-from bolus.deconvolve.model import CBV_SCALE, VoxelMaps, chunks
+from bolus.deconvolve.model import (
+    CBV_SCALE,
+    DELAY_PRIOR_S,
+    DELAY_PRIOR_SD_S,
+    MTT_PRIOR_LOG_SD,
+    MTT_PRIOR_S,
+    PRIOR_PARAMETERS,
+    VoxelMaps,
+    chunks,
+)
 from bolus.types import Curves, Float32Array, Float64Array
 
 MTT_FLOOR_S = 2.0
 """Shorter transit times are noise: at 2 s sampling the bound lifts r of CBF from 0.53 to 0.92."""
 MTT_BOUND_S = 40.0
 DELAY_BOUNDS_S = (-3.0, 15.0)
-MTT_PRIOR_S = 6.0
-MTT_PRIOR_LOG_SD = 0.7
-"""Log-normal prior: covers normal grey matter (4 s) and penumbra (12 s) within one SD."""
-DELAY_PRIOR_S = 1.5
-DELAY_PRIOR_SD_S = 3.0
 
 DICTIONARY_MTT = 20
 DICTIONARY_DELAY_STEP_S = 0.5
@@ -78,10 +82,7 @@ def nlr(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, fl
         "mtt_max_s": MTT_BOUND_S,
         "delay_min_s": DELAY_BOUNDS_S[0],
         "delay_max_s": DELAY_BOUNDS_S[1],
-        "mtt_prior_s": MTT_PRIOR_S,
-        "mtt_prior_log_sd": MTT_PRIOR_LOG_SD,
-        "delay_prior_s": DELAY_PRIOR_S,
-        "delay_prior_sd_s": DELAY_PRIOR_SD_S,
+        **PRIOR_PARAMETERS,
         "noise_hu": float(noise),
     }
 

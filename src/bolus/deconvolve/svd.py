@@ -62,8 +62,7 @@ def bsvd(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, f
     input_hu : (N,) scaled arterial input, HU.
     """
     spectrum = _spectrum(curves, input_hu)
-    solver, first = _circulant_solver(curves, spectrum, _truncation(spectrum, BSVD_THRESHOLD))
-    voxel = _from_impulse(curves, input_hu, solver, first)
+    voxel = _circulant_maps(curves, input_hu, spectrum, _truncation(spectrum, BSVD_THRESHOLD))
     return voxel, {"threshold": BSVD_THRESHOLD}
 
 
@@ -78,8 +77,7 @@ def tikhonov(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[st
     spectrum = _spectrum(curves, input_hu)
     power = np.abs(spectrum) ** 2
     gain = power / (power + TIKHONOV_LAMBDA**2 * power.max())
-    solver, first = _circulant_solver(curves, spectrum, gain)
-    voxel = _from_impulse(curves, input_hu, solver, first)
+    voxel = _circulant_maps(curves, input_hu, spectrum, gain)
     return voxel, {"lambda": TIKHONOV_LAMBDA}
 
 
@@ -146,6 +144,13 @@ def _oscillation(impulse: Float32Array) -> Float32Array:
     bend = np.abs(np.diff(impulse, n=2, axis=1)).sum(axis=1)
     top = np.maximum(impulse.max(axis=1), 1e-12)
     return np.asarray(bend / top / impulse.shape[1], np.float32)
+
+
+def _circulant_maps(
+    curves: Curves, input_hu: Float64Array, spectrum: np.ndarray, gain: np.ndarray
+) -> VoxelMaps:
+    solver, first_lag = _circulant_solver(curves, spectrum, gain)
+    return _from_impulse(curves, input_hu, solver, first_lag)
 
 
 def _from_impulse(
