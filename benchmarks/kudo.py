@@ -82,8 +82,8 @@ def main() -> None:
         "The phantom is made from its published analytic input and grid (`bolus.simulate.kudo`); "
         f"frames every 2 s, white noise of 8 HU per pixel, seed {SEED}. Accuracy on a simulated "
         "phantom. delay is Tmax - MTT/2. `nlr` assumes a box: on other shapes its flow is too "
-        "low by construction, as that of every regularised deconvolution is. One weight of `bma` was "
-        "chosen on this phantom with other seeds."
+        "low by construction, as that of every regularised deconvolution is. One weight of "
+        "`bma` was chosen on this phantom with other seeds."
     )
     write("kudo", "Kudo digital phantom", [note, table])
 

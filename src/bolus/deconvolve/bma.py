@@ -46,9 +46,9 @@ POOLING_MM = 10.0
 CELL_MM = 2.5
 """Neighbourhoods are averaged on cubes of this size."""
 WHOLE_BRAIN = 0.6
-"""Weight of the whole brain's mix against the neighbourhood's: tissue whose curves tell shapes apart
-lends to tissue whose curves don't.  Chosen on the Kudo phantom (slope of CBF in linear tissue 0.80
-without, 0.99 with it) and two simulated exams."""
+"""Weight of the whole brain's mix against the neighbourhood's: tissue whose curves tell shapes
+apart lends to tissue whose curves don't.  Chosen on the Kudo phantom (slope of CBF in linear
+tissue 0.80 without, 0.99 with it) and two simulated exams."""
 LEAST_SHARE = 0.02
 """Probability that every shape keeps everywhere."""
 UNMODELLED = {"cbf": 0.160, "cbv": 0.134, "mtt": 0.064, "tmax": 0.122}
