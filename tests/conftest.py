@@ -5,11 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bolus.simulate import simulate_exam
 from bolus.simulate.truth import Truth
 from bolus.types import Exam
 from small_exam import SMALL
+
+# the same examples in every run; `pytest --hypothesis-profile explore` looks for new ones
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=500, deadline=None)
+settings.load_profile("same")
 
 SHARED_EXAMS = Path(__file__).parents[2] / "shared" / "exams"
 
