@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
@@ -18,7 +20,7 @@ from bolus import __version__
 from bolus.errors import BolusError, UsageError
 
 if TYPE_CHECKING:
-    from bolus.pipeline import Voxel
+    from bolus.pipeline import Progress, Voxel
     from bolus.types import Results
 
 MethodName = Literal["nlr", "bma", "ssvd", "bsvd", "osvd", "tikhonov"]
@@ -92,7 +94,7 @@ def run(
     )
     check_output(out)
     with stage_printer(quiet) as progress:
-        stages = Stages(progress)
+        stages = Stages(_unless_interrupted(progress))
         results = run_exam(exam, choices, stages)
         with stages("report"):
             publish(results, out)
@@ -187,8 +189,29 @@ def _print_results(results: Results, out: Path) -> None:
     print("Research use, not for diagnosis.")
 
 
+_interrupted = False
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    global _interrupted
+    _interrupted = True
+    raise KeyboardInterrupt
+
+
+def _unless_interrupted(progress: Progress) -> Progress:
+    """Stop at the next stage if a library swallowed the interruption, as callbacks from C do."""
+
+    def show(stage: str, seconds: float | None) -> None:
+        if _interrupted and seconds is None:
+            raise KeyboardInterrupt
+        progress(stage, seconds)
+
+    return show
+
+
 def main() -> None:
     """Run the command line; each kind of failure has its own exit code."""
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         app(exit_on_error=False)
     except CycloptsError:
