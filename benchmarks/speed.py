@@ -41,7 +41,16 @@ def brain() -> tuple[Curves, np.ndarray]:
     ])  # fmt: skip
     tissue = kinds[rng.integers(0, len(kinds), VOXELS)] + rng.normal(0, 1, (VOXELS, SAMPLES))
     voxels = np.ones(SLAB, bool)
-    curves = Curves(time_s, tissue.astype(np.float32), voxels, 1.0, SAMPLES, 12.0, (5.0, 1.0, 1.0))
+    curves = Curves(
+        time_s=time_s,
+        tissue_hu=tissue.astype(np.float32),
+        times_s=np.repeat(time_s[:, None], len(voxels), axis=1),
+        weight=np.ones(SAMPLES),
+        voxels=voxels,
+        noise_hu=1.0,
+        arrival_s=12.0,
+        spacing_mm=(5.0, 1.0, 1.0),
+    )
     return curves, blood_hu(time_s)
 
 

@@ -178,7 +178,7 @@ def _parameters(
         "curves": {
             "grid_s": curves.dt_s,
             "samples": curves.time_s.size,
-            "frames": curves.measured,
+            "frames": len(curves.times_s),
             "noise_hu": curves.noise_hu,
         },
         **{f"deconvolve {name}": dict(m.parameters) for name, m in maps.items()},

@@ -149,6 +149,16 @@ class Vessel:
     confidence: float
     """0..1 quality score of the choice; 1 for a curve that has every mark of a vessel."""
     manual: bool = False
+    fraction: float = 1.0
+    """Share of blood in its voxels, measured against the VOF (partial volume)."""
+    score: float = 0.0
+    """0..1 what candidates compete in: the product of ``parts``."""
+    parts: dict[str, float] = field(default_factory=dict)
+    """0..1 by mark, 1 for what a perfect vessel has."""
+    delay_s: float = 0.0
+    """Of its curve after that of the AIF."""
+    diameter_mm: float | None = None
+    """Of a straight vessel that would hold the blood found there; None for veins."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +170,10 @@ class Arteries:
     scale: float
     """What the AIF is multiplied with so that its area equals that of the VOF (partial volume)."""
     findings: tuple[Finding, ...] = ()
+    candidates: tuple[Vessel, ...] = ()
+    """Distinct arteries that competed, the best first; an AIF chosen automatically leads."""
+    vein_candidates: tuple[Vessel, ...] = ()
+    """Likewise for the VOF."""
 
     @property
     def input_hu(self) -> Float64Array:
@@ -169,18 +183,20 @@ class Arteries:
 
 @dataclass(frozen=True)
 class Curves:
-    """Enhancement of the perfused voxels on the common time grid: what deconvolution works on."""
+    """Enhancement of the perfused voxels at the times at which it was measured."""
 
     time_s: Float64Array
-    """(N,) evenly spaced, s after the first frame."""
+    """(N,) common time grid of the arterial input, evenly spaced, s after the first frame."""
     tissue_hu: Float32Array
-    """(V, N) baseline-subtracted, motion-free enhancement, HU; first as measured, then denoised."""
+    """(V, T) baseline-subtracted, motion-free enhancement, HU; first as measured, then denoised."""
+    times_s: Float64Array
+    """(T, Z) when each slice was measured, s after the first frame."""
+    weight: Float64Array
+    """(T,) information of each frame: inverse variance of its noise over the usual frame's."""
     voxels: BoolArray
     """(Z, Y, X) mask with V true voxels, in C order of ``tissue_hu``'s rows."""
     noise_hu: float
-    """SD of the noise left in ``tissue_hu``, HU."""
-    measured: int
-    """Frames behind the N samples: interpolated samples bring no information of their own."""
+    """SD of the noise left in a sample of weight 1 of ``tissue_hu``, HU."""
     arrival_s: float
     """Time at which contrast arrives in the head, s after the first frame."""
     spacing_mm: tuple[float, float, float]
@@ -193,8 +209,13 @@ class Curves:
 
     @property
     def frame_interval_s(self) -> float:
-        """Mean interval between measured frames, s."""
-        return float(self.time_s[-1] - self.time_s[0]) / max(self.measured - 1, 1)
+        """Median interval between frames, s."""
+        return float(np.median(np.diff(self.times_s, axis=0)))
+
+    @property
+    def slices(self) -> IntArray:
+        """(V,) slice of each row; rows of a slice lie together."""
+        return np.repeat(np.arange(len(self.voxels)), self.voxels.sum(axis=(1, 2)))
 
 
 @dataclass(frozen=True)
@@ -217,6 +238,8 @@ class Maps:
     """s."""
     ttp: Float32Array
     """s."""
+    delay: Float32Array | None = None
+    """Arrival of tissue after the arterial input, s; only the model fits know it."""
     parameters: dict[str, float | str] = field(default_factory=dict)
     """Every number the method used, for the report and summary.json."""
     se: dict[str, Float32Array] = field(default_factory=dict)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from drawn_head import VOF_LAG_S, Head, arterial, draw_head
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bolus.curves import baseline_and_arrival, common_grid, find_arteries, segment
+from bolus.curves.doubts import above_circle, place_findings
+from bolus.curves.regions import delays, weighted_mean
 from bolus.curves.scaling import area_scale
+from bolus.curves.shape import gamma_misfit
 from bolus.errors import NoPerfusion, UsageError
-from bolus.types import Arteries, Exam, Grade
+from bolus.simulate import Recipe, simulate_exam
+from bolus.types import Arteries, Exam, Grade, Vessel
 
 
 def chosen(
@@ -186,3 +196,134 @@ def test_the_scale_stays_between_one_and_ten() -> None:
     vof = arterial(grid - 5, 8.0)
     assert area_scale(aif, 50 * vof, grid) == 1
     assert area_scale(aif, 5000 * vof, grid) == 10
+
+
+def test_what_competed_is_kept_with_its_marks(drawn: tuple[Exam, Head, Arteries]) -> None:
+    exam, head, arteries = drawn
+    best, *others = arteries.candidates
+    np.testing.assert_array_equal(best.voxels, arteries.aif.voxels)
+    assert best.delay_s == 0
+    late = [v for v in others if head.late_artery[tuple(v.voxels.T)].all()]
+    assert late
+    # it starts 4 s later and rises for 9 instead of 6 s
+    assert late[0].delay_s == pytest.approx(4 + 3, abs=1.5)
+    assert late[0].parts["earliness"] < 0.05
+    scores = [v.score for v in arteries.candidates]
+    assert scores == sorted(scores, reverse=True)
+    for vessel in arteries.candidates + arteries.vein_candidates:
+        assert vessel.score == pytest.approx(np.prod([max(p, 0.01) for p in vessel.parts.values()]))
+        assert all(0 <= part <= 1 for part in vessel.parts.values())
+        assert vessel.curve_hu.shape == common_grid(exam.times_s).shape
+    assert head.sinus[tuple(arteries.vein_candidates[0].voxels.T)].all()
+
+
+def test_the_share_of_blood_and_the_diameter_are_those_drawn(
+    drawn: tuple[Exam, Head, Arteries],
+) -> None:
+    _, head, arteries = drawn
+    assert arteries.aif.fraction == pytest.approx(0.8, rel=0.08)
+    assert arteries.scale == pytest.approx(1 / arteries.aif.fraction)
+    area_mm2 = 0.8 * head.artery[0].sum() * 1.8**2
+    assert arteries.aif.diameter_mm == pytest.approx(2 * np.sqrt(area_mm2 / np.pi), rel=0.25)
+
+
+def test_a_few_hu_more_everywhere_change_nothing(drawn: tuple[Exam, Head, Arteries]) -> None:
+    exam, _, arteries = drawn
+    brighter = chosen(replace(exam, frames=exam.frames + np.float32(2)))
+    np.testing.assert_array_equal(brighter.aif.voxels, arteries.aif.voxels)
+    np.testing.assert_array_equal(brighter.vof.voxels, arteries.vof.voxels)
+    np.testing.assert_allclose(brighter.input_hu, arteries.input_hu, atol=0.01)
+
+
+PRINT_DIGEST = """
+import hashlib
+from drawn_head import draw_head
+from test_arteries import chosen
+a = chosen(draw_head()[0])
+scores = repr([v.parts for v in a.candidates])
+print(hashlib.sha256(a.input_hu.tobytes() + scores.encode()).hexdigest())
+"""
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    digests = set()
+    for threads in ("1", "2"):
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(names, threads)}
+        made = subprocess.run(
+            [sys.executable, "-c", PRINT_DIGEST],
+            env=environment,
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        digests.add(made.stdout)
+    assert len(digests) == 1
+
+
+def test_an_artery_too_faint_for_the_vessel_mask_is_found_by_its_course() -> None:
+    exam, head = draw_head()
+    baseline = baseline_and_arrival(exam)
+    tissue = replace(segment(exam, baseline), vessel=head.sinus)
+    arteries = find_arteries(exam, baseline, tissue, common_grid(exam.times_s))
+    assert head.artery[tuple(arteries.aif.voxels.T)].all()
+    assert head.sinus[tuple(arteries.vof.voxels.T)].all()
+    assert "vof-missing" not in codes(arteries)
+
+
+@pytest.mark.parametrize(("bottom_mm", "distal"), [(-22.0, False), (25.0, True)])
+def test_a_slab_above_the_circle_of_willis_says_that_its_artery_is_late(
+    bottom_mm: float, distal: bool
+) -> None:
+    recipe = Recipe(matrix=128, pixel_mm=1.8, slices=4, bottom_mm=bottom_mm)
+    exam, _ = simulate_exam(7601, recipe)
+    arteries = chosen(exam)
+    assert ("aif-distal" in codes(arteries)) is distal
+    upside_down = replace(exam, frames=exam.frames[:, ::-1], times_s=exam.times_s[:, ::-1])
+    affine = exam.geometry.affine.copy()
+    affine[:3, 3] += affine[:3, 0] * (recipe.slices - 1)
+    affine[:3, 0] *= -1
+    turned = replace(upside_down, geometry=replace(exam.geometry, affine=affine))
+    tissue = segment(turned, baseline_and_arrival(turned))
+    assert above_circle(tissue, turned.geometry) is distal
+
+
+@given(shift_s=st.floats(-8, 8), height=st.floats(0.05, 20), level=st.floats(-50, 50))
+def test_the_delay_of_a_curve_depends_on_neither_its_height_nor_its_level(
+    shift_s: float, height: float, level: float
+) -> None:
+    grid = np.arange(60.0)
+    template = 200 * arterial(grid, 15.0)
+    curve = height * arterial(grid - shift_s, 15.0) + level
+    assert delays(curve[None], template, grid)[0] == pytest.approx(shift_s, abs=0.15)
+
+
+@given(seed=st.integers(0, 10_000))
+def test_weighting_by_blood_gives_less_noise_for_the_height(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    grid = np.arange(60.0)
+    blood = 250 * arterial(grid, 10.0)
+    share = rng.uniform(0.1, 1.0, 12)
+    noise = rng.normal(0, 6, (12, 60))
+    mean, effective = weighted_mean(share[:, None] * blood + noise)
+    height = mean @ blood / (blood @ blood)
+    expected = (share**2).sum() / share.sum()
+    assert height == pytest.approx(expected, rel=0.03)
+    assert effective == pytest.approx(share.sum() ** 2 / (share**2).sum(), rel=0.1)
+    # signal to noise: sqrt(sum of squares) instead of sum / sqrt(n)
+    assert height * effective**0.5 > share.mean() * 12**0.5 * 0.99
+
+
+def test_a_curve_that_never_rises_is_no_bolus() -> None:
+    assert gamma_misfit(-np.ones(40), np.arange(40.0)) == 1
+    assert gamma_misfit(np.zeros(40), np.arange(40.0)) == 1
+
+
+def test_a_tiny_share_of_blood_is_said() -> None:
+    grid = np.arange(60.0)
+    aif = 20 * arterial(grid, 8.0)
+    assert area_scale(aif, 190 * arterial(grid - 4, 8.0), grid) == pytest.approx(9.5, rel=0.02)
+    tiny = Vessel(aif, np.zeros((4, 3), np.int64), 0.9)
+    assert [f.code for f in place_findings(tiny, 9.5, above=False)] == ["aif-scale"]
+    assert place_findings(tiny, 8.5, above=False) == []

@@ -7,10 +7,11 @@ import pytest
 
 from bolus.deconvolve import deconvolve
 from bolus.deconvolve.bma import pool_shapes, shape_moments
-from bolus.deconvolve.family import FAMILY, FINE_S, make_dictionary
+from bolus.deconvolve.family import DELAYS_S, FAMILY, FINE_S, MTT_S, fine_curves
 from bolus.deconvolve.model import CBV_SCALE
 from bolus.simulate.kudo import SHAPES, Shape, blood_hu, residue_curve
 from bolus.types import Curves
+from sampled import sampled
 
 TIME = np.arange(0.0, 60.0, 1.0)
 INPUT = blood_hu(TIME)
@@ -21,7 +22,7 @@ def slab(rows: np.ndarray, noise_hu: float, seed: int = 0) -> Curves:
     """One curve in every voxel of a 16 x 16 plane, with noise."""
     noisy = rows + np.random.default_rng(seed).normal(0, noise_hu, (256, TIME.size))
     voxels = np.ones((1, 16, 16), bool)
-    return Curves(TIME, noisy.astype(np.float32), voxels, noise_hu, TIME.size, 12.0, SPACING)
+    return sampled(TIME, noisy, voxels, noise_hu, spacing_mm=SPACING)
 
 
 def tissue(shape: Shape, cbv: float = 4.0, mtt: float = 5.0, delay: float = 1.0) -> np.ndarray:
@@ -31,7 +32,7 @@ def tissue(shape: Shape, cbv: float = 4.0, mtt: float = 5.0, delay: float = 1.0)
 @pytest.mark.parametrize("name", FAMILY)
 def test_every_residue_function_starts_at_one_and_has_unit_area(name: str) -> None:
     u = np.arange(0.0, 60.0, 1e-3)
-    values = FAMILY[name](u)
+    values = FAMILY[name].function(u)
     assert values[0] == pytest.approx(1.0)
     assert np.trapezoid(values, u) == pytest.approx(1.0, abs=2e-3)
     assert (np.diff(values) <= 0).all()
@@ -39,19 +40,35 @@ def test_every_residue_function_starts_at_one_and_has_unit_area(name: str) -> No
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_dictionary_holds_the_phantoms_exact_curves(shape: Shape) -> None:
-    dictionary = make_dictionary(TIME, INPUT)
-    first = list(FAMILY).index(shape) * (len(dictionary.unit) // len(FAMILY))
-    for k in (first + 800, first + 1200):
-        mtt, delay = float(dictionary.mtt_s[k]), float(dictionary.delay_s[k])
+    fine = fine_curves(TIME, INPUT)
+    first = list(FAMILY).index(shape) * (fine.curve.size // len(FAMILY))
+    for k in (first + 500, first + 800):
+        mtt, delay = float(fine.mtt_s[k]), float(fine.delay_s[k])
         exact = residue_curve(shape, mtt, TIME - delay) / mtt
-        made = dictionary.unit[k] * dictionary.norm[k]
+        own = fine.curves[fine.curve[k]]
+        at = TIME - fine.start_s - fine.shift_s[k]
+        made = np.interp(at, FINE_S * np.arange(own.size), own, left=0.0)
         assert np.abs(made - exact).max() < 0.02 * exact.max() + FINE_S
+
+
+def test_dispersion_spreads_a_curve_and_keeps_its_area_and_mean_time() -> None:
+    fine = fine_curves(TIME, INPUT)
+    mean_s = []
+    for name in ("gamma 6", "gamma 6, dispersed"):
+        index = (list(FAMILY).index(name), 9, 16)
+        k = int(np.ravel_multi_index(index, (len(FAMILY), MTT_S.size, DELAYS_S.size)))
+        assert fine.delay_s[k] == 4.0
+        own = fine.curves[fine.curve[k]].astype(float)
+        time_s = FINE_S * np.arange(own.size) + fine.shift_s[k]
+        early = time_s < 50
+        mean_s.append((own * time_s)[early].sum() / own[early].sum())
+    assert mean_s[1] == pytest.approx(mean_s[0], abs=0.1)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_neighbours_tell_the_shape_that_one_voxel_can_not(shape: Shape) -> None:
     curves = slab(tissue(shape), noise_hu=1.0)
-    evidence = shape_moments(curves, make_dictionary(TIME, INPUT))[:, :, 0]
+    evidence = shape_moments(curves, INPUT)[:, :, 0]
     alone = np.exp(evidence - evidence.max(axis=1, keepdims=True))
     alone /= alone.sum(axis=1, keepdims=True)
     pooled = pool_shapes(alone, curves)

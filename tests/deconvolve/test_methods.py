@@ -14,15 +14,14 @@ from bolus.deconvolve import METHODS, deconvolve
 from bolus.deconvolve.model import CBV_SCALE, refined_peak
 from bolus.simulate.kudo import SHAPES, blood_hu, kudo_phantom, residue_curve
 from bolus.types import Curves, Maps
+from sampled import sampled
 
 TIME = np.arange(0.0, 60.0, 1.0)
 INPUT = blood_hu(TIME)
 
 
 def curves(tissue: np.ndarray, noise_hu: float = 0.1, time_s: np.ndarray = TIME) -> Curves:
-    rows = np.ascontiguousarray(tissue, np.float32)
-    voxels = np.ones((1, 1, len(rows)), bool)
-    return Curves(time_s, rows, voxels, noise_hu, time_s.size, 12.0, (5.0, 1.0, 1.0))
+    return sampled(time_s, tissue, np.ones((1, 1, len(tissue)), bool), noise_hu)
 
 
 def tissue(cbv: float, mtt: float, delay: float, shape: str = "box") -> np.ndarray:
@@ -176,7 +175,7 @@ def test_maps_are_zero_outside_the_mask_and_in_place_inside() -> None:
     mask = np.zeros((2, 3, 4), bool)
     mask[0, 1, 2] = mask[1, 2, 3] = True
     rows = np.stack([tissue(2.0, 4.0, 0.0), tissue(4.0, 4.0, 0.0)]).astype(np.float32)
-    maps = deconvolve("nlr", Curves(TIME, rows, mask, 0.1, TIME.size, 12.0, (5.0, 1.0, 1.0)), INPUT)
+    maps = deconvolve("nlr", sampled(TIME, rows, mask, 0.1), INPUT)
     assert maps.cbf[0, 1, 2] == pytest.approx(30, rel=0.03)
     assert maps.cbf[1, 2, 3] == pytest.approx(60, rel=0.03)
     assert (maps.cbf[~mask] == 0).all()

@@ -10,6 +10,7 @@ from bolus.deconvolve.model import CBV_SCALE
 from bolus.deconvolve.svd import BSVD_THRESHOLD, OSVD_OSCILLATION, OSVD_THRESHOLDS, TIKHONOV_LAMBDA
 from bolus.simulate.kudo import blood_hu, residue_curve
 from bolus.types import Curves
+from sampled import sampled
 
 TIME = np.arange(0.0, 50.0, 1.0)
 INPUT = blood_hu(TIME)
@@ -32,7 +33,7 @@ def noisy() -> Curves:
     ]
     tissue = np.repeat(rows, 5, axis=0) + rng.normal(0, 0.5, (5 * len(rows), N))
     voxels = np.ones((1, 1, len(tissue)), bool)
-    return Curves(TIME, tissue.astype(np.float32), voxels, 0.5, N, 12.0, (5.0, 1.0, 1.0))
+    return sampled(TIME, tissue, voxels, 0.5)
 
 
 def impulse(curves: Curves, inverse: np.ndarray) -> np.ndarray:

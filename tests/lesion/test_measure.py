@@ -9,8 +9,9 @@ import pytest
 
 from bolus.deconvolve import METHODS
 from bolus.lesion import measure_lesion
+from bolus.lesion.cavity import old_infarct
 from bolus.lesion.clean import drop_small, fill_holes, smooth_within
-from bolus.lesion.midline import left_side
+from bolus.lesion.midline import find_midline, left_side
 from bolus.lesion.presets import PRESETS, preset_for
 from bolus.types import Geometry, Lesion, Maps, Tissue
 
@@ -167,6 +168,36 @@ def test_the_midline_follows_a_turned_head() -> None:
     left = left_side(brain, grid)
     wrong = brain & (left != (turned > 0))
     assert wrong.sum() < 0.03 * brain.sum()
+
+
+def test_a_cavity_on_one_side_is_an_old_infarct_and_ventricles_are_none() -> None:
+    grid = geometry()
+    ventricles = ball(grid, 14, 11) | ball(grid, -12, 9)
+    cavity = ball(grid, -40, 13)
+    midline = find_midline(head(grid).brain, grid)
+    assert not old_infarct(ventricles, midline, grid).any()
+    found = old_infarct(ventricles | cavity, midline, grid)
+    assert (found & cavity).sum() > 0.9 * cavity.sum()
+    assert not (found & ventricles).any()
+
+
+def test_late_tissue_all_over_is_no_silent_reference() -> None:
+    grid = geometry()
+    nothing = np.zeros(SHAPE, bool)
+    maps = maps_with(grid, nothing, nothing)
+    late = replace(maps, tmax=(maps.tmax + 2 * (maps.tmax > 0)).astype(np.float32))
+    assert not measure_lesion(maps, head(grid), grid, "rapid").findings
+    codes = [f.code for f in measure_lesion(late, head(grid), grid, "rapid").findings]
+    assert codes == ["reference-late"]
+
+
+def test_a_lesser_lesion_on_the_other_side_gives_up_that_side_as_reference() -> None:
+    grid = geometry()
+    hypo = ball(grid, 30, 26) | ball(grid, -30, 16)
+    lesion = measure_lesion(maps_with(grid, hypo, hypo & False), head(grid), grid, "rapid")
+    assert lesion.side == "left"
+    assert "both" in lesion.reference
+    assert "lesion-both-sides" in [f.code for f in lesion.findings]
 
 
 def test_smoothing_takes_nothing_from_outside_the_mask() -> None:

@@ -70,7 +70,7 @@ def test_the_report_needs_nothing_but_itself(html: str) -> None:
 
 def test_every_image_is_a_png_of_the_size_it_says(html: str) -> None:
     images = [attributes for tag, attributes in Page(html).tags if tag == "img"]
-    assert len(images) == 2 * 6 + 3
+    assert len(images) == 2 * 6 + 4
     for attributes in images:
         source = attributes["src"] or ""
         head, data = source.split(",", 1)

@@ -22,6 +22,20 @@ from bolus.types import Finding, Grade, Results
 NUMBER = (int, float)
 MAYBE = (int, float, type(None))
 
+CANDIDATE: dict[str, Any] = {
+    "voxels_xyz": [list],
+    "centre_lps_mm": [float],
+    "peak_hu": NUMBER,
+    "confidence": NUMBER,
+    "manual": bool,
+    "score": NUMBER,
+    "parts": dict,
+    "fraction": NUMBER,
+    "delay_s": NUMBER,
+    "diameter_mm": MAYBE,
+    "curve_hu": [NUMBER],
+}
+
 SHAPE: dict[str, Any] = {
     "schema": str,
     "use": str,
@@ -58,7 +72,11 @@ SHAPE: dict[str, Any] = {
         }
         for name in ("aif", "vof")
     }
-    | {"scale": NUMBER, "arrival_s": NUMBER},
+    | {
+        "scale": NUMBER,
+        "arrival_s": NUMBER,
+        "candidates": {kind: [CANDIDATE] for kind in ("aif", "vof")},
+    },
     "checks": [
         {"name": str, "grade": str, "value": MAYBE, "unit": str, "message": str, "remedy": str}
     ],
@@ -171,6 +189,15 @@ def test_a_voxel_of_the_summary_is_the_voxel_of_the_maps(out: Path, results: Res
     aif = content["arteries"]["aif"]
     ras = nib.affines.apply_affine(image.affine, np.array(aif["voxels_xyz"])).mean(axis=0)
     np.testing.assert_allclose(ras * [-1, -1, 1], aif["centre_lps_mm"], atol=0.01)
+
+
+def test_candidates_keep_their_order_marks_and_curves(out: Path, results: Results) -> None:
+    content = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    first, second = content["arteries"]["candidates"]["aif"]
+    assert first["voxels_xyz"] == content["arteries"]["aif"]["voxels_xyz"]
+    assert second["parts"] == {"peak": 0.97, "earliness": 0.62, "place": 1.0}
+    assert len(second["curve_hu"]) == len(results.time_s)
+    assert (second["delay_s"], second["diameter_mm"]) == (0.55, 2.1)
 
 
 def test_what_has_no_value_is_null_and_never_nan(results: Results) -> None:

@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bolus.curves.baseline import Baseline
+from bolus.curves.choice import Choice, choose, sinus_place, total
 from bolus.curves.clusters import (
     MIN_CLUSTER,
     Candidates,
     given_point,
-    grown_cluster,
     near_point,
     vessel_candidates,
     vessel_curves,
 )
-from bolus.curves.marks import (
-    VOF_LAG_S,
-    aif_confidence,
-    aif_findings,
-    aif_rating,
-    vof_confidence,
-    vof_findings,
-    vof_rating,
-)
+from bolus.curves.doubts import above_circle, aif_confidence, place_findings, vof_confidence
+from bolus.curves.faint import faint_arteries
+from bolus.curves.marks import aif_findings, vof_findings
+from bolus.curves.regions import Group, Region, diameter_mm, grow_groups, measure
 from bolus.curves.scaling import area_ratio, area_scale
-from bolus.curves.shape import Shape, gamma_misfit, shape
 from bolus.types import Arteries, Exam, Float64Array, Geometry, IntArray, Tissue, Vessel
 
-# How many of the best voxels are grown into clusters and compared by their mean curves.
-MAX_SEEDS = 60
-# The earliest vessels: by strength, the first 5 % of the blood seen to enhance.
-EARLIEST_SHARE = 0.05
-# Each 2 s of lateness cost a factor e: veins come 4-9 s later, arteries beyond a clot 2 s and more.
+# Seeds are ranked by the first 2 % of the blood seen to enhance, and each 2 s of lateness cost a
+# factor e: veins come 4-9 s later, arteries beyond a clot 2 s and more.
+EARLIEST_SHARE = 0.02
 LATENESS_S = 2.0
-# The large sinuses lie at the back near the midline.
-MIDLINE_MM = 20.0
-ELSEWHERE = 0.7
+# Shown to the reader: distinct regions, that is, with centres this far apart; sinuses are long.
+MAX_SHOWN = 5
+ARTERIES_APART_MM = 10.0
+VEINS_APART_MM = 30.0
 
 
 def find_arteries(
@@ -51,10 +45,11 @@ def find_arteries(
 ) -> Arteries:
     """Choose the arterial input function and the venous output function, and scale the former.
 
-    Voxels of large vessels are ranked by strength, earliness and narrowness, the best are grown
-    into clusters of one vessel, and the cluster with the best mean curve is the AIF.  Arteries
-    beyond an occlusion are late and dispersed and lose.  The VOF is the strongest cluster that
-    peaks 2 to 15 s later, preferably at the back near the midline.
+    Voxels of large vessels are grown into regions of one vessel.  Each region's curve is the mean
+    weighted by the voxels' shares of blood; regions are compared by height over noise, earliness
+    (by the shift that fits best, good to about 0.1 s), shape and place, and the best artery is the
+    AIF.  Arteries beyond an occlusion are late and lose.  The VOF is the best vein 2 to 15 s later.
+    Where nothing precedes the veins, arteries are looked for by their course in the whole brain.
 
     Parameters
     ----------
@@ -79,115 +74,153 @@ def find_arteries(
     """
     aif_point = None if aif_voxel is None else given_point(aif_voxel, tissue, "--aif")
     vof_point = None if vof_voxel is None else given_point(vof_voxel, tissue, "--vof")
+    by_hand = [
+        None if point is None else _group_at(exam, baseline, tissue, grid, point)
+        for point in (aif_point, vof_point)
+    ]
+    arrival_s = baseline.arrival_s
     candidates = vessel_candidates(exam, baseline, tissue, grid)
-    early = _earliest(candidates)
-    if aif_point is None:
-        aif_voxels = _best_artery(candidates, early, grid, exam.geometry)
-    else:
-        aif_voxels = near_point(exam, baseline, tissue, grid, aif_point)
-    aif = vessel_curves(exam, baseline, aif_voxels, grid).mean(axis=0)
-    aif_marks = shape(aif, grid)
-    if vof_point is None:
-        vof_voxels, found = _best_vein(candidates, aif_marks, tissue, grid, exam.geometry)
-    else:
-        vof_voxels, found = near_point(exam, baseline, tissue, grid, vof_point), True
-    vof = vessel_curves(exam, baseline, vof_voxels, grid).mean(axis=0)
-    vof_marks = shape(vof, grid)
+    field = _field(candidates, by_hand, tissue, grid, arrival_s, exam.geometry)
+    if not field.choice.vein_found and aif_point is None:
+        vein = field.regions[field.choice.largest].curve
+        wider = replace(tissue, vessel=tissue.vessel | faint_arteries(exam, tissue, grid, vein))
+        more = vessel_candidates(exam, baseline, wider, grid)
+        again = _field(more, by_hand, tissue, grid, arrival_s, exam.geometry)
+        field = again if again.choice.vein_found else field
+    return _described(field, grid, tissue, exam.geometry, by_hand)
 
-    misfit, late = gamma_misfit(aif, grid), max(float(aif_marks.half_s) - early, 0.0)
-    confidence = aif_confidence(aif_marks, misfit, late)
-    ratio = area_ratio(aif, vof, grid)
-    findings = aif_findings(aif_marks, misfit, late, ratio, confidence)
-    vof_score = vof_confidence(vof_marks, gamma_misfit(vof, grid)) if found else 0.0
-    lag = float(vof_marks.peak_s - aif_marks.peak_s)
-    findings += vof_findings(lag, found, vof_score)
-    return Arteries(
-        aif=Vessel(aif, aif_voxels, confidence, manual=aif_point is not None),
-        vof=Vessel(vof, vof_voxels, vof_score, manual=vof_point is not None),
-        scale=area_scale(aif, vof, grid),
-        findings=tuple(findings),
-    )
+
+@dataclass(frozen=True)
+class _Field:
+    """All that competes, and who won."""
+
+    candidates: Candidates
+    regions: list[Region]
+    choice: Choice
+
+
+def _field(
+    candidates: Candidates,
+    by_hand: list[Group | None],
+    tissue: Tissue,
+    grid: Float64Array,
+    arrival_s: float,
+    geometry: Geometry,
+) -> _Field:
+    """Regions grown from the strongest voxels and from early ones, and those chosen by hand."""
+    calibre, half = candidates.calibre_hu, candidates.marks.half_s
+    early = np.exp(-np.maximum(half - _earliest(candidates), 0) / LATENESS_S)
+    groups: dict[bytes, Group] = {}
+    for rank in (calibre * early, calibre):
+        order = np.argsort(-rank, kind="stable")
+        for group in grow_groups(candidates, order, geometry):
+            groups[group.voxels.tobytes()] = group
+    own: list[int | None] = []
+    for name, chosen in zip((b"aif", b"vof"), by_hand, strict=True):
+        own.append(None if chosen is None else len(groups))
+        if chosen is not None:
+            groups[name] = chosen
+    regions = measure(list(groups.values()), grid, arrival_s)
+    places = sinus_place(regions, tissue, geometry)
+    return _Field(candidates, regions, choose(regions, places, *own))
 
 
 def _earliest(candidates: Candidates) -> float:
-    """Half-way time of the first 5 % of blood, s."""
+    """Half-way time of the first 2 % of blood, s."""
     order = np.argsort(candidates.marks.half_s, kind="stable")
     running = np.cumsum(candidates.marks.strength_hu[order])
     first = int(np.searchsorted(running, EARLIEST_SHARE * running[-1]))
     return float(candidates.marks.half_s[order[first]])
 
 
-def _best_artery(
-    candidates: Candidates, early_s: float, grid: Float64Array, geometry: Geometry
-) -> IntArray:
-    """Voxels (n, 3) of the cluster with the best arterial curve."""
-    marks = candidates.marks
-    rank = marks.strength_hu * _earliness(marks, early_s) / np.maximum(marks.width_s, 1)
-    best, chosen = -1.0, np.empty(0, np.int64)
-    used = np.zeros(rank.size, bool)
-    seeds = np.argsort(-rank, kind="stable")
-    for _ in range(MAX_SEEDS):
-        free = seeds[~used[seeds]]
-        if not free.size:
-            break
-        rows = grown_cluster(candidates, int(free[0]), geometry)
-        used[rows] = True
-        used[free[0]] = True
-        value = _artery_value(candidates.curves[rows].mean(axis=0), early_s, grid)
-        # a handful of voxels may be noise: they win only if nothing better is there
-        value *= min(1.0, rows.size / MIN_CLUSTER) ** 2
-        if value > best:
-            best, chosen = value, rows
-    return np.asarray(candidates.voxels[chosen])
+def _group_at(
+    exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64Array, point: IntArray
+) -> Group:
+    """Voxels around a point given by hand."""
+    voxels = near_point(exam, baseline, tissue, grid, point)
+    return Group(voxels, vessel_curves(exam, baseline, voxels, grid))
 
 
-def _artery_value(curve: Float64Array, early_s: float, grid: Float64Array) -> float:
-    """What clusters compete in: strength x earliness x the marks of an artery."""
-    marks = shape(curve, grid)
-    late = max(float(marks.half_s) - early_s, 0.0)
-    # a poor rating still leaves an order among poor curves
-    rating = 0.01 + aif_rating(marks, gamma_misfit(curve, grid), late)
-    return float(marks.strength_hu) * float(_earliness(marks, early_s)) * rating
+def _described(
+    field: _Field,
+    grid: Float64Array,
+    tissue: Tissue,
+    geometry: Geometry,
+    by_hand: list[Group | None],
+) -> Arteries:
+    """The chosen curves with their scale, confidence and findings, and what competed."""
+    choice, regions = field.choice, field.regions
+    artery, vein = regions[choice.artery], regions[choice.vein]
+    vein_known = choice.vein_found or by_hand[1] is not None
+    sure = vof_confidence(choice.veins[choice.vein])
+    above = above_circle(tissue, geometry)
+
+    def arterial(i: int) -> Vessel:
+        one, parts = regions[i], choice.arteries[i]
+        fraction = min(area_ratio(one.curve, vein.curve, grid), 1.0)
+        width = diameter_mm(field.candidates, one, fraction, geometry)
+        return Vessel(
+            one.curve,
+            one.voxels,
+            aif_confidence(parts, sure, above_circle=above),
+            manual=by_hand[0] is not None and i == choice.artery,
+            fraction=fraction,
+            score=total(parts),
+            parts=parts,
+            delay_s=one.delay_s - artery.delay_s,
+            diameter_mm=width,
+        )
+
+    def venous(i: int) -> Vessel:
+        one, parts = regions[i], choice.veins[i]
+        return Vessel(
+            one.curve,
+            one.voxels,
+            vof_confidence(parts) if vein_known else 0.0,
+            manual=by_hand[1] is not None and i == choice.vein,
+            score=total(parts),
+            parts=parts,
+            delay_s=one.delay_s - artery.delay_s,
+        )
+
+    aif, vof = arterial(choice.artery), venous(choice.vein)
+    ratio = area_ratio(artery.curve, vein.curve, grid)
+    scale = area_scale(artery.curve, vein.curve, grid)
+    late = max(artery.delay_s - choice.earliest_s, 0.0)
+    findings = aif_findings(artery.marks, artery.misfit, late, ratio, aif.confidence)
+    findings += place_findings(aif, scale, above=above)
+    findings += vof_findings(vof.delay_s, vein_known, vof.confidence)
+    return Arteries(
+        aif=aif,
+        vof=vof,
+        scale=scale,
+        findings=tuple(findings),
+        candidates=tuple(
+            arterial(i)
+            for i in _shown(regions, choice.arteries, choice.artery, ARTERIES_APART_MM, geometry)
+        ),
+        vein_candidates=tuple(
+            venous(i) for i in _shown(regions, choice.veins, choice.vein, VEINS_APART_MM, geometry)
+        ),
+    )
 
 
-def _earliness(marks: Shape, early_s: float) -> Float64Array:
-    return np.asarray(np.exp(-np.maximum(marks.half_s - early_s, 0) / LATENESS_S))
-
-
-def _best_vein(
-    candidates: Candidates, aif: Shape, tissue: Tissue, grid: Float64Array, geometry: Geometry
-) -> tuple[IntArray, bool]:
-    """Voxels (n, 3) of the largest vein; or of the largest vessel, and False."""
-    where = np.where(_posterior_midline(candidates, tissue, geometry), 1.0, ELSEWHERE)
-    seeds = np.argsort(-candidates.calibre_hu * where, kind="stable")
-    later = candidates.marks.half_s[seeds] > aif.half_s
-    used = np.zeros(seeds.size, bool)
-    best, chosen = 0.0, None
-    for seed in seeds[later][:MAX_SEEDS]:
-        if used[seed]:
-            continue
-        rows = grown_cluster(candidates, int(seed), geometry)
-        used[rows] = True
-        value = _vein_value(candidates.curves[rows].mean(axis=0), aif, grid) * where[seed]
-        if value > best and rows.size >= MIN_CLUSTER:
-            best, chosen = value, rows
-    if chosen is not None:
-        return np.asarray(candidates.voxels[chosen]), True
-    largest = int(np.argmax(candidates.calibre_hu))
-    return np.asarray(candidates.voxels[grown_cluster(candidates, largest, geometry)]), False
-
-
-def _vein_value(curve: Float64Array, aif: Shape, grid: Float64Array) -> float:
-    """What clusters compete in: strength x the marks of a vein; 0 if it peaks at the wrong time."""
-    marks = shape(curve, grid)
-    if not VOF_LAG_S[0] <= float(marks.peak_s - aif.peak_s) <= VOF_LAG_S[1]:
-        return 0.0
-    return float(marks.strength_hu) * (0.01 + vof_rating(marks, gamma_misfit(curve, grid)))
-
-
-def _posterior_midline(candidates: Candidates, tissue: Tissue, geometry: Geometry) -> IntArray:
-    """(n,) candidates behind the brain's centre and within 20 mm of its midline."""
+def _shown(
+    regions: list[Region],
+    parts: list[dict[str, float]],
+    chosen: int,
+    apart_mm: float,
+    geometry: Geometry,
+) -> list[int]:
+    """The best regions that lie apart, the chosen one first."""
     to_mm = geometry.affine[:3, :3].T
-    centre = np.argwhere(tissue.brain).mean(axis=0)
-    offset = (candidates.voxels - centre) @ to_mm  # LPS: +y is posterior
-    return np.asarray((offset[:, 1] > 0) & (np.abs(offset[:, 0]) <= MIDLINE_MM))
+    centres = np.array([r.voxels.mean(axis=0) for r in regions]) @ to_mm
+    shown = [chosen]
+    for i in np.argsort([-total(p) for p in parts], kind="stable"):
+        if len(shown) == MAX_SHOWN:
+            break
+        apart = np.linalg.norm(centres[shown] - centres[i], axis=1).min() > apart_mm
+        timely = regions[i].placed and parts[i].get("lag", 1.0) > 0
+        if apart and timely and len(regions[i].voxels) >= MIN_CLUSTER:
+            shown.append(int(i))
+    return shown

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bolus.curves.brain import brain_mask
+from bolus.curves.likeness import Change, change_over_time
 from bolus.curves.timing import common_grid, resample
 from bolus.errors import NoPerfusion
 from bolus.types import (
@@ -41,6 +42,9 @@ MAX_FOOT = 0.4
 # Fewer frames or less time than this before the bolus make a noisy baseline.
 MIN_BASELINE_FRAMES = 3
 MIN_BASELINE_S = 4.0
+# Share of the brain that changes without contrast: a still head has next to none.
+DISTURBED_NOTE = 0.01
+DISTURBED_WARNING = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,8 +63,8 @@ class Baseline:
 def baseline_and_arrival(exam: Exam) -> Baseline:
     """Find the bolus and average all frames before it, for each slice by its own clock.
 
-    The voxels of the brain that change most are vessels; their mean curve tells whether there is a
-    bolus at all, and the earliest tenth of them when it arrives.
+    The voxels that change most, and as contrast does, are vessels; their mean curve tells whether
+    there is a bolus at all, and the earliest tenth of them when it arrives.
 
     Parameters
     ----------
@@ -70,7 +74,8 @@ def baseline_and_arrival(exam: Exam) -> Baseline:
     Returns
     -------
     Baseline
-        With the finding ``baseline-short`` where fewer than 3 frames or 4 s precede the bolus.
+        With the finding ``baseline-short`` where fewer than 3 frames or 4 s precede the bolus, and
+        ``brain-disturbed`` where much of the brain changes as contrast never does.
 
     Raises
     ------
@@ -79,28 +84,21 @@ def baseline_and_arrival(exam: Exam) -> Baseline:
     """
     brain = brain_mask(mean_frames(exam.frames, FIRST_FRAMES), exam.geometry)
     grid = common_grid(exam.times_s)
-    curves = _changing_curves(exam, brain, grid)
+    change = change_over_time(exam, brain)
+    curves = _changing_curves(exam, brain, change, grid)
     _require_bolus(curves[: int(STRONGEST_SHARE * len(curves))].mean(axis=0))
     arrival = arrival_time(_early_curve(curves), grid)
     frames = np.maximum((exam.times_s < arrival).sum(axis=0), 1)
     image = np.stack(
         [exam.frames[:n, z].mean(axis=0, dtype=np.float64) for z, n in enumerate(frames)]
     ).astype(np.float32)
-    return Baseline(image, arrival, frames, _findings(exam.times_s, frames, arrival))
+    findings = _short(exam.times_s, frames, arrival) + _disturbed(change)
+    return Baseline(image, arrival, frames, findings)
 
 
 def mean_frames(frames: Float32Array, count: int) -> Float32Array:
     """Mean of the first ``count`` frames, (Z, Y, X) float32."""
     return np.asarray(frames[:count].mean(axis=0, dtype=np.float32))
-
-
-def change_over_time(frames: Float32Array, mask: BoolArray) -> Float32Array:
-    """SD over time of the mask's voxels, (V,) float32, HU, in C order of the mask.
-
-    A measure of enhancement that needs no baseline, hence free of its noise.
-    """
-    planes = [frames[:, z][:, plane].std(axis=0) for z, plane in enumerate(mask)]
-    return np.concatenate(planes)
 
 
 def arrival_time(curve: Float64Array, grid: Float64Array) -> float:
@@ -136,11 +134,15 @@ def arrival_time(curve: Float64Array, grid: Float64Array) -> float:
     return arrival
 
 
-def _changing_curves(exam: Exam, brain: BoolArray, grid: Float64Array) -> Float64Array:
+def _changing_curves(
+    exam: Exam, brain: BoolArray, change: Change, grid: Float64Array
+) -> Float64Array:
     """(n, N) curves of the voxels that change most, the strongest first, on the common grid."""
-    change = change_over_time(exam.frames, brain)
-    count = max(MIN_CHANGING, int(CHANGING_SHARE * change.size))
-    chosen = np.argsort(-change, kind="stable")[:count]
+    count = max(MIN_CHANGING, int(CHANGING_SHARE * change.sd_hu.size))
+    order = np.argsort(-change.sd_hu, kind="stable")
+    chosen = order[change.surely_bolus[order]][:count]
+    if chosen.size < MIN_CHANGING:  # without a bolus nothing is like one: let the noise show it
+        chosen = order[:count]
     z, y, x = (axis[chosen] for axis in np.nonzero(brain))
     return resample(exam.frames[:, z, y, x].T, z, exam.times_s, grid).astype(np.float64)
 
@@ -200,7 +202,23 @@ def _last_crossing(
     return float(grid[i] + share * (grid[i + 1] - grid[i]))
 
 
-def _findings(times_s: Float64Array, frames: IntArray, arrival_s: float) -> tuple[Finding, ...]:
+def _disturbed(change: Change) -> tuple[Finding, ...]:
+    share = float(change.disturbed.mean())
+    if share < DISTURBED_NOTE:
+        return ()
+    return (
+        Finding(
+            "brain-disturbed",
+            Grade.WARNING if share > DISTURBED_WARNING else Grade.NOTE,
+            f"{share:.1%} of the brain changes over time as contrast never does: motion that could "
+            "not be undone, or streaks; it is left out of maps and lesions "
+            f"(limit {DISTURBED_WARNING:.0%}).",
+            "Look at the maps beside bone with care.",
+        ),
+    )
+
+
+def _short(times_s: Float64Array, frames: IntArray, arrival_s: float) -> tuple[Finding, ...]:
     duration = arrival_s - float(times_s[0].max())
     if frames.min() >= MIN_BASELINE_FRAMES and duration >= MIN_BASELINE_S:
         return ()

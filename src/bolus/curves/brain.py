@@ -30,6 +30,8 @@ MIN_ENCLOSED_PART = 0.8
 OPEN_SKULL_PART = 0.25
 # Islands that the slab doesn't connect (poles of temporal lobes, cerebellum) need to be this large.
 ISLAND_SHARE = 0.1
+# Smaller parts of a slice's interior are orbits, air cells and marrow more often than brain.
+MIN_PART_MM2 = 100.0
 MAX_HOLE_MM2 = 100.0
 MIN_BRAIN_ML = 10.0
 MIN_BONE_SHARE = 0.002
@@ -75,7 +77,7 @@ def brain_mask(image: Float32Array, geometry: Geometry) -> BoolArray:
     enclosed = enclosure(bone[box])
     soft = (smooth > mode - SOFT_BELOW_MODE_HU) & (smooth < mode + SOFT_ABOVE_MODE_HU)
     soft &= enclosed >= MIN_ENCLOSED_POINT
-    seeds = _brain_parts(_eroded(soft, OPENING_MM, (dy, dx)), enclosed)
+    seeds = _brain_parts(_eroded(soft, OPENING_MM, (dy, dx)), enclosed, MIN_PART_MM2 / (dy * dx))
     brain = soft & _dilated(seeds, OPENING_MM + max(dy, dx), (dy, dx))
     mask = np.zeros(image.shape, bool)
     mask[box] = _filled(brain, MAX_HOLE_MM2 / (dy * dx))
@@ -183,12 +185,12 @@ def _dilated(mask: BoolArray, radius_mm: float, spacing: tuple[float, float]) ->
     return np.stack(planes)
 
 
-def _brain_parts(interior: BoolArray, enclosed: Float32Array) -> BoolArray:
+def _brain_parts(interior: BoolArray, enclosed: Float32Array, least: float) -> BoolArray:
     """Parts of the slices' interior that are brain, not orbit, nose or muscle.
 
-    A part of a slice counts if bone surrounds it, or if it is so large that it must be brain under
-    an open skull.  Of these, the largest body through all slices wins, and islands that are both
-    large and well enclosed.
+    A part of a slice counts if it has ``least`` pixels and bone surrounds it, or if it is so large
+    that it must be brain under an open skull.  Of these, the largest body through all slices wins,
+    and islands that are both large and well enclosed.
     """
     in_plane = np.zeros((3, 3, 3), bool)
     in_plane[1] = True
@@ -198,7 +200,8 @@ def _brain_parts(interior: BoolArray, enclosed: Float32Array) -> BoolArray:
     index = np.arange(1, count + 1)
     size = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     around = ndimage.mean(enclosed, labels, index)
-    good = (around >= MIN_ENCLOSED_PART) | (size >= OPEN_SKULL_PART * size.max())
+    good = (around >= MIN_ENCLOSED_PART) & (size >= least)
+    good |= size >= OPEN_SKULL_PART * size.max()
     kept = np.concatenate([[False], good])[labels]
     bodies, count = ndimage.label(kept)
     if not count:

@@ -1,19 +1,19 @@
-"""Enhancement of every perfused voxel on the common time grid."""
+"""Enhancement of every perfused voxel at the times at which it was measured."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from bolus.curves.baseline import Baseline
-from bolus.curves.timing import linear_weights, resample
-from bolus.types import Curves, Exam, Float32Array, Float64Array, IntArray, Tissue
+from bolus.curves.frame_noise import frame_weights
+from bolus.types import Curves, Exam, Float32Array, Float64Array, Tissue
 
 # Frames taken from the end of the exam where there are too few before the bolus to see noise.
 TAIL_FRAMES = 6
 
 
 def tissue_curves(exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64Array) -> Curves:
-    """Subtract each voxel's baseline and move its curve onto the common grid.
+    """Subtract each voxel's baseline.
 
     Parameters
     ----------
@@ -24,49 +24,46 @@ def tissue_curves(exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64A
         of those frames.
     tissue : Tissue
     grid : (N,) float64, s
+        Common time grid of the arterial input.
 
     Returns
     -------
     Curves
-        Rows in C order of ``tissue.perfused``; ``noise_hu`` is the SD of what noise is left in one
-        sample of a row.
+        Rows in C order of ``tissue.perfused``; ``noise_hu`` is the SD of a usual frame's noise.
     """
-    slices = np.nonzero(tissue.perfused)[0]
-    curves = np.empty((slices.size, grid.size), np.float32)
+    curves = np.empty((int(tissue.perfused.sum()), len(exam.frames)), np.float32)
     start = 0
     for z, plane in enumerate(tissue.perfused):
-        values = np.ascontiguousarray(exam.frames[:, z][:, plane].T)  # (Vz, T)
-        values -= values[:, : baseline.frames[z]].mean(axis=1, dtype=np.float64)[:, None]
+        values = exam.frames[:, z][:, plane].T  # (Vz, T)
         stop = start + values.shape[0]
-        curves[start:stop] = resample(values, slices[start:stop], exam.times_s, grid)
+        before = values[:, : baseline.frames[z]].mean(axis=1, dtype=np.float64)
+        np.subtract(values, before[:, None], out=curves[start:stop], casting="same_kind")
         start = stop
-    noise = noise_sd(exam, baseline.frames, tissue, grid)
+    weight = frame_weights(exam, tissue)
     return Curves(
         time_s=grid,
         tissue_hu=curves,
+        times_s=exam.times_s,
+        weight=weight,
         voxels=tissue.perfused,
-        noise_hu=noise,
-        measured=exam.frames.shape[0],
+        noise_hu=noise_sd(exam, baseline, tissue, weight),
         arrival_s=baseline.arrival_s,
         spacing_mm=exam.geometry.spacing_mm,
     )
 
 
-def noise_sd(exam: Exam, baseline_frames: IntArray, tissue: Tissue, grid: Float64Array) -> float:
-    """SD of the noise in one sample of a tissue curve on the common grid, HU.
+def noise_sd(exam: Exam, baseline: Baseline, tissue: Tissue, weight: Float64Array) -> float:
+    """SD of the noise in one voxel of a frame of weight 1, HU.
 
     From the differences of successive frames before the bolus, where nothing else changes (with
-    fewer than two such frames: of the last frames, where little does), as a median over voxels and
-    reduced by what interpolation between two frames averages away.
+    fewer than two such frames: of the last frames, where little does), as a median over voxels.
     """
     differences: list[Float32Array] = []
-    shrink: list[float] = []
+    expected = np.sqrt(1 / weight[1:] + 1 / weight[:-1]).astype(np.float32)
     for z, plane in enumerate(tissue.parenchyma):
-        n = int(baseline_frames[z])
+        n = int(baseline.frames[z])
         part = slice(0, n) if n > 1 else slice(-TAIL_FRAMES, None)
         steps = np.diff(exam.frames[part, z][:, plane], axis=0)
-        differences.append(np.abs(steps).ravel())
-        _, weight = linear_weights(exam.times_s[:, z], grid)
-        shrink.append(float(np.mean(weight**2 + (1 - weight) ** 2)))
-    frame_noise = 1.4826 * float(np.median(np.concatenate(differences))) / np.sqrt(2)
-    return float(frame_noise * np.sqrt(np.mean(shrink)))
+        share = expected[: n - 1] if n > 1 else expected[-len(steps) :]
+        differences.append(np.abs(steps / share[:, None]).ravel())
+    return 1.4826 * float(np.median(np.concatenate(differences)))

@@ -14,6 +14,10 @@ TAIL_S = 3.0
 # The first pass ends where the curve has fallen to this share of its peak; what follows is
 # recirculation, which a gamma variate doesn't describe.
 FIRST_PASS_END = 0.4
+# Of the gamma variate: height, alpha, rise and start.
+PARAMETERS = 4
+# About 50 steps, each with a derivative for every parameter.
+MAX_EVALUATIONS = 250
 
 
 @dataclass(frozen=True)
@@ -85,13 +89,18 @@ def gamma_misfit(curve: Float64Array, grid: Float64Array) -> float:
     Returns
     -------
     float
-        0 for a perfect bolus; real arteries 0.01 to 0.06 (science: 93 clinical pairs).
+        0 for a perfect bolus; real arteries 0.01 to 0.06 (science: 93 clinical pairs); 1 for a
+        curve that never rises above 0.
     """
     top = int(curve.argmax())
     peak = float(curve[top])
+    if peak <= 0:
+        return 1.0
     fallen = np.flatnonzero(curve[top:] < FIRST_PASS_END * peak)
     stop = top + int(fallen[0]) + 1 if fallen.size else curve.size
     t, c = grid[:stop] - grid[top], curve[:stop] / peak
+    if t.size < PARAMETERS:
+        return 1.0
 
     def residual(p: Float64Array) -> Float64Array:
         height, alpha, rise = np.exp(p[:3])
@@ -100,7 +109,7 @@ def gamma_misfit(curve: Float64Array, grid: Float64Array) -> float:
         return np.asarray(height * np.exp(alpha * (1 + np.log(s) - s)) - c)
 
     start = np.array([0.0, np.log(3.0), np.log(8.0), 0.0])
-    fit = least_squares(residual, start, max_nfev=60)
+    fit = least_squares(residual, start, method="lm", max_nfev=MAX_EVALUATIONS)
     return float(np.sqrt(np.mean(fit.fun**2)))
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from bolus.curves.baseline import Baseline, change_over_time
+from bolus.curves.baseline import Baseline
 from bolus.curves.brain import brain_mask, histogram_mode
+from bolus.curves.likeness import Change, change_over_time
 from bolus.types import BoolArray, Exam, Float32Array, Geometry, Tissue
 
 # Light smoothing before CSF and tissue are told apart (science: CSF mask, 1.5-2 mm).
@@ -20,13 +21,17 @@ TISSUE_HALF_RANGE_HU = 14.0
 BLOOD_PERCENTILE = 99.9
 # Grey matter has 5 % blood, large vessels from 12 % on (CBV above 8-9 ml/100g).
 VESSEL_SHARE = 0.12
-VESSEL_OUTLIER_SD = 6.0
 MIN_VESSEL_VOXELS = 3
 RIM_MM = 1.0
+# Fresh blood and clots are up to 40 HU denser than tissue, calcifications 40 to 200 HU, at 5 mm
+# with partial volume; bone's edge is denser than either.
+CALCIFIED_ABOVE_TISSUE_HU = 50.0
 
 
 def segment(exam: Exam, baseline: Baseline) -> Tissue:
     """Brain, CSF and large vessels.
+
+    Calcifications, and voxels that change over time as contrast never does, are no brain.
 
     Parameters
     ----------
@@ -44,7 +49,10 @@ def segment(exam: Exam, baseline: Baseline) -> Tissue:
         If there is no brain.
     """
     brain = brain_mask(baseline.image, exam.geometry)
-    vessel = vessel_mask(exam, baseline, brain)
+    change = change_over_time(exam, brain)
+    disturbed = _spread(change.disturbed, brain)
+    vessel = vessel_mask(change, brain, exam.geometry)
+    brain &= ~(disturbed | calcified(baseline.image, brain)) | vessel
     csf = csf_mask(baseline.image, brain & ~vessel, exam.geometry)
     return Tissue(baseline.image, brain, csf, vessel)
 
@@ -70,40 +78,51 @@ def csf_mask(image: Float32Array, brain: BoolArray, geometry: Geometry) -> BoolA
     return np.asarray(brain & (below > _csf_boundary(below[brain])))
 
 
-def vessel_mask(exam: Exam, baseline: Baseline, brain: BoolArray) -> BoolArray:
-    """Large vessels with a rim of one millimetre, by how much they change over time.
+def vessel_mask(change: Change, brain: BoolArray, geometry: Geometry) -> BoolArray:
+    """Large vessels with a rim of one millimetre, by how much contrast changes them over time.
 
     Parameters
     ----------
-    exam : Exam
-    baseline : Baseline
+    change : Change
+        Of the brain's voxels.
+    brain : (Z, Y, X) bool
+    geometry : Geometry
+
+    Returns
+    -------
+    (Z, Y, X) bool
+    """
+    variance = np.where(change.like_bolus, change.variance, 0)
+    blood = float(np.percentile(variance, BLOOD_PERCENTILE)) - change.usual_hu2
+    core = _spread(variance > change.usual_hu2 + VESSEL_SHARE**2 * blood, brain)
+    labels, count = ndimage.label(core, np.ones((3, 3, 3), bool))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    core &= (sizes >= MIN_VESSEL_VOXELS)[labels]
+    return np.asarray(brain & _grown(core, RIM_MM, geometry))
+
+
+def calcified(image: Float32Array, brain: BoolArray) -> BoolArray:
+    """Voxels of the brain that are too dense for tissue, clot or fresh blood.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) float32, HU
+        Unenhanced.
     brain : (Z, Y, X) bool
 
     Returns
     -------
     (Z, Y, X) bool
     """
-    change = np.zeros(brain.shape, np.float32)
-    change[brain] = change_over_time(exam.frames, brain)
-    variance = change[brain].astype(np.float64) ** 2
-    middle = float(np.median(variance))
-    spread = 1.4826 * float(np.median(np.abs(variance - middle)))
-    blood = float(np.percentile(variance, BLOOD_PERCENTILE)) - middle
-    least = middle + max(VESSEL_SHARE**2 * blood, VESSEL_OUTLIER_SD * spread)
-    core = brain & (change.astype(np.float64) ** 2 > least) & _enhances(exam, baseline, brain)
-    labels, count = ndimage.label(core, np.ones((3, 3, 3), bool))
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    core &= (sizes >= MIN_VESSEL_VOXELS)[labels]
-    return np.asarray(brain & _grown(core, RIM_MM, exam.geometry))
+    tissue = histogram_mode(image[brain])
+    return np.asarray(brain & (image > tissue + CALCIFIED_ABOVE_TISSUE_HU))
 
 
-def _enhances(exam: Exam, baseline: Baseline, brain: BoolArray) -> BoolArray:
-    """Voxels brighter after the bolus than before: what motion changes may be darker as well."""
-    out = np.zeros(brain.shape, bool)
-    for z, n in enumerate(baseline.frames):
-        after = exam.frames[n:, z].mean(axis=0, dtype=np.float32)
-        out[z] = after > baseline.image[z]
-    return out & brain
+def _spread(values: BoolArray, mask: BoolArray) -> BoolArray:
+    """(V,) values of the mask's voxels as an image (Z, Y, X)."""
+    image = np.zeros(mask.shape, bool)
+    image[mask] = values
+    return image
 
 
 def _below_tissue(image: Float32Array, brain: BoolArray) -> Float32Array:

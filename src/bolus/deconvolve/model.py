@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bolus.types import BoolArray, Curves, Float32Array, Maps
+from bolus.curves.timing import chunks, on_grid
+from bolus.types import BoolArray, Curves, Float32Array, Float64Array, IntArray, Maps
 
 HEMATOCRIT_LARGE = 0.45
 HEMATOCRIT_SMALL = 0.25
@@ -31,6 +32,9 @@ PRIOR_PARAMETERS: dict[str, float | str] = {
 MTT_CEILING_S = 60.0
 """Longer transit times can't be told from no flow within a one-minute scan."""
 
+SAME_TIME_S = 0.1
+"""Slices closer in time than this share their model curves."""
+
 
 @dataclass(frozen=True)
 class VoxelMaps:
@@ -44,8 +48,34 @@ class VoxelMaps:
     """s after the arterial input."""
     ttp: Float32Array
     """s after the first frame."""
+    delay: Float32Array | None = None
+    """s after the arterial input; None where a method knows none."""
     se: dict[str, Float32Array] = field(default_factory=dict)
     """Standard errors by map name; empty where a method knows none."""
+
+
+@dataclass(frozen=True)
+class TimeGroup:
+    """Slices that were measured at the same times."""
+
+    times_s: Float64Array
+    """(T,)."""
+    rows: slice | IntArray
+    """Their rows of ``Curves.tissue_hu``."""
+
+
+def time_groups(curves: Curves) -> list[TimeGroup]:
+    """The slices in groups of one time axis each, equal within `SAME_TIME_S`."""
+    key = np.round(curves.times_s / SAME_TIME_S).astype(np.int64)
+    _, group = np.unique(key, axis=1, return_inverse=True)
+    group = group.ravel()
+    if group.max() == 0:
+        return [TimeGroup(curves.times_s.mean(axis=1), slice(None))]
+    of_row = group[curves.slices]
+    return [
+        TimeGroup(curves.times_s[:, group == g].mean(axis=1), np.flatnonzero(of_row == g))
+        for g in range(group.max() + 1)
+    ]
 
 
 def time_to_peak(curves: Curves) -> Float32Array:
@@ -55,8 +85,9 @@ def time_to_peak(curves: Curves) -> Float32Array:
     the highest sample and its neighbours.
     """
     peaks = np.empty(curves.tissue_hu.shape[0], np.float32)
+    slices = curves.slices
     for rows in chunks(peaks.size):
-        c = curves.tissue_hu[rows]
+        c = on_grid(curves, rows, slices)
         smooth = c.copy()
         smooth[:, 1:-1] = 0.25 * c[:, :-2] + 0.5 * c[:, 1:-1] + 0.25 * c[:, 2:]
         _, position = refined_peak(smooth)
@@ -90,11 +121,6 @@ def transit_time(cbf: Float32Array, cbv: Float32Array) -> Float32Array:
     return np.minimum(mtt, MTT_CEILING_S)
 
 
-def chunks(n: int, size: int = 16384) -> list[slice]:
-    """Slices that cover ``n`` rows, small enough for the processor's cache."""
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
-
-
 def to_maps(
     method: str, voxel: VoxelMaps, voxels: BoolArray, parameters: dict[str, float | str]
 ) -> Maps:
@@ -113,6 +139,7 @@ def to_maps(
         mtt=mtt,
         tmax=place(voxel.tmax),
         ttp=place(voxel.ttp),
+        delay=None if voxel.delay is None else place(voxel.delay),
         se={name: place(values) for name, values in voxel.se.items()},
         parameters={
             **parameters,

@@ -18,6 +18,8 @@ import numpy as np
 from numba import njit, prange
 from scipy.interpolate import CubicSpline
 
+from bolus.curves.timing import chunks
+from bolus.deconvolve.family import BEYOND_S
 from bolus.deconvolve.model import (
     CBV_SCALE,
     DELAY_PRIOR_S,
@@ -26,7 +28,7 @@ from bolus.deconvolve.model import (
     MTT_PRIOR_S,
     PRIOR_PARAMETERS,
     VoxelMaps,
-    chunks,
+    time_groups,
 )
 from bolus.types import Curves, Float32Array, Float64Array
 
@@ -57,26 +59,18 @@ def nlr(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, fl
     """
     mtt_floor = max(MTT_FLOOR_S, curves.frame_interval_s)
     table, origin = _input_table(curves.time_s, input_hu)
-    mtts = np.geomspace(mtt_floor, MTT_BOUND_S, DICTIONARY_MTT)
-    delays = np.arange(DELAY_BOUNDS_S[0], DELAY_BOUNDS_S[1] + 1e-9, DICTIONARY_DELAY_STEP_S)
-    candidates = np.array([(m, d) for m in mtts for d in delays])
-    templates = _templates(candidates, curves.time_s, table, origin)
-    # interpolated samples count only as much as the frames behind them
     noise = max(curves.noise_hu, 1e-3)
-    weight = 0.5 / noise**2 * curves.measured / curves.time_s.size
-    penalty = _prior(candidates[:, 0], candidates[:, 1])
-
-    start = np.empty((curves.tissue_hu.shape[0], 2))
-    for rows in chunks(start.shape[0]):
-        start[rows] = candidates[_best(curves.tissue_hu[rows], templates, weight, penalty)]
-    fit = np.empty((start.shape[0], 4), np.float32)
-    _refine(
-        curves.tissue_hu, curves.time_s, table, origin, weight, start,
-        mtt_floor, MTT_BOUND_S, *DELAY_BOUNDS_S, fit,
-    )  # fmt: skip
+    precision = 0.5 / noise**2
+    fit = np.empty((curves.tissue_hu.shape[0], 4), np.float32)
+    for group in time_groups(curves):
+        tissue = curves.tissue_hu[group.rows]
+        part = np.empty((len(tissue), 4), np.float32)
+        _fit(tissue, group.times_s, curves.weight, table, origin, precision, mtt_floor, part)
+        fit[group.rows] = part
     cbv, mtt, delay, ttp = (np.ascontiguousarray(column) for column in fit.T)
     cbv *= np.float32(CBV_SCALE)
-    voxel = VoxelMaps(cbf=60 * cbv / mtt, mtt=mtt, tmax=delay + np.float32(0.5) * mtt, ttp=ttp)
+    tmax = delay + np.float32(0.5) * mtt
+    voxel = VoxelMaps(cbf=60 * cbv / mtt, mtt=mtt, tmax=tmax, ttp=ttp, delay=delay)
     return voxel, {
         "mtt_min_s": mtt_floor,
         "mtt_max_s": MTT_BOUND_S,
@@ -87,6 +81,33 @@ def nlr(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, fl
     }
 
 
+def _fit(
+    tissue: Float32Array,
+    times_s: Float64Array,
+    weight: Float64Array,
+    table: Float64Array,
+    origin: float,
+    precision: float,
+    mtt_floor: float,
+    fit: Float32Array,
+) -> None:
+    """Fit the curves of slices measured at the same times."""
+    mtts = np.geomspace(mtt_floor, MTT_BOUND_S, DICTIONARY_MTT)
+    delays = np.arange(DELAY_BOUNDS_S[0], DELAY_BOUNDS_S[1] + 1e-9, DICTIONARY_DELAY_STEP_S)
+    candidates = np.array([(m, d) for m in mtts for d in delays])
+    root = np.sqrt(weight)
+    templates = _templates(candidates, times_s, table, origin) * root
+    penalty = _prior(candidates[:, 0], candidates[:, 1])
+    start = np.empty((len(tissue), 2))
+    scaled = tissue if np.all(weight == 1) else tissue * root.astype(np.float32)
+    for rows in chunks(len(tissue)):
+        start[rows] = candidates[_best(scaled[rows], templates, precision, penalty)]
+    _refine(
+        scaled, times_s, root, table, origin, precision, start,
+        mtt_floor, MTT_BOUND_S, *DELAY_BOUNDS_S, fit,
+    )  # fmt: skip
+
+
 def _input_table(time_s: Float64Array, input_hu: Float64Array) -> tuple[Float64Array, float]:
     """(M, 2) integral of the input and the input itself, every `TABLE_STEP_S` from ``origin``.
 
@@ -95,8 +116,10 @@ def _input_table(time_s: Float64Array, input_hu: Float64Array) -> tuple[Float64A
     spline = CubicSpline(time_s, input_hu, bc_type="natural")
     integral = spline.antiderivative()
     reach = DELAY_BOUNDS_S[1] + MTT_BOUND_S
-    origin = float(time_s[0]) - reach - TABLE_STEP_S
-    grid = np.arange(origin, float(time_s[-1]) - DELAY_BOUNDS_S[0] + 2 * TABLE_STEP_S, TABLE_STEP_S)
+    # slices may be measured some seconds before and after the common grid
+    origin = float(time_s[0]) - BEYOND_S - reach - TABLE_STEP_S
+    end = float(time_s[-1]) + BEYOND_S - DELAY_BOUNDS_S[0] + 2 * TABLE_STEP_S
+    grid = np.arange(origin, end, TABLE_STEP_S)
     inside = np.clip(grid, time_s[0], time_s[-1])
     tail = float(input_hu[-3:].mean())
     value = np.where(grid < time_s[0], 0.0, np.where(grid > time_s[-1], tail, spline(inside)))
@@ -146,7 +169,7 @@ def _lookup(table, origin, t, column):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _cost(y, time_s, table, origin, weight, log_mtt, delay, model):  # type: ignore[no-untyped-def]
+def _cost(y, time_s, root, table, origin, weight, log_mtt, delay, model):  # type: ignore[no-untyped-def]
     """Penalised misfit at the best amplitude; fills ``model`` with the curve of unit CBV."""
     mtt = math.exp(log_mtt)
     dot = 0.0
@@ -154,7 +177,7 @@ def _cost(y, time_s, table, origin, weight, log_mtt, delay, model):  # type: ign
     power = 0.0
     for i in range(time_s.size):
         t = time_s[i] - delay
-        m = (_lookup(table, origin, t, 0) - _lookup(table, origin, t - mtt, 0)) / mtt
+        m = (_lookup(table, origin, t, 0) - _lookup(table, origin, t - mtt, 0)) / mtt * root[i]
         model[i] = m
         dot += m * y[i]
         norm += m * m
@@ -167,15 +190,17 @@ def _cost(y, time_s, table, origin, weight, log_mtt, delay, model):  # type: ign
 
 
 @njit(cache=True)
-def _normal_equations(y, time_s, table, origin, weight, log_mtt, delay, amplitude, model):  # type: ignore[no-untyped-def]
+def _normal_equations(  # type: ignore[no-untyped-def]
+    y, time_s, root, table, origin, weight, log_mtt, delay, amplitude, model
+):
     """Gradient and Gauss-Newton matrix in (log MTT, delay), the amplitude projected out."""
     mtt = math.exp(log_mtt)
     mm = 1e-12
     am = bm = aa = ab = bb = ra = rb = 0.0
     for i in range(time_s.size):
         t = time_s[i] - delay
-        early = _lookup(table, origin, t, 1)
-        late = _lookup(table, origin, t - mtt, 1)
+        early = _lookup(table, origin, t, 1) * root[i]
+        late = _lookup(table, origin, t - mtt, 1) * root[i]
         m = model[i]
         a = amplitude * (late - m)
         b = amplitude * (late - early) / mtt
@@ -200,7 +225,7 @@ def _normal_equations(y, time_s, table, origin, weight, log_mtt, delay, amplitud
 
 @njit(cache=True, parallel=True)
 def _refine(  # type: ignore[no-untyped-def]
-    tissue, time_s, table, origin, weight, start, mtt_min, mtt_max, delay_min, delay_max, fit
+    tissue, time_s, root, table, origin, weight, start, mtt_min, mtt_max, delay_min, delay_max, fit
 ):
     """Levenberg-Marquardt from ``start``; ``fit`` gets CBV ratio, MTT s, delay s, TTP s."""
     low, high = math.log(mtt_min), math.log(mtt_max)
@@ -209,11 +234,11 @@ def _refine(  # type: ignore[no-untyped-def]
         model = np.empty(time_s.size)
         trial = np.empty(time_s.size)
         log_mtt, delay = math.log(start[v, 0]), start[v, 1]
-        cost, amplitude = _cost(y, time_s, table, origin, weight, log_mtt, delay, model)
+        cost, amplitude = _cost(y, time_s, root, table, origin, weight, log_mtt, delay, model)
         damping = 1e-3
         for _ in range(MAX_STEPS):
             g0, g1, h00, h01, h11 = _normal_equations(
-                y, time_s, table, origin, weight, log_mtt, delay, amplitude, model
+                y, time_s, root, table, origin, weight, log_mtt, delay, amplitude, model
             )
             d00, d11 = h00 * (1 + damping), h11 * (1 + damping)
             det = d00 * d11 - h01 * h01
@@ -221,7 +246,7 @@ def _refine(  # type: ignore[no-untyped-def]
             new_delay = min(max(delay + (d00 * g1 - h01 * g0) / det, delay_min), delay_max)
             moved = max(abs(new_log - log_mtt), 0.2 * abs(new_delay - delay))
             new_cost, new_amplitude = _cost(
-                y, time_s, table, origin, weight, new_log, new_delay, trial
+                y, time_s, root, table, origin, weight, new_log, new_delay, trial
             )
             if new_cost <= cost:
                 log_mtt, delay, cost, amplitude = new_log, new_delay, new_cost, new_amplitude
@@ -234,19 +259,23 @@ def _refine(  # type: ignore[no-untyped-def]
         fit[v, 0] = amplitude
         fit[v, 1] = math.exp(log_mtt)
         fit[v, 2] = delay
-        fit[v, 3] = _peak_time(time_s, model)
+        fit[v, 3] = _peak_time(time_s, root, model)
 
 
 @njit(cache=True)
-def _peak_time(time_s, model):  # type: ignore[no-untyped-def]
-    """Time of the curve's maximum, parabola through three samples."""
+def _peak_time(time_s, root, model):  # type: ignore[no-untyped-def]
+    """Time of the curve's maximum, parabola through three samples at any distances."""
     k = 0
     for i in range(1, model.size):
-        if model[i] > model[k]:
+        if model[i] * root[k] > model[k] * root[i]:
             k = i
     if k == 0 or k == model.size - 1:
         return time_s[k]
-    bend = model[k - 1] - 2 * model[k] + model[k + 1]
+    top = model[k] / root[k]
+    before, after = time_s[k - 1] - time_s[k], time_s[k + 1] - time_s[k]
+    rise = (model[k - 1] / root[k - 1] - top) / before
+    fall = (model[k + 1] / root[k + 1] - top) / after
+    bend = (fall - rise) / (after - before)
     if bend >= 0:
         return time_s[k]
-    return time_s[k] + 0.5 * (model[k - 1] - model[k + 1]) / bend * (time_s[1] - time_s[0])
+    return time_s[k] - 0.5 * (rise - bend * before) / bend

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from bolus.curves.timing import chunks, on_grid
 from bolus.deconvolve.model import (
     CBV_SCALE,
     VoxelMaps,
-    chunks,
     refined_peak,
     time_to_peak,
     transit_time,
@@ -93,13 +93,17 @@ def osvd(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, f
     peak = np.zeros(curves.tissue_hu.shape[0], np.float32)
     lag_s = np.zeros_like(peak)
     pending = np.arange(peak.size)
+    slices = curves.slices
+    area = np.empty_like(peak)
     for threshold in OSVD_THRESHOLDS:
         solver, first = _circulant_solver(curves, spectrum, _truncation(spectrum, threshold))
         last = threshold == OSVD_THRESHOLDS[-1]
         unfinished = []
         for rows in chunks(pending.size):
             voxels = pending[rows]
-            impulse = curves.tissue_hu[voxels] @ solver.T
+            gridded = on_grid(curves, voxels, slices)
+            area[voxels] = gridded.sum(axis=1)
+            impulse = gridded @ solver.T
             calm = (_oscillation(impulse) < OSVD_OSCILLATION) | last
             height, position = _impulse_peak(curves, impulse[calm], first)
             peak[voxels[calm]] = height
@@ -108,7 +112,7 @@ def osvd(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, f
         pending = np.concatenate(unfinished) if unfinished else pending
         if pending.size == 0:
             break
-    return _voxel_maps(curves, input_hu, peak, lag_s), {"oscillation_index": OSVD_OSCILLATION}
+    return _voxel_maps(curves, input_hu, peak, lag_s, area), {"oscillation_index": OSVD_OSCILLATION}
 
 
 def _spectrum(curves: Curves, input_hu: Float64Array) -> np.ndarray:
@@ -159,10 +163,14 @@ def _from_impulse(
     transposed = np.ascontiguousarray(solver.T, np.float32)
     peak = np.empty(curves.tissue_hu.shape[0], np.float32)
     lag_s = np.empty_like(peak)
+    area = np.empty_like(peak)
+    slices = curves.slices
     for rows in chunks(peak.size):
-        impulse = curves.tissue_hu[rows] @ transposed
+        gridded = on_grid(curves, rows, slices)
+        area[rows] = gridded.sum(axis=1)
+        impulse = gridded @ transposed
         peak[rows], lag_s[rows] = _impulse_peak(curves, impulse, first_lag)
-    return _voxel_maps(curves, input_hu, peak, lag_s)
+    return _voxel_maps(curves, input_hu, peak, lag_s, area)
 
 
 def _impulse_peak(
@@ -174,9 +182,12 @@ def _impulse_peak(
 
 
 def _voxel_maps(
-    curves: Curves, input_hu: Float64Array, peak: Float32Array, lag_s: Float32Array
+    curves: Curves,
+    input_hu: Float64Array,
+    peak: Float32Array,
+    lag_s: Float32Array,
+    area: Float32Array,
 ) -> VoxelMaps:
     cbf = np.float32(60 * CBV_SCALE) * peak
-    area = curves.tissue_hu.sum(axis=1)
     cbv = np.float32(CBV_SCALE / input_hu.sum()) * area
     return VoxelMaps(cbf=cbf, mtt=transit_time(cbf, cbv), tmax=lag_s, ttp=time_to_peak(curves))

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bolus.lesion.cavity import old_infarct
 from bolus.lesion.clean import drop_small, fill_holes, smooth_within
-from bolus.lesion.midline import left_side
+from bolus.lesion.doubts import BOTH_SIDES_ML, lesion_findings, touches_edge
+from bolus.lesion.midline import find_midline, left_of
 from bolus.lesion.presets import Preset, preset_for
 from bolus.types import (
     BoolArray,
-    Finding,
     Float32Array,
     Geometry,
-    Grade,
     Lesion,
     Maps,
     Tissue,
@@ -74,13 +74,16 @@ def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) 
     Notes
     -----
     Normal tissue, to which "relative" refers, is the parenchyma that is not hypoperfused, on the
-    other side of the mid-sagittal plane where the lesion is one-sided (Campbell 2011).  With a
+    other side of the mid-sagittal plane where the lesion is one-sided (Campbell 2011); where the
+    other side has 12 ml of hypoperfused tissue of its own, that of both sides.  With a
     relative-MTT preset the hypoperfused tissue needs a reference itself: Tmax <= 6 s serves.
     """
     rule = preset_for(preset, maps.method)
     ml = geometry.voxel_ml
     level = smooth_levels(maps, tissue, geometry)
-    found = outline(level, left_side(tissue.brain, geometry), rule, ml)
+    midline = find_midline(tissue.brain, geometry)
+    left = left_of(midline, geometry)
+    found = outline(level, left, rule, ml)
     core, hypoperfused = found.core, found.hypoperfused
     late = {s: _cleaned(level.tmax > s, level.parenchyma, ml) for s in TMAX_LEVELS_S[:2]}
     late |= {s: late[6] & (level.tmax > s) for s in TMAX_LEVELS_S[2:]}
@@ -107,9 +110,17 @@ def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) 
         cbv_index=_mean(level.cbv, hypoperfused) / normal_cbv
         if total_ml > 0 and normal_cbv > 0
         else None,
-        core_lower_bound=_at_edge(core),
-        hypoperfused_lower_bound=_at_edge(hypoperfused),
-        findings=_findings(core, hypoperfused, maps.method),
+        core_lower_bound=touches_edge(core),
+        hypoperfused_lower_bound=touches_edge(hypoperfused),
+        findings=lesion_findings(
+            maps.method,
+            core,
+            hypoperfused,
+            left,
+            _mean(level.tmax, found.normal),
+            old_infarct(tissue.csf, midline, geometry),
+            ml,
+        ),
     )
 
 
@@ -128,7 +139,7 @@ def smooth_levels(maps: Maps, tissue: Tissue, geometry: Geometry) -> Levels:
 def outline(level: Levels, left: BoolArray, rule: Preset, voxel_ml: float) -> Outline:
     """Apply the thresholds of ``rule``; ``left`` marks the patient's left half."""
     hypoperfused = _hypoperfused(rule, level, left, voxel_ml)
-    normal, reference = _normal_tissue(hypoperfused, level.parenchyma, left)
+    normal, reference = _normal_tissue(hypoperfused, level.parenchyma, left, voxel_ml)
     core = hypoperfused & _core(rule, level, _mean(level.cbf, normal))
     core = drop_small(core, CORE_MINIMUM_ML, voxel_ml)
     core = fill_holes(core, hypoperfused, HOLE_ML, voxel_ml)
@@ -143,7 +154,7 @@ def _cleaned(mask: BoolArray, parenchyma: BoolArray, voxel_ml: float) -> BoolArr
 def _hypoperfused(rule: Preset, level: Levels, left: BoolArray, voxel_ml: float) -> BoolArray:
     if rule.hypoperfused_map == "relative MTT":
         late = _cleaned(level.tmax > LATE_TMAX_S, level.parenchyma, voxel_ml)
-        normal, _ = _normal_tissue(late, level.parenchyma, left)
+        normal, _ = _normal_tissue(late, level.parenchyma, left, voxel_ml)
         above = level.mtt > rule.hypoperfused_above * _mean(level.mtt, normal)
     else:
         above = level.tmax > rule.hypoperfused_above
@@ -157,11 +168,12 @@ def _core(rule: Preset, level: Levels, reference_cbf: float) -> BoolArray:
 
 
 def _normal_tissue(
-    hypoperfused: BoolArray, parenchyma: BoolArray, left: BoolArray
+    hypoperfused: BoolArray, parenchyma: BoolArray, left: BoolArray, voxel_ml: float
 ) -> tuple[BoolArray, str]:
     normal = parenchyma & ~hypoperfused
     side = _side(hypoperfused, left)
-    if side in ("left", "right"):
+    lesser_ml = min(int((hypoperfused & half).sum()) for half in (left, ~left)) * voxel_ml
+    if side in ("left", "right") and lesser_ml < BOTH_SIDES_ML:
         normal = normal & (~left if side == "left" else left)
         return normal, "parenchyma of the other hemisphere, not hypoperfused"
     return normal, "parenchyma of both hemispheres, not hypoperfused"
@@ -179,21 +191,3 @@ def _side(hypoperfused: BoolArray, left: BoolArray) -> str:
 
 def _mean(values: Float32Array, mask: BoolArray) -> float:
     return float(values[mask].mean(dtype=np.float64)) if mask.any() else 0.0
-
-
-def _at_edge(mask: BoolArray) -> bool:
-    return bool(mask[0].any() or mask[-1].any())
-
-
-def _findings(core: BoolArray, hypoperfused: BoolArray, method: str) -> tuple[Finding, ...]:
-    if not _at_edge(hypoperfused):
-        return ()
-    what = "core and hypoperfused tissue reach" if _at_edge(core) else "hypoperfused tissue reaches"
-    return (
-        Finding(
-            "lesion-at-slab-edge",
-            Grade.NOTE,  # most slabs cut most lesions; the volumes themselves are marked
-            f"{method}: {what} the first or last slice; the true volume may be larger.",
-            "Read these volumes as lower bounds.",
-        ),
-    )

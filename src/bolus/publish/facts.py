@@ -24,6 +24,11 @@ TERMS = {
 UNITS = ("hu", "s", "mm", "ml", "g/ml", "ml/100g", "deg", "kvp", "mas")
 """Last words of parameter names that are units."""
 
+GOOD_MARK = 0.9
+"""A candidate's mark from here on costs it little and isn't named."""
+
+MOST_MARKS = 3
+
 UNITLESS = ("", "ratio", "0-1")
 """Units of checks that say no more than the number does."""
 
@@ -211,15 +216,33 @@ def _two(value: float | None) -> str:
 
 def vessel_rows(results: Results) -> list[tuple[str, Vessel, float, str]]:
     """(name, vessel, peak in HU, position) of AIF and VOF."""
-    rows = []
-    for name, vessel in (("AIF", results.arteries.aif), ("VOF", results.arteries.vof)):
-        centre = results.geometry.affine @ np.append(vessel.voxels.mean(axis=0), 1.0)
-        x, y, z = centre[:3]
-        side = "L" if x > 0 else "R"
-        depth = "P" if y > 0 else "A"
-        place = f"{side} {abs(x):.0f}, {depth} {abs(y):.0f}, z {z:.0f} mm"
-        rows.append((name, vessel, float(vessel.curve_hu.max()), place))
-    return rows
+    named = (("AIF", results.arteries.aif), ("VOF", results.arteries.vof))
+    return [(name, v, float(v.curve_hu.max()), _place(v, results)) for name, v in named]
+
+
+def candidate_rows(results: Results) -> list[tuple[str, Vessel, str, str]]:
+    """(name, vessel, its weakest marks, position) of what competed for AIF and VOF."""
+    arteries = results.arteries
+    kinds = (("A", arteries.candidates), ("V", arteries.vein_candidates))
+    return [
+        (f"{letter}{i}", vessel, weakest_marks(vessel), _place(vessel, results))
+        for letter, vessels in kinds
+        for i, vessel in enumerate(vessels, start=1)
+    ]
+
+
+def weakest_marks(vessel: Vessel) -> str:
+    """The marks that cost a candidate most, as "tail 0.52"; a dash where all are good."""
+    weak = sorted((value, name) for name, value in vessel.parts.items() if value < GOOD_MARK)
+    return ", ".join(f"{name} {value:.2f}" for value, name in weak[:MOST_MARKS]) or NONE
+
+
+def _place(vessel: Vessel, results: Results) -> str:
+    centre = results.geometry.affine @ np.append(vessel.voxels.mean(axis=0), 1.0)
+    x, y, z = centre[:3]
+    side = "L" if x > 0 else "R"
+    depth = "P" if y > 0 else "A"
+    return f"{side} {abs(x):.0f}, {depth} {abs(y):.0f}, z {z:.0f} mm"
 
 
 def parameters(results: Results) -> list[tuple[str, dict[str, float | int | str | None]]]:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from bolus.publish import facts, notes, plots
+from bolus.publish.candidates import candidate_image
 from bolus.publish.mosaic import BAR_COLUMN, GAP, lesion_mosaic, map_mosaic, vessel_mosaic
 from bolus.publish.summary import RESEARCH_ONLY
 from bolus.publish.verdict import all_findings, verdict
@@ -33,6 +34,8 @@ MOST_LESIONS = 5
 """Methods whose lesions are shown together at the top."""
 
 VESSEL_WIDTH = 362
+
+CANDIDATES_WIDTH = 520
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ def report_html(results: Results) -> str:
         slices_note=notes.slices_note(view),
         vessels=_vessels(results, view),
         vessel_rows=facts.vessel_rows(results),
+        candidates=_candidates(results, view),
+        candidate_rows=facts.candidate_rows(results),
         curves=_plot(plots.curves_png(results), "AIF and VOF over time"),
         motion=_plot(plots.motion_png(results), "Motion of the head over time"),
         motion_note=notes.motion_note(results),
@@ -162,6 +167,15 @@ def _vessels(results: Results, view: View) -> Picture:
     vessels = (("AIF", results.arteries.aif), ("VOF", results.arteries.vof))
     image = vessel_mosaic(results.peak_hu, vessels, view, VESSEL_WIDTH)
     return _picture(image, "Maximum enhancement with the places of AIF and VOF")
+
+
+def _candidates(results: Results, view: View) -> Picture | None:
+    """Where everything that competed lies; None where nothing did."""
+    arteries, veins = results.arteries.candidates, results.arteries.vein_candidates
+    if not arteries and not veins:
+        return None
+    image = candidate_image(results.peak_hu, arteries, veins, view, CANDIDATES_WIDTH)
+    return _picture(image, "All arteries and veins that competed, on maximum enhancement")
 
 
 def _picture(image: Image.Image, alt: str) -> Picture:

@@ -52,6 +52,10 @@ def summary(results: Results, files: Sequence[str]) -> dict[str, Any]:
             "vof": _vessel(results.arteries.vof, results.geometry),
             "scale": results.arteries.scale,
             "arrival_s": results.arrival_s,
+            "candidates": {
+                "aif": [_candidate(v, results) for v in results.arteries.candidates],
+                "vof": [_candidate(v, results) for v in results.arteries.vein_candidates],
+            },
         },
         "checks": [_check(check) for check in results.checks],
         "findings": [_finding(finding) for finding in all_findings(results)],
@@ -112,6 +116,18 @@ def _vessel(vessel: Vessel, geometry: Geometry) -> dict[str, Any]:
         "peak_hu": vessel.curve_hu.max(),
         "confidence": vessel.confidence,
         "manual": vessel.manual,
+    }
+
+
+def _candidate(vessel: Vessel, results: Results) -> dict[str, Any]:
+    return {
+        **_vessel(vessel, results.geometry),
+        "score": vessel.score,
+        "parts": vessel.parts,
+        "fraction": vessel.fraction,
+        "delay_s": vessel.delay_s,
+        "diameter_mm": vessel.diameter_mm,
+        "curve_hu": vessel.curve_hu,
     }
 
 

@@ -82,7 +82,7 @@ def make_bolus(recipe: Recipe, rng: np.random.Generator) -> Bolus:
 
     The vein's curve is the artery's after passage of the brain, so both have the same area.
     """
-    duration_s = (recipe.frames + 2) * recipe.dt_s
+    duration_s = recipe.duration_s
     steps = int(np.ceil(duration_s / GRID_S)) + 1
     time_s = np.arange(steps, dtype=np.float64) * GRID_S
     alpha = float(np.clip(rng.normal(3.5, 0.4), 2.5, 5.0))

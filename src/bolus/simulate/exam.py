@@ -10,6 +10,7 @@ from bolus.simulate.motion import make_motion
 from bolus.simulate.recipe import DEMO, DEMO_SEED, Recipe, generator
 from bolus.simulate.scanner import acquire, slice_times, with_margin
 from bolus.simulate.slab import without_margin
+from bolus.simulate.streaks import make_streaks
 from bolus.simulate.subject import make_subject
 from bolus.simulate.truth import Truth, make_truth
 from bolus.types import Exam, Scanner
@@ -45,7 +46,8 @@ def simulate_exam(seed: int = DEMO_SEED, recipe: Recipe = DEMO) -> tuple[Exam, T
         subject.perfusion, subject.vessels, make_templates(bolus), with_margin(times_s)
     )
     motion = make_motion(recipe, generator(seed, "motion"))
-    frames = acquire(recipe, subject, enhanced, motion, generator(seed, "noise"))
+    streaks = make_streaks(recipe, subject.slab, generator(seed, "streaks"))
+    frames = acquire(recipe, subject, enhanced, motion, streaks, generator(seed, "noise"))
     exam = Exam(frames, times_s, without_margin(subject.slab), _scanner(recipe))
     return exam, make_truth(subject, ttp, bolus, times_s, motion, seed, recipe)
 

@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from bolus.simulate.atlas import ORIGIN_MM, load_atlas
 from bolus.simulate.fields import normal_field
-from bolus.simulate.recipe import Recipe
+from bolus.simulate.history import SCAR_SHARE, History, make_history
+from bolus.simulate.recipe import Recipe, generator
 from bolus.simulate.slab import Slab
 from bolus.types import Float32Array, Float64Array
 
@@ -62,6 +63,7 @@ class Head:
     """Signed distance to the inner table, negative inside."""
     rest: Float32Array
     """(Y, X) head rest, HU; doesn't move with the head."""
+    history: History
 
 
 def sample(
@@ -133,8 +135,17 @@ def head_rest(recipe: Recipe, slab: Slab) -> Float32Array:
     return np.asarray(ndimage.gaussian_filter(shell, 0.6), dtype=np.float32)
 
 
-def make_head(recipe: Recipe, slab: Slab, rng: np.random.Generator) -> Head:
+def _flap(distance: Float32Array, scalp: Float32Array) -> Float32Array:
+    """HU outside the brain where the skull is missing: dura and muscle, fat, skin, air."""
+    hu = np.full_like(distance, MUSCLE_HU)
+    for at, value in ((2.5, FAT_HU), (scalp - 1.0, SKIN_HU), (scalp + 1.0, AIR_HU)):
+        hu += _step(distance, at) * (np.float32(value) - hu)
+    return hu
+
+
+def make_head(recipe: Recipe, slab: Slab, seed: int) -> Head:
     """Sample the atlas over the slab's sub-slices and put bone, scalp and texture around it."""
+    rng = generator(seed, "head")
     atlas, surface = load_atlas(), skull_surface()
     positions = slab.atlas_positions(slab.sub_heights_mm())
     gm, wm = sharpen(
@@ -144,6 +155,9 @@ def make_head(recipe: Recipe, slab: Slab, rng: np.random.Generator) -> Head:
     distance = surface.at(positions)
     brain = 1 - _step(distance, 0.0)
     gm, wm = gm * brain, wm * brain
+    history = make_history(recipe, slab, positions, gm + wm, generator(seed, "history"))
+    left = (1 - (1 - np.float32(SCAR_SHARE)) * history.cavity) * (1 - history.calcified)
+    gm, wm = gm * left, wm * left
     texture = (sample(atlas.t1, positions, ORIGIN_MM, 1) - np.float32(190)) / np.float32(25)
     soft = CSF_HU + gm * (GM_HU - CSF_HU) + wm * (WM_HU - CSF_HU)
     soft += np.clip(texture, -2, 2) * (gm + wm) * np.float32(-0.8)
@@ -152,9 +166,13 @@ def make_head(recipe: Recipe, slab: Slab, rng: np.random.Generator) -> Head:
     shape, spacing = distance.shape, (step[0] / slab.sub, step[1], step[2])
     skull = 7.0 + 1.2 * normal_field(rng, shape, spacing, 30.0)
     scalp = 6.0 + 0.8 * normal_field(rng, shape, spacing, 30.0)
-    hu = _shell(distance, np.clip(skull, 4, 11), np.clip(scalp, 4, 9))
+    skull, scalp = np.clip(skull, 4, 11), np.clip(scalp, 4, 9)
+    hu = _shell(distance, skull, scalp)
+    if recipe.craniectomy != "none":
+        hu += history.open_skull * (_flap(distance, scalp) - hu)
     baseline = (soft * brain + hu * (1 - brain)).astype(np.float32)
-    return Head(baseline, gm, wm, distance, head_rest(recipe, slab))
+    baseline += history.calcified * (history.calcified_hu - baseline)
+    return Head(baseline, gm, wm, distance, head_rest(recipe, slab), history)
 
 
 def distance_ray(surface: Surface, start: Float64Array, direction: Float64Array) -> float:

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from bolus.simulate.fields import normal_field
-from bolus.simulate.recipe import Recipe
+from bolus.simulate.recipe import Recipe, Side
 from bolus.simulate.slab import Slab
 from bolus.simulate.vessels import A2, A_FRONT, M2_FRONT, M2_LOWER, M2_TEMPORAL, M2_UPPER, P1, Path
-from bolus.types import BoolArray, Float64Array
+from bolus.types import BoolArray, Float32Array, Float64Array
 
 OLIGAEMIA, PENUMBRA, CORE = 1, 2, 3
 
@@ -68,22 +68,34 @@ def paint_lesion(
     positions = slab.atlas_positions(slab.heights_mm())
     rough = normal_field(rng, shape, slab.geometry.spacing_mm, 22.0)
     labels = np.zeros(shape, np.uint8)
-    if recipe.side == "none":
-        return labels
-    side = -1.0 if recipe.side == "left" else 1.0
-    hemisphere = positions[0] * side > 1.5
-    points = positions[:, hemisphere].T.astype(np.float64) * [side, 1, 1]
+    sides = ill_sides(recipe.side)
+    voxels = np.array([recipe.core_ml, recipe.penumbra_ml, recipe.oligaemia_ml])
+    voxels /= slab.geometry.voxel_ml * max(len(sides), 1)
+    for side in sides:
+        hemisphere = positions[0] * side > 1.5
+        points = positions[:, hemisphere].T.astype(np.float64) * [side, 1, 1]
+        labels[hemisphere] = _paint(points, rough[hemisphere], parenchyma[hemisphere], voxels)
+    return labels
+
+
+def ill_sides(side: Side) -> tuple[int, ...]:
+    """Signs of the atlas's x on the ill sides: -1 left, 1 right."""
+    return {"left": (-1,), "right": (1,), "both": (-1, 1), "none": ()}[side]
+
+
+def _paint(
+    points: Float64Array, rough: Float32Array, parenchyma: BoolArray, voxels: Float64Array
+) -> NDArray[np.uint8]:
+    """Labels of (n, 3) points of the right hemisphere; ``voxels`` of core, penumbra, oligaemia."""
     depth = mca_depth(points)
     near = np.exp(-(((points - DEEP_MM) / 26.0) ** 2).sum(axis=1) / 2)
-    severity = np.minimum(depth, 25.0) + 22.0 * near + 7.0 * rough[hemisphere]
+    severity = np.minimum(depth, 25.0) + 22.0 * near + 7.0 * rough
     severity[depth < -6] = -np.inf
-    counted = np.where(parenchyma[hemisphere], severity, -np.inf)
+    counted = np.where(parenchyma, severity, -np.inf)
     ranked = np.sort(counted[np.isfinite(counted)])[::-1]
     painted = np.zeros(severity.size, np.uint8)
-    volumes = np.cumsum([recipe.core_ml, recipe.penumbra_ml, recipe.oligaemia_ml])
-    for label, volume in zip((OLIGAEMIA, PENUMBRA, CORE), volumes[::-1], strict=True):
-        count = min(round(volume / slab.geometry.voxel_ml), ranked.size)
+    for label, total in zip((OLIGAEMIA, PENUMBRA, CORE), np.cumsum(voxels)[::-1], strict=True):
+        count = min(round(float(total)), ranked.size)
         if count:
             painted[severity >= ranked[count - 1]] = label
-    labels[hemisphere] = painted
-    return labels
+    return painted

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bolus.errors import UsageError
+from bolus.types import Float64Array
 
-Side = Literal["left", "right", "none"]
-Timing = Literal["volume", "cine", "shuttle"]
+Side = Literal["left", "right", "both", "none"]
+Timing = Literal["volume", "cine", "shuttle", "two-rate"]
+
+FAST_S = 30.0
+"""Frames of a two-rate exam come at ``dt_s`` for so long, then half as often."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +39,38 @@ class Recipe:
     dt_s: float = 1.5
     timing: Timing = "cine"
     """``volume``: all slices at once; ``cine``: slices within 0.3 s; ``shuttle``: the table moves
-    between the lower and the upper half, half a frame interval apart."""
+    between the lower and the upper half, half a frame interval apart; ``two-rate``: all slices at
+    once, every ``dt_s`` for 30 s and every 2 ``dt_s`` from then on."""
     mas: float = 200.0
     """Tube load, mAs; ``inf`` gives an exam without noise."""
+    first_mas: float | None = None
+    """Tube load of the first frame where it differs, mAs."""
     arrival_s: float = 7.0
     """Contrast reaches the internal carotid artery, s after the first frame."""
     peak_hu: float = 300.0
     """Peak enhancement of the internal carotid artery, HU."""
     side: Side = "left"
-    """The patient's side of the occluded middle cerebral artery; ``none`` for a healthy brain."""
+    """The patient's side of the occluded middle cerebral artery; ``none`` for a healthy brain.
+    With ``both`` each side has half of the volumes."""
     core_ml: float = 18.0
     """Painted volumes; those that follow from the definitions are in the truth."""
     penumbra_ml: float = 62.0
     oligaemia_ml: float = 30.0
     motion_mm: float = 0.0
     """Largest displacement of the head in any frame (mean over the head), mm; 0 for none."""
+    tilt_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """How the head lies in the scanner: nodded (about x), leaning (y) and turned (z)."""
+    offset_mm: tuple[float, float] = (0.0, 0.0)
+    """The head lies this far to the patient's left and back of the image's usual place, mm."""
+    craniectomy: Literal["left", "right", "none"] = "none"
+    """The patient's side on which a plate of the vault, 9 cm wide, is missing."""
+    calcified: bool = False
+    """Calcified pineal gland, choroid plexus, falx and pallidum."""
+    old_infarct_ml: float = 0.0
+    """Volume of an infarct of long ago: a cavity of CSF and a little scar, ml."""
+    old_infarct_side: Literal["left", "right"] = "right"
+    streaks_hu: float = 0.0
+    """Strength of the petrous bones' streaks in the lowest slice, HU."""
 
     def __post_init__(self) -> None:
         positive = ("matrix", "pixel_mm", "slices", "slice_mm", "dt_s", "mas", "peak_hu")
@@ -57,8 +79,30 @@ class Recipe:
                 raise UsageError(
                     f"Recipe: {name} is {getattr(self, name)}, give a number above zero."
                 )
+        for name in ("motion_mm", "old_infarct_ml", "streaks_hu"):
+            if not getattr(self, name) >= 0:
+                raise UsageError(f"Recipe: {name} is {getattr(self, name)}, it can't be below 0.")
+        if self.first_mas is not None and not self.first_mas > 0:
+            raise UsageError(f"Recipe: first_mas is {self.first_mas}, give a number above zero.")
         if self.frames < 2:
             raise UsageError(f"Recipe: frames is {self.frames}, an exam has at least 2.")
+
+    @property
+    def frame_starts_s(self) -> Float64Array:
+        """(T,) when each frame begins, s; 0 for the first."""
+        return np.asarray((np.arange(self.frames) + self._late_frames()) * self.dt_s)
+
+    @property
+    def duration_s(self) -> float:
+        """Time for which curves are needed: a little longer than the exam, s."""
+        return float((self.frames + 2 + self._late_frames()[-1]) * self.dt_s)
+
+    def _late_frames(self) -> NDArray[np.int64]:
+        """(T,) intervals that each frame comes later than at an even rate."""
+        frame = np.arange(self.frames)
+        if self.timing != "two-rate":
+            return np.zeros_like(frame)
+        return np.maximum(frame - round(FAST_S / self.dt_s), 0)
 
 
 DEMO = Recipe(motion_mm=1.5)

@@ -100,8 +100,9 @@ def make_slab(recipe: Recipe, rng: np.random.Generator) -> Slab:
     half = (recipe.matrix - 1) / 2 * recipe.pixel_mm
     # the head lies a little in front of the isocentre, to leave room for the head rest
     affine[:, 3] = (-half, -CENTRE_MM[1] - half + 4, recipe.bottom_mm - MARGIN * recipe.slice_mm, 1)
+    affine[:2, 3] -= recipe.offset_mm
     size = rng.normal([0.98, 0.98, 0.99], 0.02)
-    degrees = rng.normal(0.0, [2.0, 2.0, 3.0])
+    degrees = rng.normal(0.0, [2.0, 2.0, 3.0]) + recipe.tilt_deg
     wave = 2 * np.pi / rng.uniform(90, 160, (3, 2, 3))
     phase = rng.uniform(0, 2 * np.pi, (3, 2, 3))
     return Slab(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bolus.simulate.head import BLOOD_HU, CLOT_HU, make_head
-from bolus.simulate.lesion import paint_lesion
+from bolus.simulate.lesion import ill_sides, paint_lesion
 from bolus.simulate.perfusion import Perfusion, make_perfusion
 from bolus.simulate.recipe import Recipe, generator
 from bolus.simulate.slab import Slab, make_slab, mean_over_sub_slices
@@ -33,6 +33,10 @@ class Subject:
     wm: Float32Array
     brain: BoolArray
     """Everything inside the skull."""
+    cavity: Float32Array
+    """Share of the voxel in an old infarct."""
+    calcified: Float32Array
+    """Share of the voxel."""
     vessels: Vessels
     painted: NDArray[np.uint8]
     """0 none, 1 oligaemia, 2 penumbra, 3 core."""
@@ -40,7 +44,7 @@ class Subject:
 
     @property
     def parenchyma(self) -> BoolArray:
-        """Brain with little CSF; vessels not excluded."""
+        """Brain with little CSF, no old infarct and no calcification; vessels not excluded."""
         return self.brain & (self.gm + self.wm > 1 - CSF_LIMIT)
 
     @property
@@ -58,9 +62,8 @@ def make_subject(seed: int, recipe: Recipe) -> Subject:
         The brain atlas isn't installed.
     """
     slab = make_slab(recipe, generator(seed, "slab"))
-    head = make_head(recipe, slab, generator(seed, "head"))
-    occluded = {"left": -1, "right": 1, "none": 0}[recipe.side]
-    vessels = make_vessels(slab, occluded, generator(seed, "vessels"))
+    head = make_head(recipe, slab, seed)
+    vessels = make_vessels(slab, ill_sides(recipe.side), generator(seed, "vessels"))
     gm, wm, inside = (mean_over_sub_slices(v, slab.sub) for v in (head.gm, head.wm, head.inside_mm))
     brain = inside < 0
     painted = paint_lesion(
@@ -75,6 +78,8 @@ def make_subject(seed: int, recipe: Recipe) -> Subject:
         gm=gm,
         wm=wm,
         brain=brain,
+        cavity=mean_over_sub_slices(head.history.cavity, slab.sub),
+        calcified=mean_over_sub_slices(head.history.calcified, slab.sub),
         vessels=vessels,
         painted=painted,
         perfusion=make_perfusion(slab, gm, wm, brain, painted, generator(seed, "perfusion")),

@@ -23,6 +23,8 @@ CORE_SHARE = 0.30
 VESSEL_LIMIT = 0.01
 """Voxels with more blood of large vessels than this don't count."""
 MAINLY_VESSEL = 0.3
+MAINLY_OTHER = 0.5
+OLD_INFARCT, CALCIFICATION = 5, 6
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Truth:
     """Maps are (Z, Y, X); float maps are 0 outside the brain.
 
     hypo: valid and Tmax > 6 s.  core: hypo and CBF < 30 % of the mean CBF of valid voxels outside
-    the painted lesion.
+    the painted lesion.  An old infarct has next to no flow, but its cavity is not tissue, so it is
+    neither valid nor hypo nor core; the same holds for calcifications.
     """
 
     geometry: Geometry
@@ -47,7 +50,7 @@ class Truth:
     ttp: Float32Array
     """Time of the maximum of the noise-free tissue curve, s after the first frame."""
     tissue: NDArray[np.uint8]
-    """0 none, 1 grey matter, 2 white matter, 3 CSF, 4 vessel."""
+    """0 none, 1 grey matter, 2 white matter, 3 CSF, 4 vessel, 5 old infarct, 6 calcification."""
     painted: NDArray[np.uint8]
     """0 none, 1 oligaemia, 2 penumbra, 3 core, as painted."""
     brain: BoolArray
@@ -128,10 +131,12 @@ def make_truth(
 
 
 def _labels(subject: Subject) -> NDArray[np.uint8]:
-    """What most of each voxel is: 0 none, 1 grey, 2 white matter, 3 CSF, 4 vessel."""
+    """What most of each voxel is, see `Truth.tissue`."""
     csf = 1 - subject.gm - subject.wm
     most = np.argmax(np.stack([subject.gm, subject.wm, csf]), axis=0) + 1
     labels = np.where(subject.blood > MAINLY_VESSEL, 4, np.where(subject.brain, most, 0))
+    labels[subject.brain & (subject.cavity > MAINLY_OTHER)] = OLD_INFARCT
+    labels[subject.brain & (subject.calcified > MAINLY_OTHER)] = CALCIFICATION
     return labels.astype(np.uint8)
 
 

@@ -99,12 +99,12 @@ def tube(
     )
 
 
-def arteries(occluded: int, rng: np.random.Generator) -> list[Tube]:
-    """Circle of Willis and branches; ``occluded`` is -1 (left M1), 1 (right M1) or 0."""
+def arteries(occluded: tuple[int, ...], rng: np.random.Generator) -> list[Tube]:
+    """Circle of Willis and branches; ``occluded`` holds -1 for the left M1, 1 for the right."""
     tubes = [tube(BASILAR, (1.7, 1.6), (-0.2, 0.1))]
     for side in (-1, 1):
         wander = rng.normal(0, 1.0, (12, 12, 3))
-        blocked = side == occluded
+        blocked = side in occluded
         late = COLLATERAL_DELAY_S if blocked else 0.0
         smear = COLLATERAL_DISPERSION_S if blocked else 0.0
         thin = COLLATERAL_FILLING**0.5 if blocked else 1.0
@@ -217,7 +217,7 @@ def _draw(
                         dispersion[z, y, x] = dispersion_s
 
 
-def make_vessels(slab: Slab, occluded: int, rng: np.random.Generator) -> Vessels:
+def make_vessels(slab: Slab, occluded: tuple[int, ...], rng: np.random.Generator) -> Vessels:
     """Draw all vessels on sub-slices and average them to slices."""
     depth, rows, columns = slab.geometry.shape
     shape = (depth * slab.sub, rows, columns)

@@ -1,0 +1,50 @@
+"""Arteries too faint for the vessel mask: found by their course, not by how much they change."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from bolus.types import BoolArray, Exam, Float64Array, Tissue
+
+# Arteries lead the sinus by 4 to 9.4 s (science: 93 clinical pairs, median 6).
+LEAD_S = 6.0
+SMOOTHING_MM = 1.5
+CLEAR_SD = 5.0
+
+
+def faint_arteries(exam: Exam, tissue: Tissue, grid: Float64Array, vein: Float64Array) -> BoolArray:
+    """Voxels with a course like the vein's, but 6 s earlier, and one ring around them.
+
+    Each frame is weighted by the vein's curve moved to 6 s earlier, less what of it the vein itself
+    and a constant explain (matched filter against noise, orthogonal to veins and to the baseline).
+    The weighted sum is smoothed, which is the same as smoothing every frame, and what stands out of
+    the brain's voxels by 5 robust SD is taken.
+
+    Parameters
+    ----------
+    exam : Exam
+    tissue : Tissue
+    grid : (N,) float64, s
+    vein : (N,) float64, HU
+
+    Returns
+    -------
+    (Z, Y, X) bool
+    """
+    _, dy, dx = exam.geometry.spacing_mm
+    found = np.zeros(tissue.brain.shape, bool)
+    for z, brain in enumerate(tissue.brain):
+        times = exam.times_s[:, z]
+        early = np.interp(times + LEAD_S, grid, vein)
+        known = np.stack([np.ones(times.size), np.interp(times, grid, vein)], axis=1)
+        weight = early - known @ np.linalg.lstsq(known, early, rcond=None)[0]
+        image = np.tensordot(weight, exam.frames[:, z].astype(np.float64), 1)
+        image[~brain] = 0.0
+        smooth = ndimage.gaussian_filter(image, (SMOOTHING_MM / dy, SMOOTHING_MM / dx))
+        if not brain.any():
+            continue
+        level = float(np.median(smooth[brain]))
+        spread = 1.4826 * float(np.median(np.abs(smooth[brain] - level)))
+        found[z] = ndimage.binary_dilation(brain & (smooth > level + CLEAR_SD * spread)) & brain
+    return found
