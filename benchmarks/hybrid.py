@@ -22,6 +22,8 @@ from tables import dice, mae, markdown, pearson, write
 
 EXAMS = Path(__file__).parents[2] / "shared" / "exams"
 EXAM, TRUTH = EXAMS / "hybrid-mca.zip", EXAMS / "hybrid-mca-truth.zip"
+BEFORE = Path(__file__).parent / "hybrid_main_job.json"
+"""The same exam before preparation, arteries and estimators were improved."""
 MAPS = ("cbf", "cbv", "mtt", "tmax", "ttp")
 
 
@@ -83,6 +85,14 @@ def aif_text(results: Results, truth: dict[str, np.ndarray], facts: dict[str, An
     )
 
 
+def beside(before: dict[str, list[str]], now: list[list[str]]) -> list[list[str]]:
+    """Each cell of a table as it was and as it is."""
+    return [
+        [name, *(f"{old} → {new}" for old, new in zip(before[name], cells, strict=True))]
+        for name, *cells in now
+    ]
+
+
 def main() -> None:
     """Write ``results/hybrid.md``."""
     if not EXAM.exists():
@@ -93,6 +103,8 @@ def main() -> None:
         results = run_exam(EXAM, Choices(methods=tuple(METHODS), preset=preset))
         lesions += [[m, preset, *lesion_cells(results, m, truth)] for m in METHODS]
     maps = [[m, *map_cells(results, m, truth)] for m in METHODS]
+    before = json.loads(BEFORE.read_text())
+    calibrated = [[row[0], *row[2:]] for row in lesions if row[1] == "calibrated"]
     ml = results.geometry.voxel_ml
     note = (
         "One exam with a real skull and simulated perfusion, noise of 6 HU: accuracy on a "
@@ -114,6 +126,15 @@ def main() -> None:
             markdown(
                 ["method", "CBF (ml/100g/min)", "CBV (ml/100g)", "MTT (s)", "Tmax (s)", "TTP (s)"],
                 maps,
+            ),
+            f"## Side by side with the main job's first table ({before['bolus']})",
+            markdown(
+                ["method, calibrated", "hypoperfused ml", "Dice", "core ml", "Dice"],
+                beside(before["lesions"], calibrated),
+            ),
+            markdown(
+                ["method, r / MAE", "CBF", "CBV", "MTT", "Tmax", "TTP"],
+                beside(before["maps"], maps),
             ),
         ],
     )

@@ -58,6 +58,11 @@ def clinical_recipe(seed: int) -> Recipe:
     )
 
 
+def one_thread_each() -> None:
+    """Let the processes that are started from now on compute with one thread."""
+    os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+
+
 def resumable(
     name: str, study: Callable[[Any], list[Row]], cases: Sequence[Any], *, workers: int = 2
 ) -> list[Row]:
@@ -76,7 +81,7 @@ def resumable(
     file = CACHE / f"{name}-{digest_of_code(name)}.jsonl"
     done = _finished(file)
     missing = [case for case in cases if repr(case) not in done]
-    os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    one_thread_each()
     with ProcessPoolExecutor(workers) as pool, file.open("a") as lines:
         running = {pool.submit(study, case): case for case in missing}
         try:

@@ -61,7 +61,7 @@ def test_a_run_leaves_all_that_is_promised(
         f"{m}/{n}.nii.gz"
         for m in ("nlr", "bsvd")
         for n in ("cbf", "cbv", "mtt", "tmax", "ttp", "lesion")
-    }
+    } | {"nlr/delay.nii.gz"}
     files = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert files == maps | {"brain.nii.gz", "curves.csv", "report.html", "summary.json"}
     assert "Research use, not for diagnosis." in done.stdout
@@ -94,6 +94,11 @@ def test_info_tells_what_is_there_in_words_and_as_json(exam_zip: Path) -> None:
         (["run", "nowhere", "-o", "{out}"], 3, "nowhere"),
         (["run", "{exam}"], 2, "out"),
         (["run", "{exam}", "-o", "{out}", "--method", "magic"], 2, "magic"),
+        (
+            ["run", "{exam}", "-o", "{out}", "--method", "bsvd", "--preset", "mistar"],
+            2,
+            "choose from nlr, bma",
+        ),
         (["run", "{exam}", "-o", "{out}", "--aif", "1,2"], 2, "x,y,z"),
         (["run", "{exam}", "-o", "{out}", "--aif", "999,0,0"], 2, "aif"),
         (["run", "{exam}", "-o", "{out}", "--aif", "²,1,1"], 2, "x,y,z"),
@@ -141,7 +146,7 @@ def test_the_demo_finds_what_it_simulated(tmp_path: Path) -> None:
     assert "simulate" in done.stderr
     assert {p.name for p in out.iterdir()} == {"exam.zip", "truth", "results"}
     truth = json.loads((out / "truth" / "truth.json").read_text())
-    found = json.loads((out / "results" / "summary.json").read_text())["methods"]["nlr"]["lesion"]
+    found = json.loads((out / "results" / "summary.json").read_text())["methods"]["bma"]["lesion"]
     assert found["hypoperfused_ml"] == pytest.approx(truth["hypo_ml"], rel=0.1)
     assert found["core_ml"] == pytest.approx(truth["core_ml"], abs=5)
 

@@ -139,7 +139,7 @@ def test_the_lesion_is_found_at_any_timing(timing: Timing, dt_s: float) -> None:
     recipe = replace(SMALL, timing=timing, dt_s=dt_s, frames=round(60 / dt_s))
     exam, truth = simulate_exam(11, recipe)
     results = analyse(exam, Choices(), Stages())
-    lesion = results.methods["nlr"].lesion
+    lesion = results.methods["bma"].lesion
     assert dice(lesion.labels > 0, truth.hypo) > 0.75
     assert lesion.hypoperfused_ml == pytest.approx(
         truth.hypo.sum() * exam.geometry.voxel_ml, rel=0.2

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from bolus.types import Results
 
 MethodName = Literal["nlr", "bma", "ssvd", "bsvd", "osvd", "tikhonov"]
-PresetName = Literal["calibrated", "rapid", "campbell", "cereda", "bivard", "syngo", "wintermark"]
+PresetName = Literal[
+    "calibrated", "rapid", "campbell", "cereda", "bivard", "syngo", "mistar", "wintermark"
+]  # fmt: skip
 
 EPILOGUE = """
 Exit codes: 0 done; 1 a fault of bolus itself; 2 wrong usage; 3 no CT perfusion exam there; 4 an
@@ -47,7 +49,7 @@ def run(
     exam: Path,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    method: Annotated[tuple[MethodName, ...], Parameter(name=["--method", "-m"])] = ("nlr",),
+    method: Annotated[tuple[MethodName, ...], Parameter(name=["--method", "-m"])] = ("bma",),
     preset: PresetName = "calibrated",
     aif: str | None = None,
     vof: str | None = None,

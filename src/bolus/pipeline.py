@@ -23,9 +23,9 @@ from bolus.curves import (
     tissue_curves,
 )
 from bolus.curves.denoise import RANGE_HU, SIGMA_MM
-from bolus.deconvolve import METHODS, deconvolve
+from bolus.deconvolve import DELAY_METHODS, METHODS, deconvolve
 from bolus.errors import UsageError
-from bolus.lesion import PRESET_NAMES, judge, measure_lesion
+from bolus.lesion import DELAY_PRESETS, PRESET_NAMES, judge, measure_lesion
 from bolus.types import (
     Curves,
     Exam,
@@ -49,7 +49,7 @@ Progress = Callable[[str, float | None], None]
 class Choices:
     """What the user can ask for."""
 
-    methods: tuple[str, ...] = ("nlr",)
+    methods: tuple[str, ...] = ("bma",)
     preset: str = "calibrated"
     aif: Voxel | None = None
     """x, y, z voxel indices, as viewers show them for the maps."""
@@ -58,7 +58,7 @@ class Choices:
     """SeriesInstanceUID or series number, where an exam holds several scans."""
 
     def check(self) -> None:
-        """Raise UsageError for a method or preset that does not exist."""
+        """Raise UsageError for methods and presets that don't exist or don't go together."""
         for kind, names, known in (
             ("method", self.methods, METHODS),
             ("preset", (self.preset,), PRESET_NAMES),
@@ -66,6 +66,12 @@ class Choices:
             for name in names:
                 if name not in known:
                     raise UsageError(f"no {kind} '{name}'; choose from {', '.join(known)}")
+        without = [name for name in self.methods if name not in DELAY_METHODS]
+        if self.preset in DELAY_PRESETS and without:
+            raise UsageError(
+                f"preset '{self.preset}' is a threshold on the delay, which {', '.join(without)} "
+                f"can't tell; choose from {', '.join(DELAY_METHODS)}"
+            )
 
 
 class Stages:
@@ -121,13 +127,20 @@ def _analyse_still(
     exam: Exam, motion: Motion, times_s: Float64Array, choices: Choices, stages: Stages
 ) -> Results:
     """``exam`` is free of motion; ``times_s`` are those of all frames, dropped ones included."""
+    moved_mm = float(motion.displacement_mm[motion.kept].max(initial=0.0))
     with stages("segment"):
-        baseline = baseline_and_arrival(exam)
+        baseline = baseline_and_arrival(exam, moved_mm)
         tissue = segment(exam, baseline)
     with stages("arteries"):
         grid = common_grid(exam.times_s)
         arteries = find_arteries(
-            exam, baseline, tissue, grid, aif_voxel=choices.aif, vof_voxel=choices.vof
+            exam,
+            baseline,
+            tissue,
+            grid,
+            aif_voxel=choices.aif,
+            vof_voxel=choices.vof,
+            moved_mm=moved_mm,
         )
     with stages("curves"):
         curves = tissue_curves(exam, baseline, tissue, grid)
@@ -156,7 +169,8 @@ def _analyse_still(
         arteries=arteries,
         methods={m: MethodResult(maps[m], lesions[m]) for m in maps},
         checks=checks,
-        findings=tuple(findings),
+        # what is true of the exam is found by every method anew
+        findings=tuple(dict.fromkeys(findings)),
         parameters=_parameters(curves, maps, lesions),
         timings_s=stages.seconds,
         versions={"python": platform.python_version()} | {n: version(n) for n in LIBRARIES},

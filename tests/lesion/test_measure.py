@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bolus.deconvolve import METHODS
+from bolus.errors import UsageError
 from bolus.lesion import measure_lesion
 from bolus.lesion.cavity import old_infarct
 from bolus.lesion.clean import drop_small, fill_holes, smooth_within
@@ -52,10 +53,8 @@ def maps_with(grid: Geometry, hypo: np.ndarray, core: np.ndarray) -> Maps:
     tmax = np.where(hypo, 11.0, 3.0)
     cbf = np.where(core, 8.0, np.where(hypo, 25.0, 50.0))
     mtt = np.where(hypo, 9.0, 4.5)
-    clip = [
-        np.where(brain, v, 0).astype(np.float32) for v in (cbf, cbf * mtt / 60, mtt, tmax, tmax)
-    ]
-    return Maps("test", *clip)
+    every = (cbf, cbf * mtt / 60, mtt, tmax, tmax, tmax - mtt / 2)
+    return Maps("test", *(np.where(brain, v, 0).astype(np.float32) for v in every))
 
 
 def find(grid: Geometry, x: float = 30, preset: str = "rapid", z: float = 0) -> Lesion:
@@ -157,6 +156,14 @@ def test_every_preset_measures_by_its_own_rule(preset: str) -> None:
     elif preset == "syngo":
         assert lesion.core_ml == 0  # CBV is 1.2 in the painted core, not below
     assert lesion.hypoperfused_ml == pytest.approx(ml(ball(grid, 30, 16)), rel=0.05)
+
+
+def test_a_threshold_on_the_delay_needs_a_method_that_fits_it() -> None:
+    grid = geometry()
+    hypo = ball(grid, 30, 16)
+    maps = replace(maps_with(grid, hypo, hypo & False), delay=None)
+    with pytest.raises(UsageError, match="no delay map"):
+        measure_lesion(maps, head(grid), grid, "mistar")
 
 
 def test_the_midline_follows_a_turned_head() -> None:

@@ -42,6 +42,7 @@ def find_arteries(
     *,
     aif_voxel: Sequence[int] | None = None,
     vof_voxel: Sequence[int] | None = None,
+    moved_mm: float = 0.0,
 ) -> Arteries:
     """Choose the arterial input function and the venous output function, and scale the former.
 
@@ -60,6 +61,8 @@ def find_arteries(
     grid : (N,) float64, s
     aif_voxel, vof_voxel : (x, y, z), optional
         Voxel indices given by the user, meaning ``frames[:, z, y, x]``.
+    moved_mm : float
+        By how much the head had moved at most: beside steep edges something of that is left.
 
     Returns
     -------
@@ -79,12 +82,12 @@ def find_arteries(
         for point in (aif_point, vof_point)
     ]
     arrival_s = baseline.arrival_s
-    candidates = vessel_candidates(exam, baseline, tissue, grid)
+    candidates = vessel_candidates(exam, baseline, tissue, grid, moved_mm)
     field = _field(candidates, by_hand, tissue, grid, arrival_s, exam.geometry)
     if not field.choice.vein_found and aif_point is None:
         vein = field.regions[field.choice.largest].curve
         wider = replace(tissue, vessel=tissue.vessel | faint_arteries(exam, tissue, grid, vein))
-        more = vessel_candidates(exam, baseline, wider, grid)
+        more = vessel_candidates(exam, baseline, wider, grid, moved_mm)
         again = _field(more, by_hand, tissue, grid, arrival_s, exam.geometry)
         field = again if again.choice.vein_found else field
     return _described(field, grid, tissue, exam.geometry, by_hand)

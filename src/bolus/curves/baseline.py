@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bolus.curves.brain import brain_mask
+from bolus.curves.edges import CLEAR_SD_EDGE, edge_hu
 from bolus.curves.likeness import Change, change_over_time
 from bolus.curves.timing import common_grid, resample
 from bolus.errors import NoPerfusion
@@ -60,7 +61,7 @@ class Baseline:
     findings: tuple[Finding, ...] = ()
 
 
-def baseline_and_arrival(exam: Exam) -> Baseline:
+def baseline_and_arrival(exam: Exam, moved_mm: float = 0.0) -> Baseline:
     """Find the bolus and average all frames before it, for each slice by its own clock.
 
     The voxels that change most, and as contrast does, are vessels; their mean curve tells whether
@@ -70,6 +71,8 @@ def baseline_and_arrival(exam: Exam) -> Baseline:
     ----------
     exam : Exam
         Free of motion.
+    moved_mm : float
+        By how much the head had moved at most: beside steep edges something of that is left.
 
     Returns
     -------
@@ -82,9 +85,13 @@ def baseline_and_arrival(exam: Exam) -> Baseline:
     NoPerfusion
         If there is no brain, or nothing in it enhances.
     """
-    brain = brain_mask(mean_frames(exam.frames, FIRST_FRAMES), exam.geometry)
+    first = mean_frames(exam.frames, FIRST_FRAMES)
+    brain = brain_mask(first, exam.geometry)
     grid = common_grid(exam.times_s)
     change = change_over_time(exam, brain)
+    edge = edge_hu(first, exam.geometry, moved_mm)[brain]
+    clear = change.sd_hu > CLEAR_SD_EDGE * edge
+    change = replace(change, surely_bolus=change.surely_bolus & clear)
     curves = _changing_curves(exam, brain, change, grid)
     _require_bolus(curves[: int(STRONGEST_SHARE * len(curves))].mean(axis=0))
     arrival = arrival_time(_early_curve(curves), grid)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bolus.curves.marks import GOOD_BAD, VOF_GOOD_BAD, VOF_LAG_S, _ramp
+from bolus.curves.marks import GOOD_BAD, VOF_GOOD_BAD, VOF_LAG_S, ramp
 from bolus.curves.regions import Region
 from bolus.types import BoolArray, Float64Array, Geometry, Tissue
 
@@ -98,9 +98,9 @@ def artery_parts(one: Region, late_s: float, in_sinus_place: bool) -> dict[str, 
         "peak": _height(one.snr),
         "earliness": 1 / (1 + (late_s / LATE_S) ** 2),
         "narrowness": _width(float(marks.width_s), GOOD_BAD["width_s"]),
-        "rise": _ramp(float(marks.peak_s - marks.arrival_s), *GOOD_BAD["rise_s"]),
-        "tail": _ramp(float(marks.tail), *GOOD_BAD["tail"]),
-        "roundness": _ramp(one.misfit, *GOOD_BAD["misfit"]),
+        "rise": ramp(float(marks.peak_s - marks.arrival_s), *GOOD_BAD["rise_s"]),
+        "tail": ramp(float(marks.tail), *GOOD_BAD["tail"]),
+        "roundness": ramp(one.misfit, *GOOD_BAD["misfit"]),
         "size": min(1.0, len(one.voxels) / SMALLEST) ** 2,
         "place": ARTERY_IN_SINUS_PLACE if in_sinus_place else 1.0,
     }
@@ -115,10 +115,10 @@ def vein_parts(
     return {
         "peak": _height(one.snr),
         "share": min(1.0, float(marks.strength_hu) / max(strongest_hu, 1e-9)),
-        "lag": _ramp(lag_s, *late) if lag_s >= soon else 0.0,
+        "lag": ramp(lag_s, *late) if lag_s >= soon else 0.0,
         "narrowness": _width(float(marks.width_s), VOF_GOOD_BAD["width_s"]),
-        "tail": _ramp(float(marks.tail), *VOF_GOOD_BAD["tail"]),
-        "roundness": _ramp(one.misfit, *VOF_GOOD_BAD["misfit"]),
+        "tail": ramp(float(marks.tail), *VOF_GOOD_BAD["tail"]),
+        "roundness": ramp(one.misfit, *VOF_GOOD_BAD["misfit"]),
         "size": min(1.0, len(one.voxels) / SMALLEST) ** 2,
         "place": 1.0 if in_sinus_place else VEIN_ELSEWHERE,
     }
@@ -148,4 +148,4 @@ def _height(snr: float) -> float:
 
 
 def _width(width_s: float, good_bad: tuple[float, float]) -> float:
-    return _ramp(width_s, *good_bad) * _ramp(width_s, *NARROW_S)
+    return ramp(width_s, *good_bad) * ramp(width_s, *NARROW_S)

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from bolus.curves.baseline import Baseline
+from bolus.curves.edges import CLEAR_OF_EDGE, edge_hu
 from bolus.curves.shape import Shape, shapes, smooth_in_time
 from bolus.curves.timing import resample_vessels
 from bolus.errors import NoPerfusion, UsageError
@@ -45,16 +46,18 @@ class Candidates:
 
 
 def vessel_candidates(
-    exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64Array
+    exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64Array, moved_mm: float
 ) -> Candidates:
     """Voxels of the vessel mask, measured; raises NoPerfusion if there are too few.
 
-    A voxel that is halfway to its peak before contrast has arrived at all shows noise: left out.
+    A voxel that is halfway to its peak before contrast has arrived at all shows noise, and one
+    beside an edge may show what is left of motion: left out.
     """
     voxels = np.argwhere(tissue.vessel)
     curves = vessel_curves(exam, baseline, voxels, grid)
     marks = shapes(curves, grid)
-    real = marks.half_s >= baseline.arrival_s
+    edge = edge_hu(baseline.image, exam.geometry, moved_mm)[tuple(voxels.T)]
+    real = (marks.half_s >= baseline.arrival_s) & (marks.peak_hu > CLEAR_OF_EDGE * edge)
     voxels, curves = voxels[real], curves[real]
     marks = Shape(**{name: values[real] for name, values in vars(marks).items()})
     if len(voxels) < MIN_CLUSTER:
@@ -84,13 +87,13 @@ def grown_cluster(candidates: Candidates, seed: int, geometry: Geometry) -> IntA
 
     Of more than 20 those nearest the middle of the vessel stay.  Rows are in C order.
     """
-    near = _near(candidates.voxels, candidates.voxels[seed], CLUSTER_RADIUS_MM, geometry)
+    near = within(candidates.voxels, candidates.voxels[seed], CLUSTER_RADIUS_MM, geometry)
     rows = np.flatnonzero(near)
     alike = correlation(candidates.curves[rows], candidates.curves[seed], candidates.noise_hu)
     strength = candidates.marks.strength_hu
     strong = strength[rows] >= SAME_VESSEL_STRENGTH * strength[seed]
     rows = rows[(alike >= SAME_VESSEL_CORRELATION) & strong]
-    rows = _connected(candidates.voxels, rows, seed)
+    rows = connected(candidates.voxels, rows, seed)
     best = np.argsort(-candidates.calibre_hu[rows], kind="stable")[:MAX_CLUSTER]
     return np.sort(rows[best])
 
@@ -100,7 +103,7 @@ def near_point(
 ) -> IntArray:
     """Voxels (n, 3) around a point given by hand whose curves are most like the point's own."""
     inside = np.argwhere(tissue.brain)
-    around = inside[_near(inside, point, POINT_RADIUS_MM, exam.geometry)]
+    around = inside[within(inside, point, POINT_RADIUS_MM, exam.geometry)]
     curves = vessel_curves(exam, baseline, around, grid)
     own = curves[(around == point).all(axis=1)][0]
     best = np.argsort(-correlation(curves, own), kind="stable")[:POINT_VOXELS]
@@ -142,7 +145,7 @@ def correlation(
     return np.asarray((a * b).mean(axis=1) / np.maximum(np.sqrt(own * other), 1e-12))
 
 
-def _near(voxels: IntArray, point: IntArray, radius_mm: float, geometry: Geometry) -> BoolArray:
+def within(voxels: IntArray, point: IntArray, radius_mm: float, geometry: Geometry) -> BoolArray:
     """(n,) voxels within the radius in plane, in the point's slice and its neighbours."""
     step = voxels - point
     _, dy, dx = geometry.spacing_mm
@@ -150,7 +153,7 @@ def _near(voxels: IntArray, point: IntArray, radius_mm: float, geometry: Geometr
     return np.asarray(in_plane & (np.abs(step[:, 0]) <= 1))
 
 
-def _connected(voxels: IntArray, rows: IntArray, seed: int) -> IntArray:
+def connected(voxels: IntArray, rows: IntArray, seed: int) -> IntArray:
     """Those of the rows that touch the seed, directly or through others."""
     local = voxels[rows] - voxels[rows].min(axis=0)
     box = np.zeros(local.max(axis=0) + 1, bool)

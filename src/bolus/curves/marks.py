@@ -12,9 +12,7 @@ GOOD_BAD = {
     "rise_s": (11.0, 20.0),
     "tail": (0.4, 0.9),
     "misfit": (0.06, 0.25),
-    "late_s": (2.0, 8.0),
 }
-GOOD_BAD_PEAK_HU = (40.0, 10.0)
 VOF_GOOD_BAD = {"width_s": (18.0, 35.0), "tail": (0.5, 1.0), "misfit": (0.08, 0.3)}
 USELESS_PEAK_HU = 15.0
 WEAK_PEAK_HU = 25.0
@@ -26,34 +24,6 @@ MAX_MISFIT = 0.1
 AREA_RATIO = (0.08, 1.15)
 VOF_LAG_S = (2.0, 15.0)
 SURE = 0.3
-
-
-def aif_rating(marks: Shape, misfit: float, late_s: float) -> float:
-    """0..1, free of the curve's height: an artery is early, narrow and smooth at any dose."""
-    values = {
-        "width_s": float(marks.width_s),
-        "rise_s": float(marks.peak_s - marks.arrival_s),
-        "tail": float(marks.tail),
-        "misfit": misfit,
-        "late_s": late_s,
-    }
-    return _product(values, GOOD_BAD)
-
-
-def aif_confidence(marks: Shape, misfit: float, late_s: float) -> float:
-    """0..1: the rating, less where the curve is too low to be trusted."""
-    return aif_rating(marks, misfit, late_s) * _ramp(float(marks.peak_hu), *GOOD_BAD_PEAK_HU)
-
-
-def vof_rating(marks: Shape, misfit: float) -> float:
-    """0..1 for a venous curve: wider than an artery's, and often cut by the end of the exam."""
-    values = {"width_s": float(marks.width_s), "tail": float(marks.tail), "misfit": misfit}
-    return _product(values, VOF_GOOD_BAD)
-
-
-def vof_confidence(marks: Shape, misfit: float) -> float:
-    """0..1: the rating, less where the curve is too low to be trusted."""
-    return vof_rating(marks, misfit) * _ramp(float(marks.peak_hu), *GOOD_BAD_PEAK_HU)
 
 
 def aif_findings(
@@ -120,13 +90,6 @@ def _grade(code: str, peak_hu: float) -> Grade:
     return Grade.FAIL if useless else Grade.WARNING
 
 
-def _product(values: dict[str, float], limits: dict[str, tuple[float, float]]) -> float:
-    out = 1.0
-    for name, (good, bad) in limits.items():
-        out *= _ramp(values[name], good, bad)
-    return out
-
-
-def _ramp(value: float, good: float, bad: float) -> float:
+def ramp(value: float, good: float, bad: float) -> float:
     """1 at ``good`` and better, 0 at ``bad`` and worse, linear between."""
     return float(min(max((value - bad) / (good - bad), 0.0), 1.0))

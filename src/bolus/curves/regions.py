@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bolus.curves.clusters import MIN_CLUSTER, Candidates, _connected, _near, grown_cluster
+from bolus.curves.clusters import MIN_CLUSTER, Candidates, connected, grown_cluster, within
 from bolus.curves.shape import Shape, gamma_misfit, shape
 from bolus.types import BoolArray, Float64Array, Geometry, IntArray
 
@@ -147,7 +147,7 @@ def diameter_mm(
     ``blood_share`` is the share of blood that the region's curve stands for.
     """
     middle = np.round(one.voxels.mean(axis=0)).astype(np.int64)
-    near = np.flatnonzero(_near(candidates.voxels, middle, REGION_RADIUS_MM, geometry))
+    near = np.flatnonzero(within(candidates.voxels, middle, REGION_RADIUS_MM, geometry))
     if not near.size:
         return 0.0
     alike = near[_alike(candidates, near, one.curve, 0.0)]
@@ -166,11 +166,11 @@ def _grown(candidates: Candidates, seed: int, geometry: Geometry) -> IntArray:
         return rows
     mean, _ = weighted_mean(candidates.curves[rows])
     point = candidates.voxels[seed]
-    near = np.flatnonzero(_near(candidates.voxels, point, REGION_RADIUS_MM, geometry))
+    near = np.flatnonzero(within(candidates.voxels, point, REGION_RADIUS_MM, geometry))
     alike = near[_alike(candidates, near, mean, RIM_SHARE)]
     # a seed on the rim leads to the vessel, but may not belong to it
     fullest = int(rows[np.argmax(candidates.marks.strength_hu[rows])])
-    return _connected(candidates.voxels, alike, fullest) if fullest in alike else rows
+    return connected(candidates.voxels, alike, fullest) if fullest in alike else rows
 
 
 def _alike(candidates: Candidates, rows: IntArray, mean: Float64Array, least: float) -> BoolArray:

@@ -22,6 +22,9 @@ METHODS: dict[str, Method] = {
 }
 """The command line, the docs' table and the tests are made from this."""
 
+DELAY_METHODS = ("nlr", "bma")
+"""Methods that fit the delay; an impulse response has no onset that could be read."""
+
 
 def deconvolve(method: str, curves: Curves, input_hu: Float64Array) -> Maps:
     """Maps of one method.
@@ -36,4 +39,4 @@ def deconvolve(method: str, curves: Curves, input_hu: Float64Array) -> Maps:
     return to_maps(method, voxel, curves.voxels, parameters)
 
 
-__all__ = ["METHODS", "Method", "deconvolve"]
+__all__ = ["DELAY_METHODS", "METHODS", "Method", "deconvolve"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numba import njit
 
-from bolus.curves.timing import chunks, on_grid
 from bolus.types import BoolArray, Curves, Float32Array, Float64Array, IntArray, Maps
 
 HEMATOCRIT_LARGE = 0.45
@@ -34,6 +34,10 @@ MTT_CEILING_S = 60.0
 
 SAME_TIME_S = 0.1
 """Slices closer in time than this share their model curves."""
+
+PART = 512
+"""Voxels that a thread takes at a time."""
+UNROLL = 4
 
 
 @dataclass(frozen=True)
@@ -78,39 +82,39 @@ def time_groups(curves: Curves) -> list[TimeGroup]:
     ]
 
 
-def time_to_peak(curves: Curves) -> Float32Array:
-    """Time of each measured curve's maximum, (V,) s after the first frame.
+@njit(cache=True, fastmath=True)
+def multiply(curve, matrix, out):  # type: ignore[no-untyped-def]
+    """``out`` = ``curve`` times ``matrix``; several rows at once, to load and store less."""
+    out[:] = 0
+    paired = len(curve) // UNROLL * UNROLL
+    for t in range(0, paired, UNROLL):
+        c0, c1, c2, c3 = curve[t : t + UNROLL]
+        m0, m1, m2, m3 = matrix[t], matrix[t + 1], matrix[t + 2], matrix[t + 3]
+        for k in range(out.size):
+            out[k] += c0 * m0[k] + c1 * m1[k] + c2 * m2[k] + c3 * m3[k]
+    for t in range(paired, len(curve)):
+        for k in range(out.size):
+            out[k] += curve[t] * matrix[t, k]
 
-    The curve is smoothed with a 1-2-1 kernel, then the peak is refined by the parabola through
-    the highest sample and its neighbours.
+
+@njit(cache=True)
+def peak_of(values):  # type: ignore[no-untyped-def]
+    """Height and position of the maximum, by the parabola through three samples.
+
+    A maximum at an end stays that sample.
     """
-    peaks = np.empty(curves.tissue_hu.shape[0], np.float32)
-    slices = curves.slices
-    for rows in chunks(peaks.size):
-        c = on_grid(curves, rows, slices)
-        smooth = c.copy()
-        smooth[:, 1:-1] = 0.25 * c[:, :-2] + 0.5 * c[:, 1:-1] + 0.25 * c[:, 2:]
-        _, position = refined_peak(smooth)
-        peaks[rows] = curves.time_s[0] + position * curves.dt_s
-    return peaks
-
-
-def refined_peak(values: Float32Array) -> tuple[Float32Array, Float32Array]:
-    """Height and position (in samples) of each row's maximum, parabola through three samples.
-
-    Rows whose maximum is at an end keep that sample.
-    """
-    rows = np.arange(values.shape[0])
-    index = values.argmax(axis=1)
-    inner = np.clip(index, 1, values.shape[1] - 2)
-    left, mid, right = (values[rows, inner + k] for k in (-1, 0, 1))
+    k = 0
+    for i in range(1, values.size):
+        k = i if values[i] > values[k] else k
+    if k == 0 or k == values.size - 1:
+        return values[k], np.float32(k)
+    left, mid, right = values[k - 1], values[k], values[k + 1]
     bend = left - 2 * mid + right
+    if bend >= 0:
+        return mid, np.float32(k)
     # the guard keeps flat triples from dividing by zero
-    shift = np.where(
-        (index == inner) & (bend < 0), 0.5 * (left - right) / np.minimum(bend, -1e-12), 0
-    )
-    height = np.where(index == inner, mid - 0.25 * (left - right) * shift, values[rows, index])
-    return height.astype(np.float32), (index + shift).astype(np.float32)
+    shift = 0.5 * (left - right) / min(bend, -1e-12)
+    return np.float32(mid - 0.25 * (left - right) * shift), np.float32(k + shift)
 
 
 def transit_time(cbf: Float32Array, cbv: Float32Array) -> Float32Array:

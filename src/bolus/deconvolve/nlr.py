@@ -18,7 +18,6 @@ import numpy as np
 from numba import njit, prange
 from scipy.interpolate import CubicSpline
 
-from bolus.curves.timing import chunks
 from bolus.deconvolve.family import BEYOND_S
 from bolus.deconvolve.model import (
     CBV_SCALE,
@@ -26,8 +25,10 @@ from bolus.deconvolve.model import (
     DELAY_PRIOR_SD_S,
     MTT_PRIOR_LOG_SD,
     MTT_PRIOR_S,
+    PART,
     PRIOR_PARAMETERS,
     VoxelMaps,
+    multiply,
     time_groups,
 )
 from bolus.types import Curves, Float32Array, Float64Array
@@ -35,12 +36,15 @@ from bolus.types import Curves, Float32Array, Float64Array
 MTT_FLOOR_S = 2.0
 """Shorter transit times are noise: at 2 s sampling the bound lifts r of CBF from 0.53 to 0.92."""
 MTT_BOUND_S = 40.0
-DELAY_BOUNDS_S = (-3.0, 15.0)
+DELAY_BOUNDS_S = (-5.0, 15.0)
 
 DICTIONARY_MTT = 20
 DICTIONARY_DELAY_STEP_S = 0.5
 TABLE_STEP_S = 0.05
 MAX_STEPS = 12
+LEAST_STEP = 1e-4
+"""Of log MTT and, in units of 5 s, of the delay."""
+LOG_MTT_PRIOR = math.log(MTT_PRIOR_S)
 
 
 def nlr(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, float | str]]:
@@ -94,18 +98,24 @@ def _fit(
     """Fit the curves of slices measured at the same times."""
     mtts = np.geomspace(mtt_floor, MTT_BOUND_S, DICTIONARY_MTT)
     delays = np.arange(DELAY_BOUNDS_S[0], DELAY_BOUNDS_S[1] + 1e-9, DICTIONARY_DELAY_STEP_S)
-    candidates = np.array([(m, d) for m in mtts for d in delays])
+    candidates = np.array([(m, d) for d in delays for m in mtts])
     root = np.sqrt(weight)
     templates = _templates(candidates, times_s, table, origin) * root
-    penalty = _prior(candidates[:, 0], candidates[:, 1])
-    start = np.empty((len(tissue), 2))
-    scaled = tissue if np.all(weight == 1) else tissue * root.astype(np.float32)
-    for rows in chunks(len(tissue)):
-        start[rows] = candidates[_best(scaled[rows], templates, precision, penalty)]
-    _refine(
-        scaled, times_s, root, table, origin, precision, start,
-        mtt_floor, MTT_BOUND_S, *DELAY_BOUNDS_S, fit,
-    )  # fmt: skip
+    unit = templates / np.maximum(np.linalg.norm(templates, axis=1), 1e-9)[:, None]
+    _fit_voxels(
+        tissue,
+        ((times_s - origin) / TABLE_STEP_S).astype(np.float32),
+        times_s,
+        root.astype(np.float32),
+        np.ascontiguousarray(table[:, 0], np.float32),
+        np.ascontiguousarray(table[:, 1], np.float32),
+        precision,
+        np.ascontiguousarray(unit.T, np.float32),
+        _prior(candidates[:, 0], candidates[:, 1]).astype(np.float32),
+        candidates,
+        (mtt_floor, MTT_BOUND_S, *DELAY_BOUNDS_S),
+        fit,
+    )
 
 
 def _input_table(time_s: Float64Array, input_hu: Float64Array) -> tuple[Float64Array, float]:
@@ -138,20 +148,6 @@ def _templates(
     return np.asarray((early - late) / mtt)
 
 
-def _best(
-    tissue: Float32Array, templates: Float64Array, weight: float, penalty: Float64Array
-) -> np.ndarray:
-    """Index of each curve's most probable template, its amplitude solved for and >= 0."""
-    norm = np.sqrt((templates**2).sum(axis=1))
-    unit = (templates / np.maximum(norm, 1e-9)[:, None]).astype(np.float32)
-    match = tissue @ unit.T
-    np.maximum(match, 0, out=match)
-    np.square(match, out=match)
-    match *= np.float32(weight)
-    match -= penalty.astype(np.float32)
-    return np.asarray(match.argmax(axis=1))
-
-
 def _prior(mtt: Float64Array, delay: Float64Array) -> Float64Array:
     """Minus log prior, without its constant."""
     return np.asarray(
@@ -160,106 +156,143 @@ def _prior(mtt: Float64Array, delay: Float64Array) -> Float64Array:
     )
 
 
-@njit(cache=True)
-def _lookup(table, origin, t, column):  # type: ignore[no-untyped-def]
-    position = (t - origin) / TABLE_STEP_S
-    index = int(position)
-    part = position - index
-    return table[index, column] * (1 - part) + table[index + 1, column] * part
+@njit(cache=True, parallel=True)
+def _fit_voxels(  # type: ignore[no-untyped-def]
+    tissue, position, times_s, root, area, value, weight, templates, penalty, candidates, bounds,
+    fit,
+):  # fmt: skip
+    """``fit`` gets CBV ratio, MTT s, delay s, TTP s; ``position`` is in steps of the tables."""
+    samples = times_s.size
+    for part in prange((len(tissue) + PART - 1) // PART):
+        match = np.empty(len(penalty), np.float32)
+        top = np.empty(DICTIONARY_MTT, np.float32)
+        y = np.empty(samples, np.float32)
+        model = np.empty(samples, np.float32)
+        for v in range(part * PART, min((part + 1) * PART, len(tissue))):
+            for i in range(samples):
+                y[i] = tissue[v, i] * root[i]
+            multiply(y, templates, match)
+            k = _best(match, np.float32(weight), penalty, top)
+            amplitude, log_mtt, delay = _refine(
+                y, position, root, area, value, weight, candidates[k, 0], candidates[k, 1], bounds,
+                model,
+            )  # fmt: skip
+            mtt = math.exp(log_mtt)
+            _sums(y, position, root, area, value, mtt, delay, model)
+            fit[v, 0], fit[v, 1], fit[v, 2] = amplitude, mtt, delay
+            fit[v, 3] = _peak_time(times_s, root, model)
 
 
-@njit(cache=True)
-def _cost(y, time_s, root, table, origin, weight, log_mtt, delay, model):  # type: ignore[no-untyped-def]
-    """Penalised misfit at the best amplitude; fills ``model`` with the curve of unit CBV."""
-    mtt = math.exp(log_mtt)
-    dot = 0.0
-    norm = 1e-12
-    power = 0.0
-    for i in range(time_s.size):
-        t = time_s[i] - delay
-        m = (_lookup(table, origin, t, 0) - _lookup(table, origin, t - mtt, 0)) / mtt * root[i]
+@njit(cache=True, fastmath=True)
+def _best(match, weight, penalty, top):  # type: ignore[no-untyped-def]
+    """Index of the most probable template, its amplitude solved for and >= 0.
+
+    Templates are in order of delay, then MTT, to find the best without a reduction along vectors.
+    """
+    top[:] = np.float32(-1e30)
+    for start in range(0, match.size, DICTIONARY_MTT):
+        part, own = match[start : start + DICTIONARY_MTT], penalty[start : start + DICTIONARY_MTT]
+        for i in range(DICTIONARY_MTT):
+            d = part[i] if part[i] > np.float32(0) else np.float32(0)
+            part[i] = weight * d * d - own[i]
+            top[i] = part[i] if part[i] > top[i] else top[i]
+    best = top.max()
+    for k in range(match.size):
+        if match[k] >= best:
+            return k
+    return 0
+
+
+@njit(cache=True, fastmath=True)
+def _sums(y, position, root, area, value, mtt, delay, model):  # type: ignore[no-untyped-def]
+    """Products of the curve y, the model m of unit CBV, and m's derivatives a, b by log MTT and
+    delay: my, mm, ma, mb, aa, ab, bb, ya, yb.  ``model`` gets m."""
+    shift, width = np.float32(delay / TABLE_STEP_S), np.float32(mtt / TABLE_STEP_S)
+    rate = np.float32(1 / mtt)
+    my = mm = ma = mb = aa = ab = bb = ya = yb = np.float32(0)
+    for i in range(y.size):
+        early = position[i] - shift
+        late = early - width
+        e, f = np.uint32(early), np.uint32(late)
+        early_part, late_part = early - np.float32(e), late - np.float32(f)
+        e1, f1 = np.uint32(e + np.uint32(1)), np.uint32(f + np.uint32(1))
+        scale = root[i]
+        difference = area[e] - area[f]
+        difference += (area[e1] - area[e]) * early_part - (area[f1] - area[f]) * late_part
+        early_hu = (value[e] + (value[e1] - value[e]) * early_part) * scale
+        late_hu = (value[f] + (value[f1] - value[f]) * late_part) * scale
+        m = difference * rate * scale
+        a = late_hu - m
+        b = (late_hu - early_hu) * rate
         model[i] = m
-        dot += m * y[i]
-        norm += m * m
-        power += y[i] * y[i]
-    amplitude = max(dot / norm, 0.0)
-    misfit = power - amplitude * dot
-    shape = (log_mtt - math.log(MTT_PRIOR_S)) / MTT_PRIOR_LOG_SD
-    shift = (delay - DELAY_PRIOR_S) / DELAY_PRIOR_SD_S
-    return weight * misfit + 0.5 * (shape * shape + shift * shift), amplitude
-
-
-@njit(cache=True)
-def _normal_equations(  # type: ignore[no-untyped-def]
-    y, time_s, root, table, origin, weight, log_mtt, delay, amplitude, model
-):
-    """Gradient and Gauss-Newton matrix in (log MTT, delay), the amplitude projected out."""
-    mtt = math.exp(log_mtt)
-    mm = 1e-12
-    am = bm = aa = ab = bb = ra = rb = 0.0
-    for i in range(time_s.size):
-        t = time_s[i] - delay
-        early = _lookup(table, origin, t, 1) * root[i]
-        late = _lookup(table, origin, t - mtt, 1) * root[i]
-        m = model[i]
-        a = amplitude * (late - m)
-        b = amplitude * (late - early) / mtt
-        r = y[i] - amplitude * m
+        my += m * y[i]
         mm += m * m
-        am += a * m
-        bm += b * m
+        ma += m * a
+        mb += m * b
         aa += a * a
         ab += a * b
         bb += b * b
-        ra += r * a
-        rb += r * b
-    w = 2 * weight
+        ya += y[i] * a
+        yb += y[i] * b
+    return my, max(mm, np.float32(1e-12)), ma, mb, aa, ab, bb, ya, yb
+
+
+@njit(cache=True, fastmath=True)
+def _cost(y, model, amplitude, weight, log_mtt, delay):  # type: ignore[no-untyped-def]
+    """Misfit and minus log prior."""
+    misfit = np.float32(0)
+    for i in range(y.size):
+        rest = y[i] - amplitude * model[i]
+        misfit += rest * rest
+    shape = (log_mtt - LOG_MTT_PRIOR) / MTT_PRIOR_LOG_SD
+    shift = (delay - DELAY_PRIOR_S) / DELAY_PRIOR_SD_S
+    return weight * misfit + 0.5 * (shape * shape + shift * shift)
+
+
+@njit(cache=True)
+def _step(sums, amplitude, weight, log_mtt, delay, damping):  # type: ignore[no-untyped-def]
+    """Damped Gauss-Newton step in (log MTT, delay), the amplitude projected out."""
+    _, mm, ma, mb, aa, ab, bb, ya, yb = sums
     p, q = 1 / MTT_PRIOR_LOG_SD**2, 1 / DELAY_PRIOR_SD_S**2
-    g0 = w * ra - p * (log_mtt - math.log(MTT_PRIOR_S))
-    g1 = w * rb - q * (delay - DELAY_PRIOR_S)
-    h00 = w * (aa - am * am / mm) + p
-    h01 = w * (ab - am * bm / mm)
-    h11 = w * (bb - bm * bm / mm) + q
-    return g0, g1, h00, h01, h11
+    w = 2.0 * weight * amplitude
+    g0 = w * (ya - amplitude * ma) - p * (log_mtt - LOG_MTT_PRIOR)
+    g1 = w * (yb - amplitude * mb) - q * (delay - DELAY_PRIOR_S)
+    w *= amplitude
+    h00 = (w * (aa - ma * ma / mm) + p) * (1 + damping)
+    h11 = (w * (bb - mb * mb / mm) + q) * (1 + damping)
+    h01 = w * (ab - ma * mb / mm)
+    det = h00 * h11 - h01 * h01
+    return (h11 * g0 - h01 * g1) / det, (h00 * g1 - h01 * g0) / det
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True)
 def _refine(  # type: ignore[no-untyped-def]
-    tissue, time_s, root, table, origin, weight, start, mtt_min, mtt_max, delay_min, delay_max, fit
+    y, position, root, area, value, weight, mtt, delay, bounds, model
 ):
-    """Levenberg-Marquardt from ``start``; ``fit`` gets CBV ratio, MTT s, delay s, TTP s."""
-    low, high = math.log(mtt_min), math.log(mtt_max)
-    for v in prange(tissue.shape[0]):
-        y = tissue[v]
-        model = np.empty(time_s.size)
-        trial = np.empty(time_s.size)
-        log_mtt, delay = math.log(start[v, 0]), start[v, 1]
-        cost, amplitude = _cost(y, time_s, root, table, origin, weight, log_mtt, delay, model)
-        damping = 1e-3
-        for _ in range(MAX_STEPS):
-            g0, g1, h00, h01, h11 = _normal_equations(
-                y, time_s, root, table, origin, weight, log_mtt, delay, amplitude, model
-            )
-            d00, d11 = h00 * (1 + damping), h11 * (1 + damping)
-            det = d00 * d11 - h01 * h01
-            new_log = min(max(log_mtt + (d11 * g0 - h01 * g1) / det, low), high)
-            new_delay = min(max(delay + (d00 * g1 - h01 * g0) / det, delay_min), delay_max)
-            moved = max(abs(new_log - log_mtt), 0.2 * abs(new_delay - delay))
-            new_cost, new_amplitude = _cost(
-                y, time_s, root, table, origin, weight, new_log, new_delay, trial
-            )
-            if new_cost <= cost:
-                log_mtt, delay, cost, amplitude = new_log, new_delay, new_cost, new_amplitude
-                model, trial = trial, model
-                damping *= 0.2
-            else:
-                damping = max(damping, 1e-4) * 10
-            if moved < 1e-4:
-                break
-        fit[v, 0] = amplitude
-        fit[v, 1] = math.exp(log_mtt)
-        fit[v, 2] = delay
-        fit[v, 3] = _peak_time(time_s, root, model)
+    """Levenberg-Marquardt steps from a template: amplitude, log MTT, delay."""
+    low, high, delay_min, delay_max = math.log(bounds[0]), math.log(bounds[1]), bounds[2], bounds[3]
+    log_mtt = math.log(mtt)
+    sums = _sums(y, position, root, area, value, mtt, delay, model)
+    amplitude = max(sums[0] / sums[1], np.float32(0))
+    cost = _cost(y, model, amplitude, weight, log_mtt, delay)
+    damping = 1e-3
+    for _ in range(MAX_STEPS):
+        d0, d1 = _step(sums, float(amplitude), weight, log_mtt, delay, damping)
+        new_log = min(max(log_mtt + d0, low), high)
+        new_delay = min(max(delay + d1, delay_min), delay_max)
+        moved = max(abs(new_log - log_mtt), 0.2 * abs(new_delay - delay))
+        new = _sums(y, position, root, area, value, math.exp(new_log), new_delay, model)
+        new_amplitude = max(new[0] / new[1], np.float32(0))
+        new_cost = _cost(y, model, new_amplitude, weight, new_log, new_delay)
+        if new_cost <= cost:
+            log_mtt, delay, cost = new_log, new_delay, new_cost
+            sums, amplitude = new, new_amplitude
+            damping *= 0.2
+        else:
+            damping = max(damping, 1e-4) * 10
+        if moved < LEAST_STEP:
+            break
+    return amplitude, log_mtt, delay
 
 
 @njit(cache=True)

@@ -3,21 +3,29 @@
 Each method is one matrix that turns a tissue curve into its impulse response k(t) = CBF R(t).
 The block-circulant ones are diagonal in the Fourier basis (Gall, 2010), so their singular values
 are |FFT of the zero-padded input| and no SVD needs to be computed.
+
+Curves are brought from their slice's times to the common grid by linear interpolation, which is a
+matrix too, as are area and smoothing: one product of the measured samples gives all that a voxel's
+maps are read from.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
 
-from bolus.curves.timing import chunks, on_grid
+import numpy as np
+from numba import njit, prange
+
+from bolus.curves.timing import linear_weights
 from bolus.deconvolve.model import (
     CBV_SCALE,
+    PART,
     VoxelMaps,
-    refined_peak,
-    time_to_peak,
+    multiply,
+    peak_of,
     transit_time,
 )
-from bolus.types import BoolArray, Curves, Float32Array, Float64Array
+from bolus.types import BoolArray, Curves, Float32Array, Float64Array, IntArray
 
 SSVD_THRESHOLD = 0.2
 """Of the largest singular value (Ostergaard, Magn Reson Med 1996;36:715)."""
@@ -90,29 +98,20 @@ def osvd(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, f
     input_hu : (N,) scaled arterial input, HU.
     """
     spectrum = _spectrum(curves, input_hu)
-    peak = np.zeros(curves.tissue_hu.shape[0], np.float32)
-    lag_s = np.zeros_like(peak)
-    pending = np.arange(peak.size)
-    slices = curves.slices
-    area = np.empty_like(peak)
-    for threshold in OSVD_THRESHOLDS:
-        solver, first = _circulant_solver(curves, spectrum, _truncation(spectrum, threshold))
-        last = threshold == OSVD_THRESHOLDS[-1]
-        unfinished = []
-        for rows in chunks(pending.size):
-            voxels = pending[rows]
-            gridded = on_grid(curves, voxels, slices)
-            area[voxels] = gridded.sum(axis=1)
-            impulse = gridded @ solver.T
-            calm = (_oscillation(impulse) < OSVD_OSCILLATION) | last
-            height, position = _impulse_peak(curves, impulse[calm], first)
-            peak[voxels[calm]] = height
-            lag_s[voxels[calm]] = position
-            unfinished.append(voxels[~calm])
-        pending = np.concatenate(unfinished) if unfinished else pending
-        if pending.size == 0:
-            break
-    return _voxel_maps(curves, input_hu, peak, lag_s, area), {"oscillation_index": OSVD_OSCILLATION}
+    magnitude = np.abs(spectrum) / np.abs(spectrum).max()
+    order = np.argsort(magnitude, kind="stable")
+    left_out = np.unique([int((magnitude < limit).sum()) for limit in OSVD_THRESHOLDS])
+    analysis, waves = _waves(curves, spectrum, order[left_out[0] :])
+    left_out -= left_out[0]
+    peak, lag, area, ttp = _columns(curves)
+    for rows, matrix in _matrices(curves, analysis):
+        _read_calm(
+            curves.tissue_hu[rows], matrix, waves, left_out, OSVD_OSCILLATION,
+            peak[rows], lag[rows], area[rows], ttp[rows],
+        )  # fmt: skip
+    lag += np.float32(_earliest(curves))
+    voxel = _voxel_maps(curves, input_hu, peak, lag, area, ttp)
+    return voxel, {"oscillation_index": OSVD_OSCILLATION}
 
 
 def _spectrum(curves: Curves, input_hu: Float64Array) -> np.ndarray:
@@ -138,16 +137,30 @@ def _circulant_solver(
     inverse = np.zeros_like(spectrum)
     inverse[kept] = gain[kept] / spectrum[kept]
     response = np.fft.irfft(inverse, 2 * n)
-    first = -min(round(-EARLIEST_S / curves.dt_s), n)
+    first = _earliest(curves)
     lag = np.subtract.outer(np.arange(first, n), np.arange(n)) % (2 * n)
     return response[lag].astype(np.float32), first
 
 
-def _oscillation(impulse: Float32Array) -> Float32Array:
-    """Oscillation index of each row (Wu 2003): mean |second difference| / maximum."""
-    bend = np.abs(np.diff(impulse, n=2, axis=1)).sum(axis=1)
-    top = np.maximum(impulse.max(axis=1), 1e-12)
-    return np.asarray(bend / top / impulse.shape[1], np.float32)
+def _earliest(curves: Curves) -> int:
+    """Lag of the first sample of a circulant impulse response."""
+    return -min(round(-EARLIEST_S / curves.dt_s), curves.time_s.size)
+
+
+def _waves(
+    curves: Curves, spectrum: np.ndarray, frequencies: IntArray
+) -> tuple[Float64Array, Float32Array]:
+    """The solver in its factors: (N, 2F) from tissue curve to the amplitudes of a cosine and a sine
+    for each of the ``frequencies``, and (2F, L) these waves over the lags."""
+    n = curves.time_s.size
+    omega = np.pi * frequencies / n
+    share = np.where((frequencies == 0) | (frequencies == n), 1.0, 2.0) / (2 * n)
+    complex_amplitude = share / spectrum[frequencies] * np.exp(-1j * np.outer(np.arange(n), omega))
+    analysis = np.stack([complex_amplitude.real, -complex_amplitude.imag], axis=2)
+    phase = np.outer(omega, np.arange(_earliest(curves), n))
+    waves = np.stack([np.cos(phase), np.sin(phase)], axis=1)
+    count = 2 * frequencies.size
+    return analysis.reshape(n, count), waves.reshape(count, -1).astype(np.float32)
 
 
 def _circulant_maps(
@@ -160,34 +173,120 @@ def _circulant_maps(
 def _from_impulse(
     curves: Curves, input_hu: Float64Array, solver: np.ndarray, first_lag: int
 ) -> VoxelMaps:
-    transposed = np.ascontiguousarray(solver.T, np.float32)
-    peak = np.empty(curves.tissue_hu.shape[0], np.float32)
-    lag_s = np.empty_like(peak)
-    area = np.empty_like(peak)
-    slices = curves.slices
-    for rows in chunks(peak.size):
-        gridded = on_grid(curves, rows, slices)
-        area[rows] = gridded.sum(axis=1)
-        impulse = gridded @ transposed
-        peak[rows], lag_s[rows] = _impulse_peak(curves, impulse, first_lag)
-    return _voxel_maps(curves, input_hu, peak, lag_s, area)
+    peak, lag, area, ttp = _columns(curves)
+    for rows, matrix in _matrices(curves, solver.T):
+        _read(
+            curves.tissue_hu[rows], matrix, len(solver),
+            peak[rows], lag[rows], area[rows], ttp[rows],
+        )  # fmt: skip
+    lag += np.float32(first_lag)
+    return _voxel_maps(curves, input_hu, peak, lag, area, ttp)
 
 
-def _impulse_peak(
-    curves: Curves, impulse: Float32Array, first_lag: int
-) -> tuple[Float32Array, Float32Array]:
-    """Height (1/s) and lag (s) of the maximum of k(t)."""
-    height, position = refined_peak(impulse)
-    return np.maximum(height, 0), (position + np.float32(first_lag)) * np.float32(curves.dt_s)
+def _columns(curves: Curves) -> Float32Array:
+    """(4, V) for the maximum of the impulse response and its lag, the curve's area and peak."""
+    return np.empty((4, len(curves.tissue_hu)), np.float32)
+
+
+def _matrices(curves: Curves, solver: np.ndarray) -> Iterator[tuple[slice, Float32Array]]:
+    """For each slice its rows and the matrix (T, L + 1 + N) that its curves are multiplied with.
+
+    Gives ``solver`` (N, L) times the curve on the common grid, the curve's sum over the grid, and
+    the curve itself smoothed with a 1-2-1 kernel, to find its peak.
+    """
+    n = curves.time_s.size
+    smoothing = 0.5 * np.eye(n) + 0.25 * (np.eye(n, k=1) + np.eye(n, k=-1))
+    smoothing[:, 0], smoothing[:, -1] = np.eye(n)[0], np.eye(n)[-1]
+    every = np.concatenate([solver, np.ones((n, 1)), smoothing], axis=1)
+    counts = curves.voxels.sum(axis=(1, 2))
+    for z, (end, count) in enumerate(zip(np.cumsum(counts), counts, strict=True)):
+        matrix = _to_grid(curves.times_s[:, z], curves.time_s) @ every
+        yield slice(int(end - count), int(end)), matrix.astype(np.float32)
+
+
+@njit(cache=True, parallel=True)
+def _read(tissue_hu, matrix, width, peak, lag, area, ttp):  # type: ignore[no-untyped-def]
+    """What the maps need of each voxel's curve and impulse response, which the matrix's first
+    ``width`` columns give; positions in samples."""
+    for part in prange((len(peak) + PART - 1) // PART):
+        row = np.empty(matrix.shape[1], np.float32)
+        for v in range(part * PART, min((part + 1) * PART, len(peak))):
+            multiply(tissue_hu[v], matrix, row)
+            peak[v], lag[v] = peak_of(row[:width])
+            area[v] = row[width]
+            _, ttp[v] = peak_of(row[width + 1 :])
+
+
+@njit(cache=True, parallel=True)
+def _read_calm(  # type: ignore[no-untyped-def]
+    tissue_hu, matrix, waves, left_out, limit, peak, lag, area, ttp
+):
+    """As `_read`, of each voxel's first impulse response with an oscillation index below ``limit``.
+
+    The matrix gives the amplitudes of ``waves`` (2F, L).  From one threshold to the next only the
+    frequencies that fall below it are taken out: ``left_out`` of them in all.
+    """
+    width = len(waves)
+    for part in prange((len(peak) + PART - 1) // PART):
+        row = np.empty(matrix.shape[1], np.float32)
+        impulse = np.empty(waves.shape[1], np.float32)
+        for v in range(part * PART, min((part + 1) * PART, len(peak))):
+            multiply(tissue_hu[v], matrix, row)
+            multiply(row[:width], waves, impulse)
+            for j in range(len(left_out)):
+                if j > 0:
+                    for w in range(2 * left_out[j - 1], 2 * left_out[j]):
+                        _take_out(impulse, waves[w], row[w])
+                if _oscillation(impulse) < limit:
+                    break
+            peak[v], lag[v] = peak_of(impulse)
+            area[v] = row[width]
+            _, ttp[v] = peak_of(row[width + 1 :])
+
+
+@njit(cache=True, fastmath=True)
+def _take_out(impulse, wave, amplitude):  # type: ignore[no-untyped-def]
+    for i in range(impulse.size):
+        impulse[i] -= amplitude * wave[i]
+
+
+@njit(cache=True, fastmath=True)
+def _oscillation(impulse):  # type: ignore[no-untyped-def]
+    """Oscillation index (Wu 2003): mean |second difference| / maximum."""
+    bend = np.float32(0)
+    for i in range(np.uint64(impulse.size - 2)):
+        bend += abs(impulse[i] - np.float32(2) * impulse[i + 1] + impulse[i + 2])
+    top = np.float32(1e-12)
+    for i in range(impulse.size):
+        top = impulse[i] if impulse[i] > top else top
+    return bend / top / np.float32(impulse.size)
+
+
+def _to_grid(times_s: Float64Array, grid_s: Float64Array) -> Float64Array:
+    """(T, N) linear interpolation from samples to the common grid."""
+    before, weight = linear_weights(times_s, grid_s)
+    matrix = np.zeros((times_s.size, grid_s.size))
+    column = np.arange(grid_s.size)
+    matrix[before, column] = 1 - weight
+    matrix[before + 1, column] = weight
+    return matrix
 
 
 def _voxel_maps(
     curves: Curves,
     input_hu: Float64Array,
     peak: Float32Array,
-    lag_s: Float32Array,
+    lag: Float32Array,
     area: Float32Array,
+    ttp: Float32Array,
 ) -> VoxelMaps:
-    cbf = np.float32(60 * CBV_SCALE) * peak
+    """Maps from k(t)'s maximum (1/s) and its lag, the curve's area, and its peak, in samples."""
+    cbf = np.float32(60 * CBV_SCALE) * np.maximum(peak, 0)
     cbv = np.float32(CBV_SCALE / input_hu.sum()) * area
-    return VoxelMaps(cbf=cbf, mtt=transit_time(cbf, cbv), tmax=lag_s, ttp=time_to_peak(curves))
+    dt = np.float32(curves.dt_s)
+    return VoxelMaps(
+        cbf=cbf,
+        mtt=transit_time(cbf, cbv),
+        tmax=lag * dt,
+        ttp=np.float32(curves.time_s[0]) + ttp * dt,
+    )

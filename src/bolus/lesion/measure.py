@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bolus.errors import UsageError
 from bolus.lesion.cavity import old_infarct
 from bolus.lesion.clean import drop_small, fill_holes, smooth_within
 from bolus.lesion.doubts import BOTH_SIDES_ML, lesion_findings, touches_edge
@@ -47,6 +48,8 @@ class Levels:
     cbv: Float32Array
     mtt: Float32Array
     tmax: Float32Array
+    delay: Float32Array | None
+    """None where the method knows none."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,11 @@ def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) 
     tissue : masks; lesions are counted in its parenchyma.
     geometry : grid; volumes come from its positions.
     preset : one of `PRESET_NAMES`.
+
+    Raises
+    ------
+    UsageError
+        If the preset's threshold is on the delay, and the method knows none.
 
     Notes
     -----
@@ -132,7 +140,12 @@ def smooth_levels(maps: Maps, tissue: Tissue, geometry: Geometry) -> Levels:
         return smooth_within(values, parenchyma, geometry, SMOOTHING_MM)
 
     return Levels(
-        parenchyma, smooth(maps.cbf), smooth(maps.cbv), smooth(maps.mtt), smooth(maps.tmax)
+        parenchyma=parenchyma,
+        cbf=smooth(maps.cbf),
+        cbv=smooth(maps.cbv),
+        mtt=smooth(maps.mtt),
+        tmax=smooth(maps.tmax),
+        delay=None if maps.delay is None else smooth(maps.delay),
     )
 
 
@@ -156,6 +169,12 @@ def _hypoperfused(rule: Preset, level: Levels, left: BoolArray, voxel_ml: float)
         late = _cleaned(level.tmax > LATE_TMAX_S, level.parenchyma, voxel_ml)
         normal, _ = _normal_tissue(late, level.parenchyma, left, voxel_ml)
         above = level.mtt > rule.hypoperfused_above * _mean(level.mtt, normal)
+    elif rule.hypoperfused_map == "delay":
+        if level.delay is None:
+            raise UsageError(
+                f"this method has no delay map, which the threshold of {rule.source} needs"
+            )
+        above = level.delay > rule.hypoperfused_above
     else:
         above = level.tmax > rule.hypoperfused_above
     return _cleaned(above, level.parenchyma, voxel_ml)

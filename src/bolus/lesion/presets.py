@@ -18,7 +18,7 @@ CALIBRATED = "calibrated"
 CALIBRATION_FILE = "calibration.json"
 
 CoreMap = Literal["relative CBF", "CBV"]
-HypoperfusedMap = Literal["Tmax", "relative MTT"]
+HypoperfusedMap = Literal["Tmax", "relative MTT", "delay"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Preset:
     """Fraction of the reference tissue's mean for relative CBF; ml/100g for CBV."""
     hypoperfused_map: HypoperfusedMap
     hypoperfused_above: float
-    """s for Tmax; fraction of the reference tissue's mean for relative MTT."""
+    """s for Tmax and delay; fraction of the reference tissue's mean for relative MTT."""
     source: str
 
     @property
@@ -67,12 +67,18 @@ PRESETS: dict[str, Preset] = {
         "CBV", 1.14, "Tmax", 6.0,
         "syngo.via setting A: CBV < 1.2 ml/100ml (1.14 ml/100g), Tmax > 6 s",
     ),
+    "mistar": Preset(
+        "relative CBF", 0.30, "delay", 3.0,
+        "MIStar (CBF < 30 % within delay > 3 s), for methods that fit the delay",
+    ),
     "wintermark": Preset(
         "CBV", 2.0, "relative MTT", 1.45, "Wintermark et al., Stroke 2006;37:979"
     ),
 }  # fmt: skip
 
 PRESET_NAMES = (CALIBRATED, *PRESETS)
+DELAY_PRESETS = tuple(name for name, rule in PRESETS.items() if rule.hypoperfused_map == "delay")
+"""Presets for methods that fit the delay."""
 
 
 @cache

@@ -32,6 +32,7 @@ def publish(results: Results, out: Path) -> None:
         OUT/brain.nii.gz           uint8
         OUT/<method>/cbf.nii.gz    float32; also cbv, mtt, tmax, ttp
         OUT/<method>/cbf_se.nii.gz float32 standard errors, where the method knows them
+        OUT/<method>/delay.nii.gz  float32, where the method fits it
         OUT/<method>/lesion.nii.gz uint8: 0 none, 1 penumbra, 2 core
 
     Maps, curves and lesions are the same bytes whenever the results are the same.
@@ -85,6 +86,8 @@ def _method_volumes(results: Results, method: MethodResult, by: str) -> dict[str
         if key in method.maps.se:
             described = f"standard error of {label} {unit}, {by}"
             contents[f"{key}_se"] = nifti_bytes(method.maps.se[key], geometry, described)
+    if method.maps.delay is not None:
+        contents["delay"] = nifti_bytes(method.maps.delay, geometry, f"delay s, {by}")
     labels = np.asarray(method.lesion.labels, dtype=np.uint8)
     contents["lesion"] = nifti_bytes(labels, geometry, f"1 penumbra 2 core, {by}")
     return contents

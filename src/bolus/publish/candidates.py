@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from bolus.publish import palette
-from bolus.publish.mosaic import _assemble, _grey, _indexed, _label_sides, _layout, _Text
+from bolus.publish.mosaic import Text, assemble, grey, indexed, label_sides, layout_of
 from bolus.publish.view import View
 from bolus.types import Float32Array, Vessel
 
@@ -33,11 +33,11 @@ def candidate_image(
     width : int
         Of the image, pixels.
     """
-    layout = _layout(1, view, 1, width)
+    layout = layout_of(1, view, 1, width)
     highest = view.arrange(peak_hu).max(axis=0)[view.rows, view.columns]
     white = float(np.percentile(highest[highest > 0], 99.7)) if (highest > 0).any() else 1.0
-    image = _assemble([_grey(highest, layout.tile, (0.0, white))], layout)
-    text = _Text(image)
+    image = assemble([grey(highest, layout.tile, (0.0, white))], layout)
+    text = Text(image)
     height, across = layout.tile
     rows, columns = view.crop_shape
     origin = (view.rows.start, view.columns.start)
@@ -50,6 +50,6 @@ def candidate_image(
             ring = np.abs(np.hypot(down - y, right - x) - radius) < (1.8 if i == 1 else 1.0)
             image[:height, :across][ring] = palette.FIRST_COLOUR + kind
             text.write(f"{letter}{i}", round(y - radius), round(x + radius), "lb", 15)
-    _label_sides(text, layout, 0)
+    label_sides(text, layout, 0)
     text.print_on(image)
-    return _indexed(image, palette.table(np.array([palette.ARTERY, palette.VEIN], np.uint8)))
+    return indexed(image, palette.table(np.array([palette.ARTERY, palette.VEIN], np.uint8)))

@@ -86,17 +86,17 @@ def map_mosaic(
     tissue : (Z, Y, X) bool
         Where the map has a value.
     """
-    layout = _layout(len(view.slices), view, columns, tile_width, BAR_COLUMN)
+    layout = layout_of(len(view.slices), view, columns, tile_width, BAR_COLUMN)
     tiles = [
         _coloured(values, where, layout.tile, window)
         for values, where in zip(view.take(volume), view.take(tissue), strict=True)
     ]
-    image = _assemble(tiles, layout)
-    text = _Text(image)
+    image = assemble(tiles, layout)
+    text = Text(image)
     _label_slices(text, layout, view)
     _draw_bar(image, text, layout, window)
     text.print_on(image)
-    return _indexed(image, palette.table(palette.scale()))
+    return indexed(image, palette.table(palette.scale()))
 
 
 def lesion_mosaic(
@@ -109,11 +109,11 @@ def lesion_mosaic(
     labels : (Z, Y, X) uint8
         0 none, 1 penumbra, 2 core.
     """
-    layout = _layout(len(view.slices), view, columns, tile_width)
+    layout = layout_of(len(view.slices), view, columns, tile_width)
     stacks = (view.take(tissue.baseline), view.take(labels))
     tiles = [_overlaid(ct, label, layout.tile) for ct, label in zip(*stacks, strict=True)]
-    image = _assemble(tiles, layout)
-    text = _Text(image)
+    image = assemble(tiles, layout)
+    text = Text(image)
     _label_slices(text, layout, view)
     text.print_on(image)
     parts = (
@@ -121,7 +121,7 @@ def lesion_mosaic(
         palette.tinted(palette.CORE, 0.5),
         np.array([palette.PENUMBRA_RIM, palette.CORE_RIM], dtype=np.uint8),
     )
-    return _indexed(image, palette.table(*parts))
+    return indexed(image, palette.table(*parts))
 
 
 def vessel_mosaic(
@@ -135,28 +135,28 @@ def vessel_mosaic(
     vessels : sequence of (name, Vessel)
         Artery first, vein second; their voxels are indices z, y, x.
     """
-    layout = _layout(len(vessels), view, len(vessels), tile_width)
+    layout = layout_of(len(vessels), view, len(vessels), tile_width)
     stack = view.arrange(peak_hu)
     white = float(np.percentile(stack[stack > 0], 99.7)) if (stack > 0).any() else 1.0
     places = [view.locate(vessel.voxels) for _, vessel in vessels]
     slices = [_fullest_slice(place) for place in places]
-    tiles = [_grey(stack[k, view.rows, view.columns], layout.tile, (0.0, white)) for k in slices]
-    image = _assemble(tiles, layout)
-    text = _Text(image)
+    tiles = [grey(stack[k, view.rows, view.columns], layout.tile, (0.0, white)) for k in slices]
+    image = assemble(tiles, layout)
+    text = Text(image)
     origin = (view.rows.start, view.columns.start)
     for i, (name, _) in enumerate(vessels):
         shown = places[i][places[i][:, 0] == slices[i]][:, 1:] - origin
         _draw_cross(image, layout, i, shown, view, palette.FIRST_COLOUR + i)
-        _label_sides(text, layout, i)
+        label_sides(text, layout, i)
         top, left = layout.corner(i)
         z_mm = float((view.affine @ (slices[i], *places[i][:, 1:].mean(axis=0), 1.0))[2])
         text.write(f"{name}   z {z_mm:.1f} mm", top + 6, left + 8, "la", 17)
     text.print_on(image)
     colours = np.array([palette.ARTERY, palette.VEIN], dtype=np.uint8)
-    return _indexed(image, palette.table(colours))
+    return indexed(image, palette.table(colours))
 
 
-def _layout(count: int, view: View, columns: int, tile_width: int, right: int = 0) -> Layout:
+def layout_of(count: int, view: View, columns: int, tile_width: int, right: int = 0) -> Layout:
     row_mm, column_mm = view.spacing_mm
     rows, across = view.crop_shape
     aspect = rows * row_mm / (across * column_mm)
@@ -192,12 +192,12 @@ def _coloured(
     return np.where(weight > 0.5, steps, palette.BLACK).astype(np.uint8)
 
 
-def _grey(values: Float32Array, size: tuple[int, int], hu: tuple[float, float]) -> IndexImage:
+def grey(values: Float32Array, size: tuple[int, int], hu: tuple[float, float]) -> IndexImage:
     return _steps(_enlarge(values, size), *hu, palette.GREYS).astype(np.uint8)
 
 
 def _overlaid(ct: Float32Array, labels: NDArray[np.uint8], size: tuple[int, int]) -> IndexImage:
-    image = _grey(ct, size, BRAIN_WINDOW_HU)
+    image = grey(ct, size, BRAIN_WINDOW_HU)
     penumbra_rim = palette.FIRST_COLOUR + 2 * palette.GREYS
     lesion = _enlarge_mask(labels >= PENUMBRA_LABEL, size)
     core = _enlarge_mask(labels == CORE_LABEL, size)
@@ -213,7 +213,7 @@ def _rim(mask: BoolArray) -> BoolArray:
     return mask & ~inside
 
 
-def _assemble(tiles: list[IndexImage], layout: Layout) -> IndexImage:
+def assemble(tiles: list[IndexImage], layout: Layout) -> IndexImage:
     image = np.zeros(layout.size, dtype=np.uint8)
     height, width = layout.tile
     for i, tile in enumerate(tiles):
@@ -222,7 +222,7 @@ def _assemble(tiles: list[IndexImage], layout: Layout) -> IndexImage:
     return image
 
 
-class _Text:
+class Text:
     """Text to be printed on an image with smooth edges, in the image's grey ramp."""
 
     def __init__(self, image: IndexImage) -> None:
@@ -238,14 +238,14 @@ class _Text:
         image[ink > 4] = ink[ink > 4]
 
 
-def _label_slices(text: _Text, layout: Layout, view: View) -> None:
+def _label_slices(text: Text, layout: Layout, view: View) -> None:
     for i, z_mm in enumerate(view.z_mm):
         top, left = layout.corner(i)
         text.write(f"z {z_mm:.1f}", top + 3, left + 5, "la", 14)
-        _label_sides(text, layout, i)
+        label_sides(text, layout, i)
 
 
-def _label_sides(text: _Text, layout: Layout, i: int) -> None:
+def label_sides(text: Text, layout: Layout, i: int) -> None:
     top, left = layout.corner(i)
     height, width = layout.cell
     # in the corners, where no head is
@@ -253,7 +253,7 @@ def _label_sides(text: _Text, layout: Layout, i: int) -> None:
     text.write("L", top + height - 4, left + width - 5, "rs", 15)
 
 
-def _draw_bar(image: IndexImage, text: _Text, layout: Layout, window: Window) -> None:
+def _draw_bar(image: IndexImage, text: Text, layout: Layout, window: Window) -> None:
     height = max(layout.cell[0], SHORTEST_BAR)
     top, bottom = 50, height - 12
     left = layout.size[1] - BAR_COLUMN + 14
@@ -289,7 +289,7 @@ def _draw_cross(
     tile[arms & (reach < 14 * pixels_per_mm)] = colour
 
 
-def _indexed(image: IndexImage, table: list[int]) -> Image.Image:
+def indexed(image: IndexImage, table: list[int]) -> Image.Image:
     picture = Image.fromarray(image)
     picture.putpalette(table)  # turns grey levels into indices
     return picture
