@@ -1,7 +1,11 @@
 # make demo   installs bolus into .venv and does the main job on the built-in exam
 # make test   installs bolus into .venv and runs format, lint, types and all tests
 # make bench  rewrites the tables in benchmarks/results (minutes)
-# make calibration  chooses the thresholds of each method anew on simulated exams (10 minutes)
+# make calibration  chooses thresholds and standard errors anew on simulated exams (20 minutes)
+# make studies  the cohort, what the quality checks are worth, the arteries (30 minutes; goes on
+#             where it was stopped)
+# make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
+#             PEERS_PYTHON=python3.12 where the usual one is older)
 # make clean  removes what the others made
 
 PYTHON ?= python3
@@ -9,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check bench calibration clean
+.PHONY: demo test check bench calibration studies peers clean
 
 demo: $(STAMP)
 	$(BIN)/bolus demo demo-out
@@ -31,10 +35,18 @@ calibration: $(STAMP)
 	$(BIN)/python benchmarks/calibrate.py
 	$(BIN)/python benchmarks/standard_errors.py
 
+studies: $(STAMP)
+	$(BIN)/python benchmarks/cohort.py
+	$(BIN)/python benchmarks/verdicts.py
+	$(BIN)/python benchmarks/arteries.py
+
+peers: $(STAMP)
+	cd benchmarks && ../$(BIN)/python -m peers
+
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) demo-out build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers demo-out build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,7 +1,9 @@
 """Voxels per second of every method, as a ratio to a limit measured in the same run.
 
 The limit is one float32 matrix product from 45 samples to 90: what any linear deconvolution must
-at least do.  Peak memory and stage times of the demo are measured on whole processes.
+at least do.  Peak memory and stage times of the demo are measured on whole processes.  How cost
+grows with voxels and samples is drawn, and put in a number: the exponent of the fitted power law,
+1 where twice as much takes twice as long.
 """
 
 from __future__ import annotations
@@ -13,45 +15,57 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from bolus.curves import common_grid
 from bolus.deconvolve import METHODS, deconvolve
 from bolus.simulate.kudo import blood_hu, residue_curve
 from bolus.types import Curves
-from tables import markdown, write
+from tables import RESULTS, markdown, write
 
-SLAB = (16, 133, 133)
-VOXELS = 16 * 133 * 133
+SLICES = 16
+PLANE = 133 * 133
+VOXELS = SLICES * PLANE
 """About the parenchyma of a 256 x 256 x 16 head."""
 SAMPLES = 45
+INTERVAL_S = 1.0
 REPEATS = 3
+MANY_SLICES = (3, 6, 12, 24, 45)
+MANY_SAMPLES = (20, 30, 45, 60, 90, 120)
+CURVE_SLICES, CURVE_DURATION_S = 6, 60.0
+"""The heads with more or fewer samples: slices and length of the scan."""
 
 
-def brain() -> tuple[Curves, np.ndarray]:
-    """Curves of a noisy brain, 45 samples at 1 s."""
+def brain(
+    slices: int = SLICES, samples: int = SAMPLES, interval_s: float = INTERVAL_S
+) -> tuple[Curves, np.ndarray]:
+    """Curves of a noisy brain, and the input on the grid that an exam would have."""
     rng = np.random.default_rng(1)
-    time_s = np.arange(0.0, SAMPLES, 1.0)
+    time_s = np.arange(samples) * interval_s
+    grid = common_grid(time_s[:, None])
+    count = slices * PLANE
     kinds = np.stack([
         3.0 / 70 / m * residue_curve("exponential", m, time_s - d)
         for m in (3.5, 5.0, 8.0, 12.0)
         for d in (0.0, 1.5, 4.0, 7.0)
     ])  # fmt: skip
-    tissue = kinds[rng.integers(0, len(kinds), VOXELS)] + rng.normal(0, 1, (VOXELS, SAMPLES))
-    voxels = np.ones(SLAB, bool)
+    tissue = kinds[rng.integers(0, len(kinds), count)] + rng.normal(0, 1, (count, samples))
+    voxels = np.ones((slices, 133, 133), bool)
     curves = Curves(
-        time_s=time_s,
+        time_s=grid,
         tissue_hu=tissue.astype(np.float32),
         times_s=np.repeat(time_s[:, None], len(voxels), axis=1),
-        weight=np.ones(SAMPLES),
+        weight=np.ones(samples),
         voxels=voxels,
         noise_hu=1.0,
         arrival_s=12.0,
         spacing_mm=(5.0, 1.0, 1.0),
     )
-    return curves, blood_hu(time_s)
+    return curves, blood_hu(grid)
 
 
 def best_seconds(job: Callable[[], object]) -> float:
@@ -77,6 +91,48 @@ def method_rows() -> list[list[str]]:
     return rows
 
 
+def growth() -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Seconds of each method for `MANY_SLICES` at 45 samples and for `MANY_SAMPLES`."""
+    by_voxels: dict[str, list[float]] = {method: [] for method in METHODS}
+    by_samples: dict[str, list[float]] = {method: [] for method in METHODS}
+    cases = [(by_voxels, (n, SAMPLES, INTERVAL_S)) for n in MANY_SLICES]
+    cases += [(by_samples, (CURVE_SLICES, n, CURVE_DURATION_S / n)) for n in MANY_SAMPLES]
+    for seconds, case in cases:
+        curves, input_hu = brain(*case)
+        for method in METHODS:
+            job = partial(deconvolve, method, curves, input_hu)
+            seconds[method].append(best_seconds(job))
+    return by_voxels, by_samples
+
+
+def growth_rows(seconds: dict[str, list[float]], sizes: Sequence[int]) -> list[list[str]]:
+    """Seconds of each method at each size, and the exponent of the power law through them."""
+    return [
+        [method, *(f"{s:.2f}" for s in own), f"{np.polyfit(np.log(sizes), np.log(own), 1)[0]:.2f}"]
+        for method, own in seconds.items()
+    ]
+
+
+def draw(panels: dict[str, tuple[Sequence[int], dict[str, list[float]]]], target: Path) -> None:
+    """Seconds against voxels and samples, one panel each, with a line of slope 1 to compare."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    for axes, (label, (sizes, seconds)) in zip(
+        figure.subplots(1, len(panels)), panels.items(), strict=True
+    ):
+        for method, own in seconds.items():
+            axes.loglog(sizes, own, marker="o", ms=4, label=method)
+        slowest = max(own[0] for own in seconds.values())
+        straight = 2 * slowest * np.array(sizes) / sizes[0]
+        axes.loglog(sizes, straight, ls="--", color="0.6", label="linear")
+        axes.set(xlabel=label, ylabel="seconds")
+        axes.set_xticks(sizes, [f"{n:,}" for n in sizes], rotation=30)
+        axes.minorticks_off()
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.savefig(target, dpi=110)
+
+
 def demo_rows() -> list[list[str]]:
     """Stage times of ``bolus demo`` in a process of its own, and that process's peak memory."""
     with tempfile.TemporaryDirectory() as folder:
@@ -92,14 +148,36 @@ def demo_rows() -> list[list[str]]:
 
 
 def main() -> None:
-    """Write ``results/speed.md``."""
+    """Write ``results/speed.md`` and ``speed.png``."""
+    rows = method_rows()
+    voxels = [n * PLANE for n in MANY_SLICES]
+    by_voxels, by_samples = growth()
+    panels = {
+        f"voxels of {SAMPLES} samples": (voxels, by_voxels),
+        f"samples in {CURVE_DURATION_S:g} s of {CURVE_SLICES * PLANE:,} voxels": (
+            MANY_SAMPLES,
+            by_samples,
+        ),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    draw(panels, RESULTS / "speed.png")
     parts = [
         f"Deconvolution of {VOXELS:,} voxels x {SAMPLES} samples on {os.cpu_count()} cores, "
         "maps included:",
-        markdown(["method", "voxels/s", "ratio to the limit"], method_rows()),
+        markdown(["method", "voxels/s", "ratio to the limit"], rows),
+        "Growth of cost: seconds, and the exponent of the power law through them (1 is linear; "
+        "less where a fixed cost has a share). The common grid has 1 s, or 0.5 s where frames come "
+        "faster than one per second:",
+        *(
+            f"By {label}:\n\n"
+            + markdown(["method", *(f"{n:,}" for n in sizes), "exponent"],
+                       growth_rows(seconds, sizes))
+            for label, (sizes, seconds) in panels.items()
+        ),
+        "![Seconds against voxels and samples](speed.png)",
         "`bolus demo`, from nothing to the report:",
         markdown(["stage", "time"], demo_rows()),
-    ]
+    ]  # fmt: skip
     write("speed", "Speed", parts)
 
 

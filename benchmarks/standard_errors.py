@@ -22,7 +22,7 @@ from bolus.simulate import simulate_exam
 from simulated import clinical_recipe, one_thread_each
 from tables import markdown, write
 
-FIT_SEEDS, CHECK_SEEDS = range(9100, 9112), range(9200, 9212)
+FIT_SEEDS, CHECK_SEEDS = range(9100, 9124), range(9200, 9212)
 ONE_SD = 0.683
 
 

@@ -57,3 +57,12 @@ def test_averaging_over_shapes_halves_the_error_of_flow_and_transit_time(
             where = (truth["valid"] > 0) & (maps.mtt > 0)
             error[method] = mae(getattr(maps, name)[where], truth[name][where])
         assert error["bma"] < 0.5 * error["nlr"]
+
+
+def test_absolute_flow_errs_by_a_tenth_of_grey_matters(
+    results: Results, truth: dict[str, np.ndarray]
+) -> None:
+    maps = results.methods["bma"].maps
+    where = (truth["valid"] > 0) & (maps.mtt > 0)
+    assert mae(maps.cbf[where], truth["cbf"][where]) < 5.5
+    assert abs(maps.cbf[where].mean() / truth["cbf"][where].mean() - 1) < 0.1

@@ -81,12 +81,28 @@ def test_a_peak_between_two_frames_is_not_cut(offset_s: float) -> None:
     assert curve.max() == pytest.approx(300, rel=0.015)
 
 
-def test_vessel_curves_do_not_ring_before_the_upslope() -> None:
-    times = frame_times(20, 2.0, [0.0])
-    step = np.where(np.arange(20) < 8, 0, 300).astype(np.float32)[None]
-    curves = resample_vessels(step, np.array([0]), times, np.arange(0, 38, 0.5))
-    assert curves.min() >= 0
-    assert curves.max() <= 300
+@pytest.mark.parametrize("offset_s", [0.0, 0.5, 1.0, 1.5])
+def test_vessel_curves_do_not_ring_before_the_upslope(offset_s: float) -> None:
+    times = frame_times(30, 2.0, [offset_s])
+    bolus = 300 * blood(times.T, 8.0).astype(np.float32)
+    grid = np.arange(2, 50, 0.5)
+    curve = resample_vessels(bolus, np.array([0]), times, grid)[0]
+    assert curve.min() >= 0
+    assert (np.diff(curve[: curve.argmax()]) >= -1e-9).all()
+    exact = 300 * blood(grid, 8.0)
+    linear = np.interp(grid, times[:, 0], bolus[0])
+    assert np.abs(curve - exact).max() < 0.5 * np.abs(linear - exact).max()
+
+
+@given(st.lists(st.floats(-50, 300), min_size=4, max_size=20).map(sorted))
+def test_a_vessels_curve_rises_where_its_samples_do(samples: list[float]) -> None:
+    times = frame_times(len(samples), 2.0, [0.0])
+    grid = np.arange(0, times[-1, 0] + 0.1, 0.25)
+    curve = resample_vessels(np.array([samples], np.float32), np.array([0]), times, grid)[0]
+    before = np.minimum((grid / 2).astype(int), len(samples) - 2)
+    own = np.array(samples, np.float32)
+    assert (curve >= own[before] - 1e-4).all()
+    assert (curve <= own[before + 1] + 1e-4).all()
 
 
 def test_rows_come_back_float32_in_order_and_contiguous() -> None:

@@ -72,9 +72,11 @@ def test_neighbours_tell_the_shape_that_one_voxel_can_not(shape: Shape) -> None:
     alone = np.exp(evidence - evidence.max(axis=1, keepdims=True))
     alone /= alone.sum(axis=1, keepdims=True)
     pooled = pool_shapes(alone, curves)
-    right = list(FAMILY).index(shape)
-    assert alone[:, right].mean() < 0.75
-    assert pooled[:, right].mean() > alone[:, right].mean() + 0.15
+    # without delay there is no dispersion: both forms of a shape are the same curves
+    right = [name.split(",")[0] == shape for name in FAMILY]
+    doubt = 1 - alone[:, right].sum(axis=1).mean()
+    assert doubt > 0.1
+    assert 1 - pooled[:, right].sum(axis=1).mean() < doubt / 2
 
 
 @pytest.mark.parametrize("shape", SHAPES)

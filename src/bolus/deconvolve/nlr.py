@@ -18,7 +18,6 @@ import numpy as np
 from numba import njit, prange
 from scipy.interpolate import CubicSpline
 
-from bolus.deconvolve.family import BEYOND_S
 from bolus.deconvolve.model import (
     CBV_SCALE,
     DELAY_PRIOR_S,
@@ -62,7 +61,8 @@ def nlr(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, fl
     tissue ahead of the input needs values from there.
     """
     mtt_floor = max(MTT_FLOOR_S, curves.frame_interval_s)
-    table, origin = _input_table(curves.time_s, input_hu)
+    measured = float(curves.times_s.min()), float(curves.times_s.max())
+    table, origin = _input_table(curves.time_s, input_hu, measured)
     noise = max(curves.noise_hu, 1e-3)
     precision = 0.5 / noise**2
     fit = np.empty((curves.tissue_hu.shape[0], 4), np.float32)
@@ -118,7 +118,9 @@ def _fit(
     )
 
 
-def _input_table(time_s: Float64Array, input_hu: Float64Array) -> tuple[Float64Array, float]:
+def _input_table(
+    time_s: Float64Array, input_hu: Float64Array, measured_s: tuple[float, float]
+) -> tuple[Float64Array, float]:
     """(M, 2) integral of the input and the input itself, every `TABLE_STEP_S` from ``origin``.
 
     A spline's antiderivative: linear cumulative sums lose r 0.14 of CBF at 2 s sampling.
@@ -127,8 +129,8 @@ def _input_table(time_s: Float64Array, input_hu: Float64Array) -> tuple[Float64A
     integral = spline.antiderivative()
     reach = DELAY_BOUNDS_S[1] + MTT_BOUND_S
     # slices may be measured some seconds before and after the common grid
-    origin = float(time_s[0]) - BEYOND_S - reach - TABLE_STEP_S
-    end = float(time_s[-1]) + BEYOND_S - DELAY_BOUNDS_S[0] + 2 * TABLE_STEP_S
+    origin = min(float(time_s[0]), measured_s[0]) - reach - TABLE_STEP_S
+    end = max(float(time_s[-1]), measured_s[1]) - DELAY_BOUNDS_S[0] + 2 * TABLE_STEP_S
     grid = np.arange(origin, end, TABLE_STEP_S)
     inside = np.clip(grid, time_s[0], time_s[-1])
     tail = float(input_hu[-3:].mean())
