@@ -246,9 +246,9 @@ def _note(rows: list[Row]) -> str:
     )
     return (
         f"{len(rows)} exams, seeds {rows[0]['seed']}-{rows[-1]['seed']}. After a first run the "
-        "relative part of Tmax's standard error was fitted anew on twice as many other exams "
-        "(its share within 1 SE had been 62 %); nothing else was changed or chosen after seeing "
-        f"them. {sum(row['moves'] for row in rows)} heads move; noise 5-10 HU; "
+        "standard errors were fitted anew on twice as many other exams (Tmax's share within 1 SE "
+        "had been 62 %), and the interpolation of vessels' curves was finished; no number was "
+        f"chosen on these exams. {sum(row['moves'] for row in rows)} heads move; noise 5-10 HU; "
         f"true core {core.min():.0f}-{core.max():.0f} ml ({(core > LESION_ML).sum()} exams above "
         f"{LESION_ML:g} ml), hypoperfused {hypoperfused.min():.0f}-{hypoperfused.max():.0f} ml "
         f"({(hypoperfused > LESION_ML).sum()}). {len(refused)} exams were refused by the program"
