@@ -83,9 +83,11 @@ class Case:
 
 def measured(exam: Exam) -> Arteries:
     """AIF and VOF of an exam, prepared as the pipeline does."""
-    still, _ = correct_motion(exam)
-    baseline = baseline_and_arrival(still)
-    return find_arteries(still, baseline, segment(still, baseline), common_grid(still.times_s))
+    still, motion = correct_motion(exam)
+    moved_mm = float(motion.displacement_mm[motion.kept].max(initial=0.0))
+    baseline = baseline_and_arrival(still, moved_mm)
+    tissue, grid = segment(still, baseline), common_grid(still.times_s)
+    return find_arteries(still, baseline, tissue, grid, moved_mm=moved_mm)
 
 
 def make_case(seed: int) -> Case | None:
