@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bolus.curves.timing import on_grid
+from bolus.curves import resample
 from bolus.deconvolve.model import CBV_SCALE
 from bolus.simulate import kudo
 from bolus.types import Curves
@@ -44,7 +44,7 @@ class Case:
 
 def gridded(curves: Curves) -> np.ndarray:
     """(V, N) samples on the common time grid."""
-    return on_grid(curves, slice(None), curves.slices)
+    return resample(curves.tissue_hu, curves.slices, curves.times_s, curves.time_s)
 
 
 def all_cases() -> Iterator[Case]:

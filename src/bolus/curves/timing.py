@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from scipy.interpolate import Akima1DInterpolator, CubicSpline
 
-from bolus.types import Curves, Float32Array, Float64Array, IntArray
+from bolus.types import Float32Array, Float64Array, IntArray
 
 # Regularised deconvolution needs 1 s or finer (oSVD's index depends on it); linear from there on
 # costs nothing measurable (science: sampling table, 1-2 s flat).
@@ -47,11 +47,6 @@ def common_grid(times_s: Float64Array) -> Float64Array:
 def chunks(n: int, size: int = 16384) -> list[slice]:
     """Slices that cover ``n`` rows, small enough for the processor's cache."""
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
-
-
-def on_grid(curves: Curves, rows: slice | IntArray, slices: IntArray) -> Float32Array:
-    """(n, N) some rows of ``curves.tissue_hu`` on the common grid; ``slices`` are those of all."""
-    return resample(curves.tissue_hu[rows], slices[rows], curves.times_s, curves.time_s)
 
 
 def resample(
