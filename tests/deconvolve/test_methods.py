@@ -223,3 +223,10 @@ def test_a_slice_measured_long_before_and_after_the_others_is_no_trouble(method:
     assert one["cbf"][0] == pytest.approx(
         flat(deconvolve(method, early, INPUT))["cbf"][0], rel=0.02
     )
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("level_hu", [0.0, 5.0])
+def test_curves_without_noise_or_bolus_give_finite_maps(method: str, level_hu: float) -> None:
+    maps = deconvolve(method, curves(np.full((4, TIME.size), level_hu), noise_hu=0.0), INPUT)
+    assert all(np.isfinite(values).all() for values in flat(maps).values())

@@ -51,6 +51,8 @@ from bolus.types import Curves, Float32Array, Float64Array, IntArray
 
 MODEL_ERROR = 0.01
 """Of the curve's peak: what no curve of the dictionary explains."""
+LEAST_NOISE_HU = 1e-3
+"""Curves without any noise still have a finite weight."""
 SAMPLE = 3000
 """Voxels that the exam's own prior of MTT and delay is learned from."""
 CLASSES = 4
@@ -153,7 +155,10 @@ def _volume_classes(curves: Curves) -> IntArray:
 
 def _precision(curves: Curves) -> Float32Array:
     """(V,) half the inverse variance of a sample of weight 1, 1/HU^2."""
-    variance = curves.noise_hu**2 + (MODEL_ERROR * curves.tissue_hu.max(axis=1)) ** 2
+    variance = (
+        max(curves.noise_hu, LEAST_NOISE_HU) ** 2
+        + (MODEL_ERROR * curves.tissue_hu.max(axis=1)) ** 2
+    )
     return np.asarray(0.5 / variance, np.float32)
 
 
