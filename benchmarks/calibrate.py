@@ -4,25 +4,28 @@ Simulated clinical exams (`simulated.clinical_recipe`: a third of the heads move
 healthy) go through the whole pipeline.  The Tmax threshold of a method is the one with the smallest
 mean absolute error of the hypoperfused volume; then the relative CBF threshold likewise for the
 core.  These seeds are used nowhere else.  The result is package data:
-``src/bolus/lesion/calibration.json``.
+``src/bolus/lesion/calibration.json``.  With ``--method cnn`` (say) only that method's thresholds
+are chosen anew, and the others stay.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from bolus import __version__
-from bolus.deconvolve import METHODS
 from bolus.lesion import presets
 from bolus.lesion.measure import Levels, outline, smooth_levels
 from bolus.lesion.midline import left_side
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.pipeline import METHOD_NAMES, Choices, Stages, analyse
 from bolus.simulate import simulate_exam
 from simulated import clinical_recipe, one_thread_each
 from tables import markdown, write
@@ -50,10 +53,10 @@ class Case:
         return found.hypoperfused.sum() * self.voxel_ml, found.core.sum() * self.voxel_ml
 
 
-def make_case(seed: int) -> Case:
+def make_case(seed: int, methods: Sequence[str]) -> Case:
     """Simulate one exam and put it through the pipeline."""
     exam, truth = simulate_exam(seed, clinical_recipe(seed))
-    choices = Choices(methods=tuple(METHODS), preset="rapid")
+    choices = Choices(methods=tuple(methods), preset="rapid")
     results = analyse(exam, choices, Stages())
     geometry, ml = exam.geometry, exam.geometry.voxel_ml
     levels = {
@@ -85,12 +88,15 @@ def spread(values: np.ndarray) -> str:
 
 
 def main() -> None:
-    """Write the package's ``calibration.json`` and ``results/calibration.md``."""
+    """Write the package's ``calibration.json`` and a table in ``results``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--method", action="append", choices=METHOD_NAMES, metavar="NAME")
+    methods = tuple(parser.parse_args().method or METHOD_NAMES)
     one_thread_each()
     with ProcessPoolExecutor(2) as pool:
-        cases = list(pool.map(make_case, SEEDS))
-    table, rows = {}, []
-    for method in METHODS:
+        cases = list(pool.map(partial(make_case, methods=methods), SEEDS))
+    table, rows = dict(presets.calibration()["methods"]), []
+    for method in methods:
         tmax_s, relative_cbf = best_thresholds(cases, method)
         table[method] = {"tmax_s": tmax_s, "relative_cbf": relative_cbf}
         own, usual = errors(cases, method, tmax_s, relative_cbf), errors(cases, method, 6.0, 0.30)
@@ -111,7 +117,8 @@ def main() -> None:
         "method", "Tmax > s", "CBF <", "hypoperfused error at 6 s", "calibrated",
         "core error at 0.30", "calibrated",
     ]  # fmt: skip
-    write("calibration", "Thresholds of each method", [note, markdown(header, rows)])
+    name = "calibration" if methods == METHOD_NAMES else f"calibration_{'_'.join(methods)}"
+    write(name, "Thresholds of each method", [note, markdown(header, rows)])
 
 
 if __name__ == "__main__":

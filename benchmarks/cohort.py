@@ -49,12 +49,12 @@ def measure(seed: int) -> list[Row]:
         return [{**about, "method": m, "refused": str(error)} for m in METHODS]
     about["grade"] = max(check.grade for check in results.checks).name
     return [
-        {**about, "method": name, **_compare(result, results.tissue, truth)}
+        {**about, "method": name, **compare(result, results.tissue, truth)}
         for name, result in results.methods.items()
     ]
 
 
-def _compare(result: MethodResult, tissue: Tissue, truth: Truth) -> Row:
+def compare(result: MethodResult, tissue: Tissue, truth: Truth) -> Row:
     maps, lesion, ml = result.maps, result.lesion, truth.geometry.voxel_ml
     where = truth.valid & tissue.parenchyma & (maps.mtt > 0)
     normal = where & (truth.painted == 0)

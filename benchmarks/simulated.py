@@ -102,9 +102,9 @@ def digest_of_code(name: str) -> str:
     package = Path(bolus.__file__).parent
     parts = [
         file
-        for folder in ("align", "curves", "deconvolve", "lesion", "simulate")
+        for folder in ("align", "curves", "deconvolve", "infer", "lesion", "simulate")
         for file in sorted((package / folder).glob("*"))
-        if file.suffix in (".py", ".json")
+        if file.suffix in (".py", ".json", ".onnx")
     ]
     here = Path(__file__)
     parts += [package / "types.py", package / "pipeline.py", here, here.with_name(f"{name}.py")]

@@ -14,8 +14,8 @@ import pytest
 
 from bolus import __version__
 from bolus.cli import MethodName, PresetName
-from bolus.deconvolve import METHODS
 from bolus.lesion import PRESET_NAMES
+from bolus.pipeline import METHOD_NAMES
 from bolus.simulate import write_dicom
 from bolus.simulate.truth import Truth
 from bolus.types import Exam
@@ -40,12 +40,12 @@ def ran(exam_zip: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
 
 
 def test_the_names_on_the_command_line_are_those_that_exist() -> None:
-    assert get_args(MethodName) == tuple(METHODS)
+    assert get_args(MethodName) == METHOD_NAMES
     assert get_args(PresetName) == PRESET_NAMES
 
 
 def test_version_and_help_do_not_wait_for_heavy_imports() -> None:
-    heavy = "numba", "scipy", "matplotlib", "pydicom", "numpy"
+    heavy = "numba", "scipy", "matplotlib", "pydicom", "numpy", "onnxruntime"
     code = f"import sys, bolus.cli; print([m for m in {heavy} if m in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
@@ -62,6 +62,7 @@ def test_a_run_leaves_all_that_is_promised(
         for m in ("nlr", "bsvd")
         for n in ("cbf", "cbv", "mtt", "tmax", "ttp", "lesion")
     } | {"nlr/delay.nii.gz"}
+    maps |= {f"bsvd-minus-nlr/{n}.nii.gz" for n in ("cbf", "cbv", "mtt", "tmax", "ttp")}
     files = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
     assert files == maps | {"brain.nii.gz", "curves.csv", "report.html", "summary.json"}
     assert "Research use, not for diagnosis." in done.stdout
@@ -77,6 +78,16 @@ def test_a_pipe_gets_plain_lines_and_quiet_gets_none(
     assert "deconvolve nlr" in ran[1].stderr
     silent = bolus("run", exam_zip, "-o", tmp_path / "out", "--quiet")
     assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
+
+
+def test_the_network_runs_from_the_command_line(exam_zip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = bolus("run", exam_zip, "-o", out, "--method", "cnn")
+    assert done.returncode == 0, done.stderr
+    assert "predict cnn" in done.stderr
+    assert (out / "cnn" / "cbf_se.nii.gz").exists()
+    about = json.loads((out / "summary.json").read_text())["methods"]["cnn"]["parameters"]
+    assert len(about["sha256"]) == 64
 
 
 def test_info_tells_what_is_there_in_words_and_as_json(exam_zip: Path) -> None:
@@ -97,8 +108,11 @@ def test_info_tells_what_is_there_in_words_and_as_json(exam_zip: Path) -> None:
         (
             ["run", "{exam}", "-o", "{out}", "--method", "bsvd", "--preset", "mistar"],
             2,
-            "choose from nlr, bma",
+            "choose from nlr, bma, cnn",
         ),
+        (["run", "{exam}", "-o", "{out}", "--model", "my.onnx"], 2, "--method cnn"),
+        (["run", "{exam}", "-o", "{out}", "-m", "cnn", "--model", "my.onnx"], 2, "my.onnx"),
+        (["run", "{exam}", "-o", "{out}", "-m", "cnn", "--model", "{exam}"], 4, "network"),
         (["run", "{exam}", "-o", "{out}", "--aif", "1,2"], 2, "x,y,z"),
         (["run", "{exam}", "-o", "{out}", "--aif", "999,0,0"], 2, "aif"),
         (["run", "{exam}", "-o", "{out}", "--aif", "²,1,1"], 2, "x,y,z"),
@@ -146,9 +160,15 @@ def test_the_demo_finds_what_it_simulated(tmp_path: Path) -> None:
     assert "simulate" in done.stderr
     assert {p.name for p in out.iterdir()} == {"exam.zip", "truth", "results"}
     truth = json.loads((out / "truth" / "truth.json").read_text())
-    found = json.loads((out / "results" / "summary.json").read_text())["methods"]["bma"]["lesion"]
-    assert found["hypoperfused_ml"] == pytest.approx(truth["hypo_ml"], rel=0.1)
-    assert found["core_ml"] == pytest.approx(truth["core_ml"], abs=5)
+    methods = json.loads((out / "results" / "summary.json").read_text())["methods"]
+    assert list(methods) == ["nlr", "cnn"]
+    for method in methods.values():
+        found = method["lesion"]
+        assert found["hypoperfused_ml"] == pytest.approx(truth["hypo_ml"], rel=0.25)
+        assert found["core_ml"] == pytest.approx(truth["core_ml"], abs=15)
+    told = done.stdout.splitlines()
+    assert [line.split()[0] for line in told[:2]] == ["nlr", "cnn"]
+    assert f"truth     core {truth['core_ml']:.1f} ml" in told
 
 
 def test_a_demo_never_overwrites_other_things(tmp_path: Path) -> None:

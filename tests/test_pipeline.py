@@ -11,12 +11,12 @@ import numpy as np
 import pydicom
 import pytest
 
-from bolus.errors import UsageError
+from bolus.errors import NoPerfusion, UsageError
 from bolus.pipeline import Choices, Stages, analyse, run_exam
 from bolus.simulate import simulate_exam, write_dicom
 from bolus.simulate.recipe import Timing
 from bolus.simulate.truth import Truth
-from bolus.types import Exam, Results
+from bolus.types import Exam, Grade, Results
 from small_exam import SMALL
 
 MAPS = ("cbf", "cbv", "mtt", "tmax", "ttp")
@@ -122,6 +122,52 @@ def test_maps_are_zero_outside_the_brain_and_in_csf(results: Results) -> None:
     for result in results.methods.values():
         for name in MAPS:
             assert not getattr(result.maps, name)[~results.tissue.perfused].any()
+
+
+@pytest.fixture(scope="module")
+def drawn(small: tuple[Exam, Truth]) -> Results:
+    """The network beside a deconvolution."""
+    return analyse(small[0], Choices(methods=("nlr", "cnn")), Stages())
+
+
+def test_the_network_finds_the_lesion(small: tuple[Exam, Truth], drawn: Results) -> None:
+    result = drawn.methods["cnn"]
+    assert dice(result.lesion.labels > 0, small[1].hypo) > 0.7
+    assert result.lesion.side == "left"
+    assert "predict cnn" in drawn.timings_s
+    assert drawn.parameters["predict cnn"]["model"]
+    inside = result.maps.cbf > 0
+    np.testing.assert_array_equal(inside, drawn.tissue.perfused)
+
+
+def test_the_network_needs_no_artery(
+    small: tuple[Exam, Truth], drawn: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_there(*_: object, **__: object) -> None:
+        raise NoPerfusion("no vessel to choose from")
+
+    monkeypatch.setattr("bolus.pipeline.find_arteries", none_there)
+    alone = analyse(small[0], Choices(methods=("cnn",)), Stages())
+    assert alone.arteries is None
+    maps = alone.methods["cnn"].maps
+    assert maps.cbf.tobytes() == drawn.methods["cnn"].maps.cbf.tobytes()
+    (finding,) = (f for f in alone.findings if f.code == "no-arterial-input")
+    assert "no vessel to choose from" in finding.message
+    assert finding.grade == Grade.WARNING
+    with pytest.raises(NoPerfusion):
+        analyse(small[0], Choices(methods=("nlr", "cnn")), Stages())
+
+
+def test_mistars_threshold_works_on_the_networks_delay(drawn: Results) -> None:
+    Choices(methods=("cnn",), preset="mistar").check()
+    delay = drawn.methods["cnn"].maps.delay
+    assert delay is not None
+    assert (delay >= 0).all()
+
+
+def test_a_model_without_its_method_is_refused() -> None:
+    with pytest.raises(UsageError, match="--method cnn"):
+        Choices(model=Path("mine.onnx")).check()
 
 
 def test_unknown_methods_and_presets_are_refused_before_any_work(tmp_path: Path) -> None:

@@ -22,23 +22,34 @@ from bolus.curves import (
     segment,
     tissue_curves,
 )
+from bolus.curves.baseline import Baseline
 from bolus.curves.denoise import RANGE_HU, SIGMA_MM
 from bolus.deconvolve import DELAY_METHODS, METHODS, deconvolve
-from bolus.errors import UsageError
+from bolus.errors import NoPerfusion, UsageError
+from bolus.infer import CNN, Model, load_model, predict, sampled
 from bolus.lesion import DELAY_PRESETS, PRESET_NAMES, judge, measure_lesion
 from bolus.types import (
+    Arteries,
     Curves,
     Exam,
+    Finding,
     Float32Array,
     Float64Array,
+    Grade,
     Lesion,
     Maps,
     MethodResult,
     Motion,
     Results,
+    Tissue,
 )
 
-LIBRARIES = ("bolus", "numpy", "scipy", "numba", "pydicom", "nibabel")
+METHOD_NAMES = (*METHODS, CNN)
+"""Everything that makes maps: the deconvolutions, and the network, which needs no artery."""
+WITH_DELAY = (*DELAY_METHODS, CNN)
+"""Methods that tell when contrast arrives in the tissue."""
+
+LIBRARIES = ("bolus", "numpy", "scipy", "numba", "onnxruntime", "pydicom", "nibabel")
 
 Voxel = tuple[int, int, int]
 Progress = Callable[[str, float | None], None]
@@ -56,22 +67,30 @@ class Choices:
     vof: Voxel | None = None
     series: str | None = None
     """SeriesInstanceUID or series number, where an exam holds several scans."""
+    model: Path | None = None
+    """A network of one's own instead of the built-in one."""
 
     def check(self) -> None:
         """Raise UsageError for methods and presets that don't exist or don't go together."""
         for kind, names, known in (
-            ("method", self.methods, METHODS),
+            ("method", self.methods, METHOD_NAMES),
             ("preset", (self.preset,), PRESET_NAMES),
         ):
             for name in names:
                 if name not in known:
                     raise UsageError(f"no {kind} '{name}'; choose from {', '.join(known)}")
-        without = [name for name in self.methods if name not in DELAY_METHODS]
+        without = [name for name in self.methods if name not in WITH_DELAY]
         if self.preset in DELAY_PRESETS and without:
             raise UsageError(
                 f"preset '{self.preset}' is a threshold on the delay, which {', '.join(without)} "
-                f"can't tell; choose from {', '.join(DELAY_METHODS)}"
+                f"can't tell; choose from {', '.join(WITH_DELAY)}"
             )
+        if self.model is not None and CNN not in self.methods:
+            raise UsageError(f"a model is for --method {CNN}, which was not asked for; add it")
+
+    def network(self) -> Model | None:
+        """The model that ``cnn`` needs; the same errors as `bolus.infer.load_model`."""
+        return load_model(self.model) if CNN in self.methods else None
 
 
 class Stages:
@@ -106,6 +125,7 @@ def run_exam(path: Path, choices: Choices, stages: Stages | None = None) -> Resu
         One of the tree in `bolus.errors`.
     """
     choices.check()
+    model = choices.network()
     stages = stages or Stages()
     with stages("read"):
         exam = read_exam(path, series=choices.series)
@@ -113,18 +133,24 @@ def run_exam(path: Path, choices: Choices, stages: Stages | None = None) -> Resu
     with stages("align"):
         # the frames as they moved are not kept: they are the largest array of all
         exam, motion = correct_motion(exam)
-    return _analyse_still(exam, motion, times_s, choices, stages)
+    return _analyse_still(exam, motion, times_s, choices, model, stages)
 
 
 def analyse(exam: Exam, choices: Choices, stages: Stages) -> Results:
     """From an exam in memory to maps, lesions and verdicts; the same errors as `run_exam`."""
+    model = choices.network()
     with stages("align"):
         still, motion = correct_motion(exam)
-    return _analyse_still(still, motion, exam.times_s, choices, stages)
+    return _analyse_still(still, motion, exam.times_s, choices, model, stages)
 
 
 def _analyse_still(
-    exam: Exam, motion: Motion, times_s: Float64Array, choices: Choices, stages: Stages
+    exam: Exam,
+    motion: Motion,
+    times_s: Float64Array,
+    choices: Choices,
+    model: Model | None,
+    stages: Stages,
 ) -> Results:
     """``exam`` is free of motion; ``times_s`` are those of all frames, dropped ones included."""
     moved_mm = float(motion.displacement_mm[motion.kept].max(initial=0.0))
@@ -133,27 +159,25 @@ def _analyse_still(
         tissue = segment(exam, baseline)
     with stages("arteries"):
         grid = common_grid(exam.times_s)
-        arteries = find_arteries(
-            exam,
-            baseline,
-            tissue,
-            grid,
-            aif_voxel=choices.aif,
-            vof_voxel=choices.vof,
-            moved_mm=moved_mm,
-        )
+        arteries, findings = _arteries(exam, baseline, tissue, grid, moved_mm, choices)
     with stages("curves"):
-        curves = tissue_curves(exam, baseline, tissue, grid)
+        measured = tissue_curves(exam, baseline, tissue, grid)
     with stages("denoise"):
-        curves = denoise(curves, tissue, exam.geometry)
+        curves = denoise(measured, tissue, exam.geometry)
     maps: dict[str, Maps] = {}
     for method in choices.methods:
-        with stages(f"deconvolve {method}"):
-            maps[method] = deconvolve(method, curves, arteries.input_hu)
+        if model is not None and method == CNN:
+            with stages(_stage(method)):
+                prediction = predict(sampled(exam, tissue, measured, curves), model)
+                maps[method] = prediction.maps
+                findings += prediction.findings
+        elif arteries is not None:
+            with stages(_stage(method)):
+                maps[method] = deconvolve(method, curves, arteries.input_hu)
     with stages("lesion"):
         lesions = {m: measure_lesion(maps[m], tissue, exam.geometry, choices.preset) for m in maps}
         checks = judge(exam, motion, curves, arteries)
-    findings = [*exam.findings, *baseline.findings, *arteries.findings]
+    findings = [*exam.findings, *baseline.findings, *findings]
     for lesion in lesions.values():
         findings.extend(lesion.findings)
     return Results(
@@ -177,6 +201,33 @@ def _analyse_still(
     )
 
 
+def _arteries(
+    exam: Exam,
+    baseline: Baseline,
+    tissue: Tissue,
+    grid: Float64Array,
+    moved_mm: float,
+    choices: Choices,
+) -> tuple[Arteries | None, list[Finding]]:
+    """AIF and VOF with their findings; None where there are none and no method needs them."""
+    try:
+        arteries = find_arteries(
+            exam,
+            baseline,
+            tissue,
+            grid,
+            aif_voxel=choices.aif,
+            vof_voxel=choices.vof,
+            moved_mm=moved_mm,
+        )
+    except NoPerfusion as error:
+        if set(choices.methods) != {CNN}:
+            raise
+        text = f"No arterial input was found; {CNN} needs none. ({error})"
+        return None, [Finding("no-arterial-input", Grade.WARNING, text)]
+    return arteries, list(arteries.findings)
+
+
 def _peak(curves: Curves) -> Float32Array:
     """Maximum enhancement over time, HU, 0 where nothing is perfused."""
     peak = np.zeros(curves.voxels.shape, np.float32)
@@ -195,9 +246,13 @@ def _parameters(
             "frames": len(curves.times_s),
             "noise_hu": curves.noise_hu,
         },
-        **{f"deconvolve {name}": dict(m.parameters) for name, m in maps.items()},
+        **{_stage(name): dict(m.parameters) for name, m in maps.items()},
         **{f"lesion {name}": _rules(lesion) for name, lesion in lesions.items()},
     }
+
+
+def _stage(method: str) -> str:
+    return f"{'predict' if method == CNN else 'deconvolve'} {method}"
 
 
 def _rules(lesion: Lesion) -> dict[str, float | int | str | None]:

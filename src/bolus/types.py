@@ -22,6 +22,9 @@ Float64Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
+MAP_UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s", "ttp": "s"}
+"""Unit of each of the five maps, everywhere."""
+
 
 class Grade(IntEnum):
     """How bad a finding is; the verdict on an exam is its worst grade."""
@@ -222,9 +225,10 @@ class Curves:
 class Maps:
     """Perfusion maps of one method, (Z, Y, X) float32, 0 outside the brain and in CSF.
 
-    CBV = CBF x MTT / 60 holds exactly.  Tmax is s after the arterial input: for `nlr` and `bma` the
-    centre of the residue function (delay + MTT/2), for the SVD family the maximum of the impulse
-    response, which regularisation brings to about the same place.  TTP is s after the first frame.
+    CBV = CBF x MTT / 60 holds exactly.  Tmax is s after the arterial input: for `nlr`, `bma` and
+    `cnn` the centre of the residue function (delay + MTT/2), for the SVD family the maximum of the
+    impulse response, which regularisation brings to about the same place.  TTP is s after the first
+    frame.
     """
 
     method: str
@@ -239,7 +243,7 @@ class Maps:
     ttp: Float32Array
     """s."""
     delay: Float32Array | None = None
-    """Arrival of tissue after the arterial input, s; only the model fits know it."""
+    """Arrival of tissue after the arterial input, s; None where a method can't tell it."""
     parameters: dict[str, float | str] = field(default_factory=dict)
     """Every number the method used, for the report and summary.json."""
     se: dict[str, Float32Array] = field(default_factory=dict)
@@ -322,7 +326,8 @@ class Results:
     tissue: Tissue
     peak_hu: Float32Array
     """(Z, Y, X) maximum enhancement over time, HU, 0 where nothing is perfused: shows vessels."""
-    arteries: Arteries
+    arteries: Arteries | None
+    """None where none were found and no method needed them."""
     methods: dict[str, MethodResult]
     """By method name, in the order asked for."""
     checks: tuple[Check, ...]

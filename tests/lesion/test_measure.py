@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bolus.deconvolve import METHODS
 from bolus.errors import UsageError
 from bolus.lesion import measure_lesion
 from bolus.lesion.cavity import old_infarct
 from bolus.lesion.clean import drop_small, fill_holes, smooth_within
 from bolus.lesion.midline import find_midline, left_side
 from bolus.lesion.presets import PRESETS, preset_for
+from bolus.pipeline import METHOD_NAMES
 from bolus.types import Geometry, Lesion, Maps, Tissue
 
 SHAPE = (8, 100, 90)
@@ -230,7 +230,7 @@ def test_clusters_touch_at_corners_and_holes_are_filled_in_plane() -> None:
 
 
 def test_calibrated_thresholds_exist_for_every_method_and_for_no_other() -> None:
-    for method in METHODS:
+    for method in METHOD_NAMES:
         rule = preset_for("calibrated", method)
         assert 4 < rule.hypoperfused_above < 9
         assert 0.1 < rule.core_below < 0.8

@@ -172,3 +172,8 @@ def test_what_the_search_found_counts_for_its_vessel_alone(grade: Grade) -> None
     arteries = some_arteries(findings=(Finding("aif-late", grade, "The artery fills late."),))
     assert check_of("aif", arteries=arteries).grade == grade
     assert check_of("vof", arteries=arteries).grade == Grade.NOTE
+
+
+def test_without_vessels_only_the_exam_itself_is_judged() -> None:
+    names = [check.name for check in judge(an_exam(), a_motion(), some_curves(), None)]
+    assert names == ["timing", "coverage", "motion", "noise"]

@@ -11,8 +11,8 @@ from PIL import Image
 from bolus.publish import palette
 from bolus.publish.mosaic import lesion_mosaic, map_mosaic, vessel_mosaic
 from bolus.publish.view import view_of
-from bolus.publish.windows import UNITS, WINDOWS, ttp_window
-from bolus.types import Geometry, Results, Tissue
+from bolus.publish.windows import WINDOWS, ttp_window
+from bolus.types import MAP_UNITS, Geometry, Results, Tissue
 
 TILE = 120
 
@@ -131,7 +131,7 @@ def test_ttp_has_a_window_even_without_tissue(results: Results) -> None:
 
 def test_all_windows_have_the_maps_units_and_ticks_inside() -> None:
     for key, window in WINDOWS.items():
-        assert window.unit == UNITS[key]
+        assert window.unit == MAP_UNITS[key]
         assert (window.ticks[0], window.ticks[-1]) == (window.low, window.high)
 
 

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from bolus.publish import facts, notes, plots
+from bolus.publish.agreement import agreements
 from bolus.publish.report import report_html
 from bolus.publish.summary import RESEARCH_ONLY
 from bolus.publish.windows import WINDOWS, se_window
@@ -70,7 +71,7 @@ def test_the_report_needs_nothing_but_itself(html: str) -> None:
 
 def test_every_image_is_a_png_of_the_size_it_says(html: str) -> None:
     images = [attributes for tag, attributes in Page(html).tags if tag == "img"]
-    assert len(images) == 2 * 6 + 4
+    assert len(images) == 2 + 5 + 4  # lesions, maps side by side, vessels and motion
     for attributes in images:
         source = attributes["src"] or ""
         head, data = source.split(",", 1)
@@ -166,11 +167,40 @@ def test_every_lesion_is_shown_once_and_up_to_five_at_the_top(
 
 def test_limits_of_absolute_flow_are_said_beneath_the_maps(html: str, averaged: Results) -> None:
     limit = "about half of the true CBF and about twice the true MTT"
-    assert Page(html).text.count(limit) == 2 * 2 + 1  # CBF and MTT of both methods; definitions
+    assert Page(html).text.count(limit) == 2 + 1  # CBF and MTT of both methods; definitions
     assert "cbf_se.nii.gz" not in html
     text = Page(report_html(averaged)).text
     assert limit not in text
     assert "Absolute flow with standard errors in cbf_se.nii.gz" in text
+
+
+def test_several_methods_are_shown_on_the_same_slices_with_their_differences(
+    html: str, results: Results
+) -> None:
+    alts = [a["alt"] or "" for tag, a in Page(html).tags if tag == "img"]
+    compared = [alt for alt in alts if "and differences" in alt]
+    assert compared == [
+        f"{name} by nlr, osvd, and differences"
+        for name in (*(w.name for w in WINDOWS.values()), "Time to peak")
+    ]
+    text = Page(html).text
+    (agreement,) = agreements(results)
+    low, high = (f"{v:+.2f}".replace("-", "−") for v in
+                 (agreement.maps["cbf"].low, agreement.maps["cbf"].high))  # fmt: skip
+    assert f"CBF, limits of agreement ml/100g/min {low} to {high}" in text
+    assert f"Hypoperfused, overlap Dice {agreement.hypoperfused_dice:.2f}" in text
+    alone = report_html(replace(results, methods={"nlr": results.methods["nlr"]}))
+    assert "differences" not in Page(alone).text.lower()
+
+
+def test_maps_without_an_artery_are_reported_all_the_same(averaged: Results) -> None:
+    maps = replace(averaged.methods["bma"].maps, method="cnn")
+    method = replace(averaged.methods["bma"], maps=maps)
+    html = report_html(replace(averaged, arteries=None, methods={"cnn": method}))
+    text = Page(html).text
+    assert "None were found. The network (cnn) draws its maps without them." in text
+    assert "Standard error of CBF by cnn" in html
+    assert "Enhancement over time" not in text
 
 
 def test_tmax_is_defined_for_each_family(html: str) -> None:
@@ -253,8 +283,10 @@ def test_the_report_is_the_same_each_time(html: str, results: Results) -> None:
 def test_plots_show_their_data(results: Results) -> None:
     """Other data, another picture; the same data, the same bytes."""
     other = replace(results, arrival_s=20.0)
-    assert plots.curves_png(results) == plots.curves_png(results)
-    assert plots.curves_png(results) != plots.curves_png(other)
+    found = results.arteries
+    assert found is not None
+    assert plots.curves_png(results, found) == plots.curves_png(results, found)
+    assert plots.curves_png(results, found) != plots.curves_png(other, found)
     still = replace(results, motion=replace(results.motion, kept=np.ones(30, bool)))
     assert plots.motion_png(results) != plots.motion_png(still)
 
@@ -262,7 +294,7 @@ def test_plots_show_their_data(results: Results) -> None:
 def test_plots_leave_no_trace_in_matplotlib(results: Results) -> None:
     import matplotlib.pyplot as plt
 
-    plots.curves_png(results)
+    plots.motion_png(results)
     assert plt.get_fignums() == []
 
 

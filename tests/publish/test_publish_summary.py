@@ -62,6 +62,21 @@ SHAPE: dict[str, Any] = {
             "parameters": dict,
         }
     },
+    "agreement": [
+        {
+            "first": str,
+            "second": str,
+            "voxels": int,
+            "maps": {
+                key: {"mean_difference": NUMBER, "limits_of_agreement": [NUMBER], "r": MAYBE}
+                for key in ("cbf", "cbv", "mtt", "tmax", "ttp")
+            },
+            "core_dice": MAYBE,
+            "hypoperfused_dice": MAYBE,
+            "core_difference_ml": NUMBER,
+            "hypoperfused_difference_ml": NUMBER,
+        }
+    ],
     "arteries": {
         name: {
             "voxels_xyz": [list],
@@ -222,6 +237,7 @@ def test_the_file_list_is_complete(out: Path) -> None:
     assert set(content["files"]) == found
     maps = {f"{k}.nii.gz" for k in ("cbf", "cbv", "mtt", "tmax", "ttp", "lesion")}
     methods = {f"{m}/{name}" for m in ("nlr", "osvd") for name in maps}
+    methods |= {f"osvd-minus-nlr/{name}" for name in maps if "lesion" not in name}
     assert found == methods | {"brain.nii.gz", "curves.csv", "report.html", "summary.json"}
 
 
@@ -302,3 +318,17 @@ def test_a_reason_is_named_once(results: Results) -> None:
 def test_no_machine_path_is_written(out: Path) -> None:
     text = (out / "summary.json").read_text() + (out / "report.html").read_text()
     assert not re.search(r"/(home|tmp|work|root|Users)/", text)
+
+
+def test_without_an_artery_there_are_no_curves_but_all_keys(
+    results: Results, tmp_path: Path
+) -> None:
+    one = {"nlr": results.methods["nlr"]}
+    publish(replace(results, arteries=None, methods=one), tmp_path / "out")
+    content = json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))
+    assert not (tmp_path / "out" / "curves.csv").exists()
+    assert "curves.csv" not in content["files"]
+    arteries = content["arteries"]
+    assert (arteries["aif"], arteries["vof"], arteries["scale"]) == (None, None, None)
+    assert arteries["arrival_s"] == results.arrival_s
+    assert content["agreement"] == []

@@ -26,7 +26,7 @@ def _autocorrelation(distance_mm: float) -> float:
 
 @pytest.mark.parametrize("pixel_mm", [0.35, 0.488])
 def test_texture_is_that_of_the_stated_power_spectrum(pixel_mm: float) -> None:
-    noise = noise_frame(np.random.default_rng(2), (6, 256, 256), pixel_mm)
+    noise = noise_frame(np.random.default_rng(2), (6, 256, 256), pixel_mm, 0.2)
     assert noise.std() == pytest.approx(1.0, rel=0.02)
     for lag in (1, 2, 3):
         along_x = (noise[..., lag:] * noise[..., :-lag]).mean()
@@ -59,3 +59,12 @@ def test_the_exam_carries_the_stated_noise_and_nothing_else(
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.05
     assert abs(np.corrcoef(noise[0, 0][brain[0]], noise[0, 1][brain[0]])[0, 1]) < 0.08
     assert abs(noise.mean(axis=0)[brain].mean()) < 0.1
+
+
+def test_a_sharper_kernel_makes_finer_noise_of_the_same_strength() -> None:
+    soft, sharp = (
+        noise_frame(np.random.default_rng(2), (4, 256, 256), 0.5, f) for f in (0.13, 0.28)
+    )
+    assert sharp.std() == pytest.approx(soft.std(), rel=0.02)
+    neighbours = [(n[..., 1:] * n[..., :-1]).mean() for n in (soft, sharp)]
+    assert neighbours[0] > neighbours[1] + 0.15

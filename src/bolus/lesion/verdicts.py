@@ -59,7 +59,9 @@ class _Limit:
         return Grade.WARNING if sign * value > sign * self.warning else Grade.NOTE
 
 
-def judge(exam: Exam, motion: Motion, curves: Curves, arteries: Arteries) -> tuple[Check, ...]:
+def judge(
+    exam: Exam, motion: Motion, curves: Curves, arteries: Arteries | None
+) -> tuple[Check, ...]:
     """Run every check.
 
     Parameters
@@ -67,13 +69,14 @@ def judge(exam: Exam, motion: Motion, curves: Curves, arteries: Arteries) -> tup
     exam : the exam after motion correction (dropped frames are gone).
     motion : motion of the exam as acquired.
     curves : the tissue's curves.
-    arteries : AIF and VOF with the findings of their search.
+    arteries : AIF and VOF with the findings of their search; None if there are none, and then no
+        check of the bolus.
     """
+    of_exam = (_timing(exam), _coverage(exam), _motion(motion), _noise(curves))
+    if arteries is None:
+        return of_exam
     return (
-        _timing(exam),
-        _coverage(exam),
-        _motion(motion),
-        _noise(curves),
+        *of_exam,
         _bolus(curves, arteries),
         _truncation(exam, arteries),
         _vessel("aif", arteries),

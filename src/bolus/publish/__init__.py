@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bolus.publish.agreement import difference, pairs
 from bolus.publish.nifti import nifti_bytes
 from bolus.publish.place import check_output, staged
 from bolus.publish.report import report_html
 from bolus.publish.summary import summary_json
-from bolus.publish.windows import UNITS, WINDOWS
-from bolus.types import MethodResult, Results
+from bolus.publish.windows import WINDOWS
+from bolus.types import MAP_UNITS, Arteries, Float64Array, MethodResult, Results
 
 __all__ = ["check_output", "publish"]
 
@@ -28,12 +29,14 @@ def publish(results: Results, out: Path) -> None:
 
         OUT/report.html            for people
         OUT/summary.json           for programs
-        OUT/curves.csv             AIF and VOF, HU over s
+        OUT/curves.csv             AIF and VOF, HU over s, where there are any
         OUT/brain.nii.gz           uint8
         OUT/<method>/cbf.nii.gz    float32; also cbv, mtt, tmax, ttp
         OUT/<method>/cbf_se.nii.gz float32 standard errors, where the method knows them
         OUT/<method>/delay.nii.gz  float32, where the method fits it
         OUT/<method>/lesion.nii.gz uint8: 0 none, 1 penumbra, 2 core
+        OUT/<method>-minus-<first method>/cbf.nii.gz
+                                   float32 differences of all five maps; 0 where one has no flow
 
     Maps, curves and lesions are the same bytes whenever the results are the same.
 
@@ -55,9 +58,13 @@ def publish(results: Results, out: Path) -> None:
         with ThreadPoolExecutor(1) as pool:
             volumes = pool.submit(_write_volumes, results, folder)
             report = report_html(results)
-        (folder / "curves.csv").write_bytes(_curves_csv(results).encode("ascii"))
+        files = ["report.html", "summary.json"]
+        if results.arteries is not None:
+            text = _curves_csv(results.time_s, results.arteries)
+            (folder / "curves.csv").write_bytes(text.encode("ascii"))
+            files.append("curves.csv")
         (folder / "report.html").write_text(report, encoding="utf-8", newline="\n")
-        files = sorted([*volumes.result(), "curves.csv", "report.html", "summary.json"])
+        files = sorted([*volumes.result(), *files])
         timings_s = results.timings_s | {"report": time.perf_counter() - start}
         text = summary_json(replace(results, timings_s=timings_s), files)
         (folder / "summary.json").write_text(text, encoding="utf-8", newline="\n")
@@ -70,6 +77,13 @@ def _write_volumes(results: Results, folder: Path) -> list[str]:
     for name, method in results.methods.items():
         for key, content in _method_volumes(results, method, f"{by} {name}").items():
             contents[f"{name}/{key}.nii.gz"] = content
+    for pair in pairs(results):
+        one, two = (results.methods[name].maps for name in (pair.first, pair.second))
+        for key in MAP_UNITS:
+            values = difference(one, two, key)
+            contents[f"{pair.name}/{key}.nii.gz"] = nifti_bytes(
+                values, results.geometry, f"{pair.name} {_label(key)} {MAP_UNITS[key]}, {by}"
+            )
     for path, content in contents.items():
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_bytes(content)
@@ -79,9 +93,9 @@ def _write_volumes(results: Results, folder: Path) -> list[str]:
 def _method_volumes(results: Results, method: MethodResult, by: str) -> dict[str, bytes]:
     geometry = results.geometry
     contents = {}
-    for key, unit in UNITS.items():
+    for key, unit in MAP_UNITS.items():
         values = np.asarray(getattr(method.maps, key), dtype=np.float32)
-        label = WINDOWS[key].label if key in WINDOWS else key.upper()
+        label = _label(key)
         contents[key] = nifti_bytes(values, geometry, f"{label} {unit}, {by}", WINDOWS.get(key))
         if key in method.maps.se:
             described = f"standard error of {label} {unit}, {by}"
@@ -93,13 +107,16 @@ def _method_volumes(results: Results, method: MethodResult, by: str) -> dict[str
     return contents
 
 
-def _curves_csv(results: Results) -> str:
+def _label(key: str) -> str:
+    return WINDOWS[key].label if key in WINDOWS else key.upper()
+
+
+def _curves_csv(time_s: Float64Array, arteries: Arteries) -> str:
     """RFC 4180: comma, dot, CRLF, a header line."""
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(("time_s", "aif_hu", "aif_scaled_hu", "vof_hu"))
-    arteries = results.arteries
-    columns = (results.time_s, arteries.aif.curve_hu, arteries.input_hu, arteries.vof.curve_hu)
+    columns = (time_s, arteries.aif.curve_hu, arteries.input_hu, arteries.vof.curve_hu)
     for row in zip(*columns, strict=True):
         writer.writerow([f"{value:.4f}" for value in row])
     return text.getvalue()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bolus.types import BoolArray, Check, Lesion, Results, Vessel
+from bolus.publish.agreement import Agreement, MapAgreement
+from bolus.publish.windows import WINDOWS
+from bolus.types import MAP_UNITS, Check, Lesion, Results, Vessel
 
 NONE = "–"
+MINUS = "−"
 UNDEFINED_RATIO = "undefined: core < 1 ml"
 
 TERMS = {
@@ -116,7 +119,7 @@ def volume_rows(results: Results) -> list[Row]:
         return Row(label, unit, tuple(cell(lesion) for lesion in lesions), strong)
 
     keys = dict.fromkeys(key for lesion in lesions for key in lesion.tmax_ml)
-    rows = [
+    return [
         row("Core", "ml", _core_ml, True),
         row("Penumbra = mismatch volume", "ml", _penumbra_ml, True),
         row("Hypoperfused (core + penumbra)", "ml", _hypoperfused_ml, True),
@@ -130,7 +133,6 @@ def volume_rows(results: Results) -> list[Row]:
         row("Core where", "", lambda v: v.core_rule),
         row("Hypoperfused where", "", lambda v: v.hypoperfused_rule),
     ]
-    return rows + _agreement_rows(results)
 
 
 def exam_key(results: Results) -> str:
@@ -147,25 +149,40 @@ def page_title(results: Results) -> str:
     return "CT perfusion: " + ", ".join(part for part in parts if part)
 
 
-def _agreement_rows(results: Results) -> list[Row]:
-    """How far the other methods' lesions lie where the first method's lies."""
-    if len(results.methods) < 2:
-        return []
-    first_name = next(iter(results.methods))
-    labels = [method.lesion.labels for method in results.methods.values()]
+def agreement_rows(found: Sequence[Agreement]) -> list[Row]:
+    """The table of agreement: one column for every method but the first."""
+    rows = []
+    for key, unit in MAP_UNITS.items():
+        label = WINDOWS[key].label if key in WINDOWS else key.upper()
+        pairs = [one.maps.get(key) for one in found]
+        rows += [
+            Row(f"{label}, mean difference", unit, tuple(_mean(p) for p in pairs)),
+            Row(f"{label}, limits of agreement", unit, tuple(_limits(p) for p in pairs)),
+            Row(f"{label}, correlation r", "", tuple(_two(p.r if p else None) for p in pairs)),
+        ]
+    return [
+        *rows,
+        Row("Core, difference", "ml", tuple(_signed(one.core_difference_ml) for one in found)),
+        Row(
+            "Hypoperfused, difference",
+            "ml",
+            tuple(_signed(one.hypoperfused_difference_ml) for one in found),
+        ),
+        Row("Core, overlap", "Dice", tuple(_two(one.core_dice) for one in found)),
+        Row("Hypoperfused, overlap", "Dice", tuple(_two(one.hypoperfused_dice) for one in found)),
+    ]
 
-    def row(what: str, least: int) -> Row:
-        masks = [label >= least for label in labels]
-        cells = (NONE, *(_two(_dice(masks[0], mask)) for mask in masks[1:]))
-        return Row(f"Overlap with {first_name}, {what}", "Dice", cells)
 
-    return [row("core", 2), row("hypoperfused", 1)]
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", MINUS)
 
 
-def _dice(first: BoolArray, second: BoolArray) -> float | None:
-    """Dice overlap; None if both masks are empty."""
-    total = int(first.sum()) + int(second.sum())
-    return 2.0 * int((first & second).sum()) / total if total else None
+def _mean(pair: MapAgreement | None) -> str:
+    return NONE if pair is None else _signed(pair.mean)
+
+
+def _limits(pair: MapAgreement | None) -> str:
+    return NONE if pair is None else f"{_signed(pair.low)} to {_signed(pair.high)}"
 
 
 def _core_ml(lesion: Lesion) -> str:
@@ -215,7 +232,9 @@ def _two(value: float | None) -> str:
 
 
 def vessel_rows(results: Results) -> list[tuple[str, Vessel, float, str]]:
-    """(name, vessel, peak in HU, position) of AIF and VOF."""
+    """(name, vessel, peak in HU, position) of AIF and VOF; empty where there are none."""
+    if results.arteries is None:
+        return []
     named = (("AIF", results.arteries.aif), ("VOF", results.arteries.vof))
     return [(name, v, float(v.curve_hu.max()), _place(v, results)) for name, v in named]
 
@@ -223,6 +242,8 @@ def vessel_rows(results: Results) -> list[tuple[str, Vessel, float, str]]:
 def candidate_rows(results: Results) -> list[tuple[str, Vessel, str, str]]:
     """(name, vessel, its weakest marks, position) of what competed for AIF and VOF."""
     arteries = results.arteries
+    if arteries is None:
+        return []
     kinds = (("A", arteries.candidates), ("V", arteries.vein_candidates))
     return [
         (f"{letter}{i}", vessel, weakest_marks(vessel), _place(vessel, results))

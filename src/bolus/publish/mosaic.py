@@ -70,6 +70,17 @@ class Layout:
         return row * (self.cell[0] + GAP), column * (self.cell[1] + GAP)
 
 
+@dataclass(frozen=True)
+class Ramp:
+    """Entries of the colour table that a scale has."""
+
+    first: int = palette.FIRST_COLOUR
+    levels: int = palette.LEVELS
+
+
+MAPS = Ramp()
+
+
 def map_mosaic(
     volume: Float32Array,
     tissue: BoolArray,
@@ -88,13 +99,13 @@ def map_mosaic(
     """
     layout = layout_of(len(view.slices), view, columns, tile_width, BAR_COLUMN)
     tiles = [
-        _coloured(values, where, layout.tile, window)
+        coloured(values, where, layout.tile, window)
         for values, where in zip(view.take(volume), view.take(tissue), strict=True)
     ]
     image = assemble(tiles, layout)
     text = Text(image)
     _label_slices(text, layout, view)
-    _draw_bar(image, text, layout, window)
+    draw_bar(image, text, layout, window)
     text.print_on(image)
     return indexed(image, palette.table(palette.scale()))
 
@@ -181,14 +192,18 @@ def _steps(values: NDArray[np.floating[Any]], low: float, high: float, count: in
     return steps
 
 
-def _coloured(
-    values: Float32Array, where: BoolArray, size: tuple[int, int], window: Window
+def coloured(
+    values: Float32Array,
+    where: BoolArray,
+    size: tuple[int, int],
+    window: Window,
+    ramp: Ramp = MAPS,
 ) -> IndexImage:
     """One slice of a map; only tissue takes part in the interpolation, so edges stay true."""
     weight = _enlarge(where.astype(np.float32), size)
     inside: Float32Array = np.where(where, values, 0.0).astype(np.float32)
     smooth = _enlarge(inside, size) / np.maximum(weight, 1e-6)
-    steps = _steps(smooth, window.low, window.high, palette.LEVELS) + palette.FIRST_COLOUR
+    steps = _steps(smooth, window.low, window.high, ramp.levels) + ramp.first
     return np.where(weight > 0.5, steps, palette.BLACK).astype(np.uint8)
 
 
@@ -240,9 +255,13 @@ class Text:
 
 def _label_slices(text: Text, layout: Layout, view: View) -> None:
     for i, z_mm in enumerate(view.z_mm):
-        top, left = layout.corner(i)
-        text.write(f"z {z_mm:.1f}", top + 3, left + 5, "la", 14)
+        label_z(text, layout, i, z_mm)
         label_sides(text, layout, i)
+
+
+def label_z(text: Text, layout: Layout, i: int, z_mm: float) -> None:
+    top, left = layout.corner(i)
+    text.write(f"z {z_mm:.1f}", top + 3, left + 5, "la", 14)
 
 
 def label_sides(text: Text, layout: Layout, i: int) -> None:
@@ -253,14 +272,17 @@ def label_sides(text: Text, layout: Layout, i: int) -> None:
     text.write("L", top + height - 4, left + width - 5, "rs", 15)
 
 
-def _draw_bar(image: IndexImage, text: Text, layout: Layout, window: Window) -> None:
+def draw_bar(
+    image: IndexImage, text: Text, layout: Layout, window: Window, ramp: Ramp = MAPS, at: int = 0
+) -> None:
+    """The colour scale with its numbers, in the column at the right from row ``at`` on."""
     height = max(layout.cell[0], SHORTEST_BAR)
-    top, bottom = 50, height - 12
+    top, bottom = at + 50, at + height - 12
     left = layout.size[1] - BAR_COLUMN + 14
-    text.write(window.label, 4, left, "la", 19)
-    text.write(window.unit, 27, left, "la", 13)
-    ramp = np.linspace(palette.LEVELS - 1, 0, bottom - top).round().astype(np.uint8)
-    image[top:bottom, left : left + BAR_WIDTH] = (ramp + palette.FIRST_COLOUR)[:, None]
+    text.write(window.label, at + 4, left, "la", 19)
+    text.write(window.unit, at + 27, left, "la", 13)
+    steps = np.linspace(ramp.levels - 1, 0, bottom - top).round().astype(np.uint8)
+    image[top:bottom, left : left + BAR_WIDTH] = (steps + ramp.first)[:, None]
     for tick in window.ticks:
         part = (tick - window.low) / (window.high - window.low)
         y = round(bottom - 1 - part * (bottom - 1 - top))

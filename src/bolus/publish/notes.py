@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from bolus.publish.view import View
@@ -10,8 +12,9 @@ from bolus.types import Results
 
 EDGE_FINDING = "lesion-at-slab-edge"
 
-MODEL_AVERAGE = "bma"
-"""The method that averages over residue functions and knows its standard errors."""
+ABSOLUTE = ("bma", "cnn")
+"""Methods whose flow is absolute, with standard errors: the average over residue functions, and the
+network, which learnt from all of them."""
 
 FLOW_LIMIT = (
     "Absolute {label} is uncertain: where the true residue function is no box and the bolus is "
@@ -51,13 +54,21 @@ def edge_notes(results: Results) -> list[str]:
 def map_note(method: str, window: Window) -> str:
     """What the reader of a map must know about it; empty for a map without limits of its own."""
     if window.key in ("cbf", "mtt"):
-        if method == MODEL_AVERAGE:
+        if method in ABSOLUTE:
             what = "flow" if window.key == "cbf" else "times"
             return f"Absolute {what} with standard errors in {window.key}_se.nii.gz."
         return FLOW_LIMIT.format(label=window.label)
     if window.key == "tmax":
-        return TMAX_BY_MODEL if method in ("nlr", MODEL_AVERAGE) else TMAX_BY_IMPULSE
+        return TMAX_BY_MODEL if method in ("nlr", *ABSOLUTE) else TMAX_BY_IMPULSE
     return ""
+
+
+def comparison_notes(methods: Iterable[str], window: Window) -> list[str]:
+    """`map_note` of every method, each text once with the methods that it is true for."""
+    texts: dict[str, list[str]] = {}
+    for name in methods:
+        texts.setdefault(map_note(name, window), []).append(name)
+    return [f"{', '.join(names)}: {text}" for text, names in texts.items() if text]
 
 
 def slices_note(view: View) -> str:

@@ -32,6 +32,18 @@ STOPS = (
     (1.00, (196, 18, 32)),
 )
 
+DIFFERENCE_LEVELS = 31
+"""Steps of the scale of differences: odd, so that no difference has a step of its own."""
+
+# Blue is less, orange is more, and equal is a light grey: apart in all common colour deficiencies.
+DIFFERENCE_STOPS = (
+    (0.00, (8, 62, 150)),
+    (0.25, (84, 150, 216)),
+    (0.50, (228, 228, 228)),
+    (0.75, (238, 154, 62)),
+    (1.00, (168, 66, 0)),
+)
+
 # Magenta and green stay apart in all common colour deficiencies; core has a white rim as well.
 CORE = (222, 38, 150)
 PENUMBRA = (52, 190, 84)
@@ -51,8 +63,17 @@ def greys() -> ColourTable:
 
 def scale() -> ColourTable:
     """(160, 3) colour scale of the maps, low to high."""
-    positions, colours = zip(*STOPS, strict=True)
-    at = np.linspace(0.0, 1.0, LEVELS)
+    return _between(STOPS, LEVELS)
+
+
+def difference_scale() -> ColourTable:
+    """(31, 3) colour scale of differences, less to more."""
+    return _between(DIFFERENCE_STOPS, DIFFERENCE_LEVELS)
+
+
+def _between(stops: tuple[tuple[float, tuple[int, int, int]], ...], levels: int) -> ColourTable:
+    positions, colours = zip(*stops, strict=True)
+    at = np.linspace(0.0, 1.0, levels)
     channels = [np.interp(at, positions, channel) for channel in zip(*colours, strict=True)]
     return np.stack(channels, axis=1).round().astype(np.uint8)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bolus.types import Results
+from bolus.types import Arteries, Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,11 +21,11 @@ AXIS_COLOURS = {"x (left)": "#0f5ea8", "y (back)": "#c2410c", "z (up)": "#4d7c0f
 DPI = 170
 
 
-def curves_png(results: Results) -> bytes:
+def curves_png(results: Results, arteries: Arteries) -> bytes:
     """AIF as measured and scaled, and VOF, over the exam's time, as PNG."""
     figure = _figure(6.0, 3.7)
     axes = figure.add_subplot()
-    arteries, time = results.arteries, results.time_s
+    time = results.time_s
     axes.axvline(results.arrival_s, color=INK, lw=0.9, ls=(0, (4, 3)))
     axes.plot(time, arteries.vof.curve_hu, color=VEIN, lw=2.0, label="VOF")
     scaled = f"AIF × {arteries.scale:.2f} (input)"

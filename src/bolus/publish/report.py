@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from io import BytesIO
@@ -13,13 +13,22 @@ from markupsafe import Markup
 from PIL import Image
 
 from bolus.publish import facts, notes, plots
+from bolus.publish.agreement import agreements, both_flow, difference, pairs
 from bolus.publish.candidates import candidate_image
+from bolus.publish.compare import Strip, comparison
 from bolus.publish.mosaic import BAR_COLUMN, GAP, lesion_mosaic, map_mosaic, vessel_mosaic
 from bolus.publish.summary import RESEARCH_ONLY
 from bolus.publish.verdict import all_findings, verdict
 from bolus.publish.view import View, view_of
-from bolus.publish.windows import SE_KEYS, WINDOWS, Window, se_window, ttp_window
-from bolus.types import Float32Array, MethodResult, Results
+from bolus.publish.windows import (
+    SE_KEYS,
+    WINDOWS,
+    Window,
+    difference_window,
+    se_window,
+    ttp_window,
+)
+from bolus.types import Arteries, Float32Array, Results
 
 DENSITY = 1.22
 """Pixels of an image per CSS pixel: finer than the scan itself, small enough to mail."""
@@ -49,6 +58,18 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class MapPicture:
+    """A map, or the same map by several methods."""
+
+    window: Window
+    image: Picture
+    notes: tuple[str, ...]
+    """What the reader must know about it."""
+    method: str = ""
+    """Named where it does not go without saying."""
+
+
+@dataclass(frozen=True)
 class MethodPictures:
     """The images of one method."""
 
@@ -56,8 +77,17 @@ class MethodPictures:
     core_rule: str
     hypoperfused_rule: str
     lesion: Picture
-    maps: tuple[tuple[Window, Picture, str], ...]
-    """Each with what the reader must know about it."""
+    maps: tuple[MapPicture, ...]
+    """Empty where several methods are shown side by side."""
+
+
+@dataclass(frozen=True)
+class VesselPictures:
+    """Where AIF and VOF were taken, what they are, and what else competed."""
+
+    places: Picture
+    curves: Picture
+    candidates: Picture | None
 
 
 def report_html(results: Results) -> str:
@@ -80,12 +110,13 @@ def report_html(results: Results) -> str:
         volume_notes=notes.volume_notes(results),
         most_lesions=MOST_LESIONS,
         methods=_method_pictures(results, view),
+        comparisons=_comparisons(results, view),
+        pairs=[f"{p.second} {facts.MINUS} {p.first}" for p in pairs(results)],
+        agreement_rows=facts.agreement_rows(agreements(results)),
         slices_note=notes.slices_note(view),
         vessels=_vessels(results, view),
         vessel_rows=facts.vessel_rows(results),
-        candidates=_candidates(results, view),
         candidate_rows=facts.candidate_rows(results),
-        curves=_plot(plots.curves_png(results), "AIF and VOF over time"),
         motion=_plot(plots.motion_png(results), "Motion of the head over time"),
         motion_note=notes.motion_note(results),
         checks=results.checks,
@@ -113,47 +144,88 @@ def _package_file(name: str) -> str:
 
 
 def _method_pictures(results: Results, view: View) -> list[MethodPictures]:
-    tissue = results.tissue
-    ttp = ttp_window((m.maps.ttp for m in results.methods.values()), tissue.parenchyma)
-    windows = (*WINDOWS.values(), ttp)
-    columns = min(STRIP_COLUMNS, len(view.slices))
-    draw = _map_painter(results, view, columns)
-    pictures = []
     grid = _overlay_grid(view, len(results.methods))
+    alone = len(results.methods) == 1
+    pictures = []
     for name, method in results.methods.items():
-        overlay = lesion_mosaic(tissue, method.lesion.labels, view, *grid)
+        overlay = lesion_mosaic(results.tissue, method.lesion.labels, view, *grid)
         lesion = _picture(overlay, f"Core and penumbra by {name} on the baseline CT")
-        maps = tuple(
-            (window, draw(method, values, window), notes.map_note(name, window))
-            for window, values in _shown_maps(method, windows)
-        )
+        shown = _windows(results) if alone else ()
+        maps = tuple(_map_pictures(results, view, name, shown))
         rules = (method.lesion.core_rule, method.lesion.hypoperfused_rule)
         pictures.append(MethodPictures(name, *rules, lesion, maps))
     return pictures
 
 
-def _shown_maps(
-    method: MethodResult, windows: tuple[Window, ...]
-) -> Iterator[tuple[Window, Float32Array]]:
+def _windows(results: Results) -> tuple[Window, ...]:
+    """Of all five maps, the same for all methods."""
+    parenchyma = results.tissue.parenchyma
+    ttp = ttp_window((m.maps.ttp for m in results.methods.values()), parenchyma)
+    return (*WINDOWS.values(), ttp)
+
+
+def _map_pictures(
+    results: Results, view: View, name: str, windows: tuple[Window, ...]
+) -> Iterator[MapPicture]:
     """Each map, followed by its standard error where the method knows it."""
+    maps = results.methods[name].maps
     for window in windows:
-        yield window, getattr(method.maps, window.key)
-        if window.key in SE_KEYS and window.key in method.maps.se:
-            yield se_window(window), method.maps.se[window.key]
+        picture = _one_map(results, view, name, getattr(maps, window.key), window)
+        yield MapPicture(window, picture, (notes.map_note(name, window),))
+        yield from _se_picture(results, view, name, window)
 
 
-def _map_painter(
-    results: Results, view: View, columns: int
-) -> Callable[[MethodResult, Float32Array, Window], Picture]:
-    width = min((PAGE_WIDTH - BAR_COLUMN) // columns, 280) - GAP
+def _se_picture(results: Results, view: View, name: str, window: Window) -> Iterator[MapPicture]:
+    se = results.methods[name].maps.se
+    if window.key in SE_KEYS and window.key in se:
+        of_se = se_window(window)
+        picture = _one_map(results, view, name, se[window.key], of_se)
+        yield MapPicture(of_se, picture, (), name)
 
-    def draw(method: MethodResult, values: Float32Array, window: Window) -> Picture:
-        # a voxel that a method could not fit has no flow and therefore no times
-        fitted = results.tissue.brain & (method.maps.cbf > 0)
-        image = map_mosaic(values, fitted, view, window, columns, width)
-        return _picture(image, f"{window.name} by {method.maps.method}")
 
-    return draw
+def _one_map(
+    results: Results, view: View, name: str, values: Float32Array, window: Window
+) -> Picture:
+    # a voxel that a method could not fit has no flow and therefore no times
+    fitted = results.tissue.brain & (results.methods[name].maps.cbf > 0)
+    image = map_mosaic(values, fitted, view, window, *_strip_grid(view))
+    return _picture(image, f"{window.name} by {name}")
+
+
+def _strip_grid(view: View) -> tuple[int, int]:
+    """Columns and pixels per slice of a strip of slices with its scale."""
+    columns = min(STRIP_COLUMNS, len(view.slices))
+    return columns, min((PAGE_WIDTH - BAR_COLUMN) // columns, 280) - GAP
+
+
+def _comparisons(results: Results, view: View) -> list[MapPicture]:
+    """Each map by all methods, with differences, and then its standard errors."""
+    if len(results.methods) < 2:
+        return []
+    names = list(results.methods)
+    pictures = []
+    for window in _windows(results):
+        strips = list(_strips(results, window))
+        image = comparison(strips, view, window, difference_window(window), *_strip_grid(view))
+        alt = f"{window.name} by {', '.join(names)}, and differences"
+        said = tuple(notes.comparison_notes(names, window))
+        pictures.append(MapPicture(window, _picture(image, alt), said))
+        for name in names:
+            pictures.extend(_se_picture(results, view, name, window))
+    return pictures
+
+
+def _strips(results: Results, window: Window) -> Iterator[Strip]:
+    """Maps of all methods, then differences to the first one's."""
+    brain = results.tissue.brain
+    for name, method in results.methods.items():
+        yield Strip(name, getattr(method.maps, window.key), brain & (method.maps.cbf > 0))
+    for pair in pairs(results):
+        one, two = (results.methods[name].maps for name in (pair.first, pair.second))
+        apart = difference(one, two, window.key)
+        # the images' font has no longer minus
+        name = f"{pair.second} - {pair.first}"
+        yield Strip(name, apart, brain & both_flow(one, two), is_difference=True)
 
 
 def _overlay_grid(view: View, methods: int) -> tuple[int, int]:
@@ -163,18 +235,26 @@ def _overlay_grid(view: View, methods: int) -> tuple[int, int]:
     return columns, min(PAGE_WIDTH // columns, 400) - GAP
 
 
-def _vessels(results: Results, view: View) -> Picture:
-    vessels = (("AIF", results.arteries.aif), ("VOF", results.arteries.vof))
-    image = vessel_mosaic(results.peak_hu, vessels, view, VESSEL_WIDTH)
-    return _picture(image, "Maximum enhancement with the places of AIF and VOF")
+def _vessels(results: Results, view: View) -> VesselPictures | None:
+    """None where no vessel was found."""
+    found = results.arteries
+    if found is None:
+        return None
+    vessels = (("AIF", found.aif), ("VOF", found.vof))
+    places = vessel_mosaic(results.peak_hu, vessels, view, VESSEL_WIDTH)
+    return VesselPictures(
+        _picture(places, "Maximum enhancement with the places of AIF and VOF"),
+        _plot(plots.curves_png(results, found), "AIF and VOF over time"),
+        _candidates(results.peak_hu, found, view),
+    )
 
 
-def _candidates(results: Results, view: View) -> Picture | None:
+def _candidates(peak_hu: Float32Array, found: Arteries, view: View) -> Picture | None:
     """Where everything that competed lies; None where nothing did."""
-    arteries, veins = results.arteries.candidates, results.arteries.vein_candidates
+    arteries, veins = found.candidates, found.vein_candidates
     if not arteries and not veins:
         return None
-    image = candidate_image(results.peak_hu, arteries, veins, view, CANDIDATES_WIDTH)
+    image = candidate_image(peak_hu, arteries, veins, view, CANDIDATES_WIDTH)
     return _picture(image, "All arteries and veins that competed, on maximum enhancement")
 
 

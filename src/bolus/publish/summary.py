@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from bolus.publish.agreement import Agreement, agreements
 from bolus.publish.place import SCHEMA_NAME
 from bolus.publish.verdict import all_findings, verdict
 from bolus.types import Check, Finding, Geometry, Lesion, MethodResult, Results, Vessel
@@ -47,16 +48,8 @@ def summary(results: Results, files: Sequence[str]) -> dict[str, Any]:
             "reasons": [finding.message for finding in doubts.reasons],
         },
         "methods": {name: _method(method) for name, method in results.methods.items()},
-        "arteries": {
-            "aif": _vessel(results.arteries.aif, results.geometry),
-            "vof": _vessel(results.arteries.vof, results.geometry),
-            "scale": results.arteries.scale,
-            "arrival_s": results.arrival_s,
-            "candidates": {
-                "aif": [_candidate(v, results) for v in results.arteries.candidates],
-                "vof": [_candidate(v, results) for v in results.arteries.vein_candidates],
-            },
-        },
+        "agreement": [_agreement(one) for one in agreements(results)],
+        "arteries": _arteries(results),
         "checks": [_check(check) for check in results.checks],
         "findings": [_finding(finding) for finding in all_findings(results)],
         "motion": _motion(results),
@@ -104,6 +97,38 @@ def _lesion(lesion: Lesion) -> dict[str, Any]:
         "cbv_index": lesion.cbv_index,
         "reference": lesion.reference,
         "reference_cbf": lesion.reference_cbf,
+    }
+
+
+def _agreement(one: Agreement) -> dict[str, Any]:
+    maps = {
+        key: {"mean_difference": m.mean, "limits_of_agreement": [m.low, m.high], "r": m.r}
+        for key, m in one.maps.items()
+    }
+    return {
+        "first": one.pair.first,
+        "second": one.pair.second,
+        "voxels": one.voxels,
+        "maps": maps,
+        "core_dice": one.core_dice,
+        "hypoperfused_dice": one.hypoperfused_dice,
+        "core_difference_ml": one.core_difference_ml,
+        "hypoperfused_difference_ml": one.hypoperfused_difference_ml,
+    }
+
+
+def _arteries(results: Results) -> dict[str, Any]:
+    found = results.arteries
+    arteries, veins = (found.candidates, found.vein_candidates) if found else ((), ())
+    return {
+        "aif": _vessel(found.aif, results.geometry) if found else None,
+        "vof": _vessel(found.vof, results.geometry) if found else None,
+        "scale": found.scale if found else None,
+        "arrival_s": results.arrival_s,
+        "candidates": {
+            "aif": [_candidate(v, results) for v in arteries],
+            "vof": [_candidate(v, results) for v in veins],
+        },
     }
 
 

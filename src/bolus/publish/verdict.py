@@ -27,7 +27,8 @@ class Verdict:
 def all_findings(results: Results) -> tuple[Finding, ...]:
     """Findings of the exam and of every method, each once, the worst first."""
     of_methods = [f for method in results.methods.values() for f in method.lesion.findings]
-    unique = dict.fromkeys((*results.findings, *results.arteries.findings, *of_methods))
+    of_arteries = results.arteries.findings if results.arteries else ()
+    unique = dict.fromkeys((*results.findings, *of_arteries, *of_methods))
     return tuple(sorted(unique, key=lambda finding: -finding.grade))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bolus.types import BoolArray, Float32Array
+from bolus.types import MAP_UNITS, BoolArray, Float32Array
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,11 @@ class Window:
     """Why these ends."""
 
 
-UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s", "ttp": "s"}
-"""Unit of each of the five maps, everywhere."""
-
 CBF = Window(
     key="cbf",
     label="CBF",
     name="Cerebral blood flow",
-    unit=UNITS["cbf"],
+    unit=MAP_UNITS["cbf"],
     low=0.0,
     high=60.0,
     ticks=(0, 15, 30, 45, 60),
@@ -43,7 +40,7 @@ CBV = Window(
     key="cbv",
     label="CBV",
     name="Cerebral blood volume",
-    unit=UNITS["cbv"],
+    unit=MAP_UNITS["cbv"],
     low=0.0,
     high=6.0,
     ticks=(0, 2, 4, 6),
@@ -53,7 +50,7 @@ MTT = Window(
     key="mtt",
     label="MTT",
     name="Mean transit time",
-    unit=UNITS["mtt"],
+    unit=MAP_UNITS["mtt"],
     low=0.0,
     high=15.0,
     ticks=(0, 5, 10, 15),
@@ -63,7 +60,7 @@ TMAX = Window(
     key="tmax",
     label="Tmax",
     name="Time to maximum",
-    unit=UNITS["tmax"],
+    unit=MAP_UNITS["tmax"],
     low=0.0,
     high=12.0,
     ticks=(0, 3, 6, 9, 12),
@@ -92,6 +89,21 @@ def se_window(window: Window) -> Window:
     )
 
 
+def difference_window(window: Window) -> Window:
+    """Window of the differences of a map: as wide as the map's own, with 0 in the middle."""
+    reach = (window.high - window.low) / 2
+    return replace(
+        window,
+        key=f"{window.key}_difference",
+        label="diff.",
+        name=f"Difference of {window.label}",
+        low=-reach,
+        high=reach,
+        ticks=(-reach, -reach / 2, 0.0, reach / 2, reach),
+        source="as wide as the map's window",
+    )
+
+
 TICK_STEPS_S = (1, 2, 5, 10, 20, 50, 100, 1000)
 MOST_TICKS = 7
 
@@ -117,7 +129,7 @@ def ttp_window(ttp: Iterable[Float32Array], tissue: BoolArray) -> Window:
         key="ttp",
         label="TTP",
         name="Time to peak",
-        unit=UNITS["ttp"],
+        unit=MAP_UNITS["ttp"],
         low=low,
         high=high,
         ticks=ticks,

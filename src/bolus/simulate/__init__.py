@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bolus.simulate.cohort import simulate_cohort
     from bolus.simulate.demo import write_demo
     from bolus.simulate.dicom import write_dicom
     from bolus.simulate.exam import simulate_exam
@@ -20,6 +21,7 @@ __all__ = [
     "DEMO_SEED",
     "Recipe",
     "Truth",
+    "simulate_cohort",
     "simulate_exam",
     "write_demo",
     "write_dicom",
@@ -31,6 +33,7 @@ _HOME = {
     "DEMO_SEED": "recipe",
     "Recipe": "recipe",
     "Truth": "truth",
+    "simulate_cohort": "cohort",
     "simulate_exam": "exam",
     "write_demo": "demo",
     "write_dicom": "dicom",

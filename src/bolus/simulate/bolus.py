@@ -17,7 +17,6 @@ GRID_S = 0.1
 # Body's transit after the first pass, to come back as recirculation: delay and spread chosen so
 # that width, tail/peak and the lag of the vein lie within the 93 clinical curve pairs of ISLES
 # 2018 (medians: FWHM 11.3 s, tail/peak 0.20, lag 6 s).
-BODY_SHARE = 0.62
 BODY_DELAY_S = 7.0
 BODY_MEAN_S = 16.0
 BODY_SHAPE = 2.0
@@ -85,10 +84,10 @@ def make_bolus(recipe: Recipe, rng: np.random.Generator) -> Bolus:
     duration_s = recipe.duration_s
     steps = int(np.ceil(duration_s / GRID_S)) + 1
     time_s = np.arange(steps, dtype=np.float64) * GRID_S
-    alpha = float(np.clip(rng.normal(3.5, 0.4), 2.5, 5.0))
-    beta_s = float(rng.normal(8.2, 0.5)) / alpha
+    alpha = float(np.clip(rng.normal(recipe.bolus_shape, 0.4), 1.5, 8.0))
+    beta_s = float(rng.normal(recipe.rise_s, 0.5)) / alpha
     first = gamma_variate(time_s, recipe.arrival_s, 1.0, alpha, beta_s)
-    body = BODY_SHARE * transit(time_s, BODY_DELAY_S, BODY_MEAN_S, BODY_SHAPE)
+    body = recipe.recirculation * transit(time_s, BODY_DELAY_S, BODY_MEAN_S, BODY_SHAPE)
     artery = first.copy()
     # C = first + body * C: each pass of the body comes later and flatter, a few suffice
     for _ in range(int(duration_s / BODY_DELAY_S) + 1):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from bolus.errors import OutputError
-from bolus.simulate.dicom import write_dicom
+from bolus.simulate.case import TRUTH, appearing, part_name, write_case
 from bolus.simulate.exam import simulate_exam
-from bolus.simulate.truth import write_truth
 
 EXAM = "exam.zip"
-TRUTH = "truth"
+NAMES = (TRUTH, EXAM)
 RESULTS = "results"
 
 
@@ -41,23 +39,15 @@ def write_demo(folder: Path) -> Demo:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        strangers = {p.name for p in folder.iterdir()} - {EXAM, TRUTH, RESULTS}
-        if strangers:
-            raise OutputError(
-                f"{folder} holds other things ({min(strangers)}); give the demo a new folder"
-            )
-        exam, truth = simulate_exam()
-        part = folder / f".{EXAM}.part.zip"
-        truth_part = folder / f".{TRUTH}.part"
-        try:
-            write_dicom(exam, part)
-            write_truth(truth, truth_part)
-            shutil.rmtree(folder / TRUTH, ignore_errors=True)
-            truth_part.replace(folder / TRUTH)
-            part.replace(folder / EXAM)
-        finally:
-            part.unlink(missing_ok=True)
-            shutil.rmtree(truth_part, ignore_errors=True)
+        hidden = part_name(NAMES)
+        strangers = {p.name for p in folder.iterdir()} - {*NAMES, RESULTS, hidden}
     except OSError as error:
         raise OutputError(f"{folder} can't be written: {error.strerror}") from error
+    if strangers:
+        raise OutputError(
+            f"{folder} holds other things ({min(strangers)}); give the demo a new folder"
+        )
+    exam, truth = simulate_exam()
+    with appearing(folder, NAMES) as part:
+        write_case(exam, truth, part, EXAM)
     return Demo(folder / EXAM, truth.core_ml, truth.hypo_ml)

@@ -78,11 +78,11 @@ def _files(exam: Exam) -> Iterator[tuple[str, bytes]]:
     for frame in exam.frames:
         content.update(_stored(frame).tobytes())
     exam_key = content.hexdigest()
-    image = _common(exam, exam_key)
+    image = common_header(exam, exam_key)
     frames, slices = exam.times_s.shape
     for t in range(frames):
         for z in range(slices):
-            _place(image, exam, exam_key, t, z)
+            place_image(image, exam, exam_key, t, z)
             number = t * slices + z + 1
             image.InstanceNumber = str(number)
             buffer = io.BytesIO()
@@ -90,7 +90,7 @@ def _files(exam: Exam) -> Iterator[tuple[str, bytes]]:
             yield f"CT{number:05d}.dcm", buffer.getvalue()
 
 
-def _common(exam: Exam, exam_key: str) -> Dataset:
+def common_header(exam: Exam, exam_key: str) -> Dataset:
     """Everything that all files share."""
     image = Dataset()
     meta = FileMetaDataset()
@@ -166,7 +166,7 @@ def _pixels(image: Dataset, exam: Exam) -> None:
     image.WindowCenter, image.WindowWidth = "40", "80"
 
 
-def _place(image: Dataset, exam: Exam, exam_key: str, t: int, z: int) -> None:
+def place_image(image: Dataset, exam: Exam, exam_key: str, t: int, z: int) -> None:
     """Fill in what differs between files."""
     when = START + timedelta(seconds=float(exam.times_s[t, z]))
     position = exam.geometry.affine[:3, 3] + z * exam.geometry.affine[:3, 0]

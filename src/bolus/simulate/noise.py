@@ -11,11 +11,11 @@ from bolus.types import Float32Array, Float64Array
 
 SD_AT_1_MAS = 103.09
 """SD of the noise in the brain's centre at 1 mAs, HU (80 kVp, 5 mm; 7.5 HU at 190 mAs)."""
-NPS_FREQUENCY_PER_MM = 0.2
 NPS_FALL = 1.3
 """Noise power ~ f exp(-(f / 0.2)^1.3): the ramp of filtered back-projection, with the peak
 (0.16 /mm), the tail and the autocorrelation (0.67 at 0.488 mm) of a measured frame (5 mm, STANDARD
-kernel: 0.15 /mm and 0.64).  A Gaussian fall has too little tail: 0.80 at 0.488 mm."""
+kernel: 0.15 /mm and 0.64), at the recipe's usual frequency of 0.2 /mm.  A Gaussian fall has too
+little tail: 0.80 at 0.488 mm."""
 
 
 def noise_sd(mas: float) -> float:
@@ -23,7 +23,7 @@ def noise_sd(mas: float) -> float:
     return SD_AT_1_MAS / math.sqrt(mas)
 
 
-def power_filter(shape: tuple[int, int], pixel_mm: float) -> Float64Array:
+def power_filter(shape: tuple[int, int], pixel_mm: float, frequency_per_mm: float) -> Float64Array:
     """(Y, X // 2 + 1) amplitudes for a real FFT that turn white noise of SD 1 to CT noise of SD 1.
 
     Notes
@@ -34,16 +34,19 @@ def power_filter(shape: tuple[int, int], pixel_mm: float) -> Float64Array:
     fy = np.fft.fftfreq(shape[0], pixel_mm)[:, None]
     fx = np.fft.fftfreq(shape[1], pixel_mm)[None]
     f = np.hypot(fy, fx)
-    power = f * np.exp(-((f / NPS_FREQUENCY_PER_MM) ** NPS_FALL))
+    power = f * np.exp(-((f / frequency_per_mm) ** NPS_FALL))
     return np.asarray(np.sqrt(power / power.mean())[:, : shape[1] // 2 + 1])
 
 
 def noise_frame(
-    rng: np.random.Generator, shape: tuple[int, int, int], pixel_mm: float
+    rng: np.random.Generator,
+    shape: tuple[int, int, int],
+    pixel_mm: float,
+    frequency_per_mm: float,
 ) -> Float32Array:
     """One frame (Z, Y, X) of noise with SD 1; slices are independent."""
     white = rng.standard_normal(shape, dtype=np.float32)
-    amplitude = power_filter(shape[1:], pixel_mm).astype(np.float32)
+    amplitude = power_filter(shape[1:], pixel_mm, frequency_per_mm).astype(np.float32)
     coloured: Float32Array = irfft2(rfft2(white) * amplitude, s=shape[1:])
     return coloured
 

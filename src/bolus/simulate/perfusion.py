@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from bolus.simulate.fields import normal_field, uniform_field
 from bolus.simulate.lesion import CORE, OLIGAEMIA, PENUMBRA
+from bolus.simulate.recipe import Recipe
 from bolus.simulate.residue import RESIDUES
 from bolus.simulate.slab import Slab
 from bolus.types import BoolArray, Float32Array
@@ -45,8 +46,6 @@ DAMAGE = {
     PENUMBRA: Damage((0.28, 0.45), (0.52, 0.68), (0.90, 1.10), (7.5, 15.0), (3.0, 7.0)),
     CORE: Damage((0.05, 0.18), (0.08, 0.22), (0.15, 0.45), (7.0, 18.0), (5.0, 9.0)),
 }
-COLLATERAL_SHARE = 0.3
-"""Part of a lesion's delay that is dispersion on the way through collaterals."""
 MAX_DISPERSION_S = 4.0
 MIN_MTT_S, MAX_MTT_S = 2.0, 30.0
 EDGE_MM = 2.0
@@ -98,6 +97,7 @@ def _blend(
 
 
 def make_perfusion(
+    recipe: Recipe,
     slab: Slab,
     gm: Float32Array,
     wm: Float32Array,
@@ -115,9 +115,9 @@ def make_perfusion(
         }
         return _blend(painted, slab, healthy, values)
 
-    gm_cbf, wm_cbf = _healthy(rng, slab, GM_CBF), _healthy(rng, slab, WM_CBF)
-    gm_cbv = gm_cbf * _healthy(rng, slab, GM_MTT) / 60
-    wm_cbv = wm_cbf * _healthy(rng, slab, WM_MTT) / 60
+    gm_cbf, wm_cbf = (recipe.flow * _healthy(rng, slab, prior) for prior in (GM_CBF, WM_CBF))
+    gm_cbv = gm_cbf * recipe.transit * _healthy(rng, slab, GM_MTT) / 60
+    wm_cbv = wm_cbf * recipe.transit * _healthy(rng, slab, WM_MTT) / 60
     cbf = gm * gm_cbf * harm("gm_cbf", 1.0) + wm * wm_cbf * harm("wm_cbf", 1.0)
     cbv = (gm * gm_cbv + wm * wm_cbv) * harm("cbv", 1.0)
     tissue = brain & (gm + wm > 0.02)
@@ -132,25 +132,23 @@ def make_perfusion(
     delay = (1 - white) * uniform_field(rng, shape, spacing, 15.0, *GM_DELAY)
     delay += white * uniform_field(rng, shape, spacing, 15.0, *WM_DELAY)
     delay = np.where(tissue, delay + added, 0).astype(np.float32)
-    dispersion = np.minimum(0.2 * delay + COLLATERAL_SHARE * added, MAX_DISPERSION_S)
+    dispersion = np.minimum(0.2 * delay + recipe.collateral_dispersion * added, MAX_DISPERSION_S)
     return Perfusion(
-        cbf=cbf,
+        cbf=np.asarray(cbf, dtype=np.float32),
         cbv=np.asarray(cbf * mtt / 60, dtype=np.float32),
         mtt=mtt,
         delay=delay,
         dispersion=np.where(tissue, np.minimum(dispersion, delay), 0).astype(np.float32),
-        shares=_shares(rng, slab),
+        shares=_shares(rng, slab, recipe.residue_shares),
     )
 
 
-def _shares(rng: np.random.Generator, slab: Slab) -> Float32Array:
+def _shares(rng: np.random.Generator, slab: Slab, means: tuple[float, ...] | None) -> Float32Array:
     """Smoothly varying mixture of residue shapes around the mean shares."""
+    means = means or tuple(one.share for one in RESIDUES.values())
     shape, spacing = slab.geometry.shape, slab.geometry.spacing_mm
     stacked = np.stack(
-        [
-            one.share * np.exp(0.8 * normal_field(rng, shape, spacing, 20.0))
-            for one in RESIDUES.values()
-        ]
+        [mean * np.exp(0.8 * normal_field(rng, shape, spacing, 20.0)) for mean in means]
     )
     mixture: Float32Array = (stacked / stacked.sum(axis=0)).astype(np.float32)
     return mixture

@@ -49,6 +49,23 @@ class Recipe:
     """Contrast reaches the internal carotid artery, s after the first frame."""
     peak_hu: float = 300.0
     """Peak enhancement of the internal carotid artery, HU."""
+    rise_s: float = 8.2
+    """From arrival to the peak of the first pass in the internal carotid artery, mean, s."""
+    bolus_shape: float = 3.5
+    """Shape (alpha) of the first pass, mean: the lower, the longer its tail."""
+    recirculation: float = 0.62
+    """Share of the blood's contrast that comes back after one passage of the body."""
+    flow: float = 1.0
+    """The patient's CBF over the usual CBF, CBV with it."""
+    transit: float = 1.0
+    """The patient's MTT over the usual MTT, CBV with it."""
+    residue_shares: tuple[float, ...] | None = None
+    """Mean share of each residue function, in the order of `bolus.simulate.residue.RESIDUES`;
+    None for its own shares."""
+    collateral_dispersion: float = 0.3
+    """Part of a lesion's delay that is dispersion on the way through collaterals."""
+    noise_frequency_per_mm: float = 0.2
+    """Fall of the noise power with frequency: the higher, the sharper the kernel."""
     side: Side = "left"
     """The patient's side of the occluded middle cerebral artery; ``none`` for a healthy brain.
     With ``both`` each side has half of the volumes."""
@@ -73,7 +90,8 @@ class Recipe:
     """Strength of the petrous bones' streaks in the lowest slice, HU."""
 
     def __post_init__(self) -> None:
-        positive = ("matrix", "pixel_mm", "slices", "slice_mm", "dt_s", "mas", "peak_hu")
+        positive = ("matrix", "pixel_mm", "slices", "slice_mm", "dt_s", "mas", "peak_hu", "rise_s",
+                    "bolus_shape", "flow", "transit", "noise_frequency_per_mm")  # fmt: skip
         for name in positive:
             if not getattr(self, name) > 0:
                 raise UsageError(
@@ -82,6 +100,9 @@ class Recipe:
         for name in ("motion_mm", "old_infarct_ml", "streaks_hu"):
             if not getattr(self, name) >= 0:
                 raise UsageError(f"Recipe: {name} is {getattr(self, name)}, it can't be below 0.")
+        for name in ("recirculation", "collateral_dispersion"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"Recipe: {name} is {getattr(self, name)}, give a share below 1.")
         if self.first_mas is not None and not self.first_mas > 0:
             raise UsageError(f"Recipe: first_mas is {self.first_mas}, give a number above zero.")
         if self.frames < 2:

@@ -79,6 +79,7 @@ def acquire(
         if recipe.streaks_hu:
             frame += streaks.of_frame(t) * (frame > NO_STREAKS_BELOW_HU)
         if sd.any():
-            frame += dose[t] * sd * noise_frame(rng, shape, recipe.pixel_mm)
+            noise = noise_frame(rng, shape, recipe.pixel_mm, recipe.noise_frequency_per_mm)
+            frame += dose[t] * sd * noise
         frames[t] = np.clip(frame, LOWEST_HU, HIGHEST_HU)
     return frames

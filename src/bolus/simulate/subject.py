@@ -82,5 +82,7 @@ def make_subject(seed: int, recipe: Recipe) -> Subject:
         calcified=mean_over_sub_slices(head.history.calcified, slab.sub),
         vessels=vessels,
         painted=painted,
-        perfusion=make_perfusion(slab, gm, wm, brain, painted, generator(seed, "perfusion")),
+        perfusion=make_perfusion(
+            recipe, slab, gm, wm, brain, painted, generator(seed, "perfusion")
+        ),
     )

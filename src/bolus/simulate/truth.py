@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from bolus.errors import OutputError
 from bolus.simulate.bolus import Bolus
+from bolus.simulate.nifti import write_image
 from bolus.simulate.recipe import Recipe
 from bolus.simulate.slab import MARGIN, mean_over_sub_slices, without_margin
 from bolus.simulate.subject import Subject
@@ -157,21 +156,14 @@ def write_truth(truth: Truth, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in MAPS:
-            _write_nifti(getattr(truth, name), truth.geometry, folder / f"{name}.nii.gz")
+            write_image(getattr(truth, name), truth.geometry, folder / f"{name}.nii.gz")
         for name in MASKS:
             labels = getattr(truth, name).astype(np.uint8)
-            _write_nifti(labels, truth.geometry, folder / f"{name}.nii.gz")
+            write_image(labels, truth.geometry, folder / f"{name}.nii.gz")
         text = json.dumps(_summary(truth), indent=1, sort_keys=True)
         (folder / "truth.json").write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{folder}: the truth can't be written ({error.strerror}).") from error
-
-
-def _write_nifti(values: NDArray[np.generic], geometry: Geometry, path: Path) -> None:
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ geometry.affine[:, [2, 1, 0, 3]]
-    image = nib.Nifti1Image(values.transpose(2, 1, 0), affine)
-    image.header.set_xyzt_units("mm", "sec")
-    path.write_bytes(gzip.compress(image.to_bytes(), mtime=0))
 
 
 def _summary(truth: Truth) -> dict[str, object]:

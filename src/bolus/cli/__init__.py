@@ -17,13 +17,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from bolus import __version__
+from bolus.cli.dataset import dataset
+from bolus.cli.simulate import simulate
+from bolus.cli.study import study
+from bolus.cli.train import train
 from bolus.errors import BolusError, UsageError
 
 if TYPE_CHECKING:
     from bolus.pipeline import Progress, Voxel
     from bolus.types import Results
 
-MethodName = Literal["nlr", "bma", "ssvd", "bsvd", "osvd", "tikhonov"]
+MethodName = Literal["nlr", "bma", "ssvd", "bsvd", "osvd", "tikhonov", "cnn"]
 PresetName = Literal[
     "calibrated", "rapid", "campbell", "cereda", "bivard", "syngo", "mistar", "wintermark"
 ]  # fmt: skip
@@ -54,6 +58,7 @@ def run(
     aif: str | None = None,
     vof: str | None = None,
     series: str | None = None,
+    model: Path | None = None,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
 ) -> None:
     """Make maps, lesion volumes and a report.
@@ -66,7 +71,7 @@ def run(
         Folder for the results; they appear whole or not at all. A former result is replaced,
         anything else is left alone.
     method
-        Deconvolution method; repeat it to compare several.
+        Deconvolution, or the network, "cnn"; repeat it to see several side by side.
     preset
         Thresholds of core and hypoperfused tissue: "calibrated" for each method on simulated
         exams, or as published for other software.
@@ -76,6 +81,8 @@ def run(
         Voxel x,y,z of the vein, instead of the automatic choice.
     series
         SeriesInstanceUID or series number, where there are several perfusion scans.
+    model
+        A network of one's own for "cnn", as `bolus train` writes it, instead of the built-in one.
     quiet
         Print nothing but errors.
     """
@@ -93,6 +100,7 @@ def run(
         aif=_voxel("--aif", aif),
         vof=_voxel("--vof", vof),
         series=series,
+        model=model,
     )
     check_output(out)
     with stage_printer(quiet) as progress:
@@ -157,12 +165,18 @@ def demo(
         progress("simulate", None)
         made = write_demo(out)
         progress("simulate", time.perf_counter() - start)
-    run(made.exam, out=out / "results", quiet=quiet)
+    run(made.exam, out=out / "results", method=("nlr", "cnn"), quiet=quiet)
     if not quiet:
         print(
-            f"the truth of this simulated exam: core {made.core_ml:.1f} ml, "
-            f"hypoperfused {made.hypoperfused_ml:.1f} ml"
+            f"truth     core {made.core_ml:.1f} ml, hypoperfused {made.hypoperfused_ml:.1f} ml "
+            "(of this simulated exam)"
         )
+
+
+app.command(simulate)
+app.command(dataset)
+app.command(train)
+app.command(study)
 
 
 def _voxel(option: str, text: str | None) -> Voxel | None:

@@ -1,0 +1,104 @@
+"""``bolus study``: studies of bolus itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from bolus.errors import UsageError
+
+study = App(name="study", help="Measure what bolus's maps are worth.")
+
+Several = Parameter(consume_multiple=True, negative=())
+
+
+@study.command
+def dose(
+    cohort: Path,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    method: Annotated[tuple[str, ...], Parameter(name=["--method", "-m"], negative=())] = ("bma",),
+    frames: Annotated[tuple[int, ...], Several] = (89, 44, 27, 18, 10, 7, 5, 3, 2),
+    every: Annotated[tuple[int, ...], Several] = (1, 2, 3, 4),
+    two_rate: Annotated[tuple[int, ...], Several] = (),
+    phases: str = "3",
+    dose: Annotated[tuple[float, ...], Several] = (1.0,),
+    cases: int | None = None,
+    reference: str = "nlr",
+    preset: str = "calibrated",
+    seed: int = 0,
+    workers: int = 2,
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
+) -> None:
+    """Measure what fewer frames and a lower dose cost each method.
+
+    Every exam is analysed with all its frames and with fewer of them, at its dose and, with noise
+    of its own kind added, at lower ones. Maps and lesions are compared with the truth of simulated
+    exams, and otherwise with a method's own maps of the whole exam. A study that was interrupted
+    goes on where it was.
+
+    Parameters
+    ----------
+    cohort
+        Index of a data set (`bolus dataset index`), or the folder of a cohort.
+    out
+        Folder for dose.csv (every analysis), dose.md (tables), dose.png and settings.json.
+    method
+        Method; repeat it to compare several.
+    frames
+        Numbers of frames, evenly spaced as in the paper; those an exam doesn't have are left out.
+    every
+        k of every k-th frame.
+    two_rate
+        k of every k-th frame for 30 s and every 2k-th after that.
+    phases
+        How many first frames are tried for each choice of frames: "all", "first" or a number.
+    dose
+        Shares of the exam's dose per frame; all of it is always tried.
+    cases
+        Only so many exams, in the order of their names.
+    reference
+        Method whose maps of the whole exam stand in for the truth where there is none.
+    preset
+        Thresholds of core and hypoperfused tissue.
+    seed
+        Of the added noise.
+    workers
+        Processes, one thread each; each holds two exams in memory.
+    quiet
+        Print nothing but errors.
+    """
+    from bolus.study.dose import run_dose_study
+    from bolus.study.dose_plan import DosePlan
+    from bolus.terminal import stage_printer
+
+    plan = DosePlan(
+        methods=tuple(dict.fromkeys(method)),
+        frames=tuple(sorted(set(frames), reverse=True)),
+        every=tuple(sorted(set(every))),
+        two_rates=tuple(sorted(set(two_rate))),
+        phases=_phases(phases),
+        doses=dose,
+        reference=reference,
+        preset=preset,
+        seed=seed,
+    )
+    with stage_printer(quiet) as progress:
+        made = run_dose_study(cohort, out, plan, cases=cases, workers=workers, progress=progress)
+    if not quiet:
+        lost = sum(row["outcome"] != "done" for row in made.rows)
+        print(f"{len(made.rows)} rows, {lost} of them without maps")
+        print(f"tables    {out / 'dose.md'}")
+        print("Research use, not for diagnosis.")
+
+
+def _phases(text: str) -> int | None:
+    if text == "all":
+        return None
+    if text == "first":
+        return 1
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise UsageError(f"--phases is '{text}'; give all, first or a number")

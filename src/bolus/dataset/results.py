@@ -1,0 +1,110 @@
+"""A user's own data: a folder of exams, and one of what `bolus run` made of them.
+
+::
+
+    EXAMS/head-1/, EXAMS/head-2.zip, EXAMS/sub-03_ses-1.nii.gz, EXAMS/anna/first/ ...
+    RESULTS/head-1/summary.json, RESULTS/head-1/nlr/cbf.nii.gz ...
+
+Exams and results belong together by their names; a summary that tells of another series than that
+of its exam is a finding.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from bolus.acquire.nifti import is_nifti
+from bolus.acquire.results import SUMMARY, is_summary
+from bolus.dataset.found import Found, entries
+from bolus.dataset.index import MAP_NAMES
+from bolus.types import Finding, Grade
+
+LAYOUT = "bolus-run"
+LOOKED_FOR = "exams and results of `bolus run` by the same names (with --maps RESULTS)"
+PREFERRED = ("nlr", "bma")
+"""What the maps are taken from, if there are several methods: nlr is the data set's own kind."""
+NEVER = "cnn"
+"""Maps of a network are nothing to learn from."""
+EXAM_ENDINGS = ("", ".zip", ".nii.gz", ".nii")
+
+
+def find(exams: Path, results: Path) -> list[Found]:
+    """Every exam, with its maps if there are results of its name."""
+    made = {folder.relative_to(results): folder for folder in _result_folders(results)}
+    found = [_case(exams, name, folder) for name, folder in made.items()]
+    parents = {name.parts[0] for name in made}
+    for path in entries(exams):
+        if path in (results, *results.parents) or _is_result(path):
+            continue
+        if is_exam(path) and _stem(path) not in parents:
+            found.append(Found(_stem(path), patient_of(Path(_stem(path))), path))
+    return found
+
+
+def _result_folders(results: Path) -> list[Path]:
+    """Results right in the folder, or one level below."""
+    folders = [path for path in entries(results) if path.is_dir()]
+    deeper = [p for f in folders if not _is_result(f) for p in entries(f) if _is_result(p)]
+    return [folder for folder in folders if _is_result(folder)] + deeper
+
+
+def _is_result(folder: Path) -> bool:
+    summary = folder / SUMMARY
+    return summary.is_file() and is_summary(lambda: summary.open("rb"))
+
+
+def is_exam(path: Path) -> bool:
+    """Whether an entry of a folder of exams can be an exam."""
+    return path.is_dir() or is_nifti(path) or path.suffix.lower() == ".zip"
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    if path.is_dir():
+        return name
+    return name[: -len(next(e for e in EXAM_ENDINGS[1:] if name.lower().endswith(e)))]
+
+
+def patient_of(name: Path) -> str:
+    """The first folder, without session where it is named as BIDS does."""
+    return re.sub(r"^(sub-[A-Za-z0-9]+)_.*", r"\1", name.parts[0])
+
+
+def _case(exams: Path, name: Path, folder: Path) -> Found:
+    places = [exams / f"{name.as_posix()}{ending}" for ending in EXAM_ENDINGS]
+    summary: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    maps, findings = _maps(folder)
+    if _at(summary, "verdict", "grade") == "fail":
+        message = "`bolus run` judged the results not reliable."
+        findings.append(Finding("results-not-reliable", Grade.FAIL, message))
+    return Found(
+        name=name.as_posix(),
+        patient=patient_of(name),
+        exam=next((place for place in places if place.exists()), places[0]),
+        maps=maps,
+        findings=tuple(findings),
+        series=str(_at(summary, "dicom_identity", "SeriesInstanceUID") or ""),
+    )
+
+
+def _at(fields: object, *keys: str) -> object:
+    for key in keys:
+        fields = fields.get(key) if isinstance(fields, dict) else None
+    return fields
+
+
+def _maps(folder: Path) -> tuple[dict[str, Path], list[Finding]]:
+    methods = [path.name for path in entries(folder) if (path / "cbf.nii.gz").is_file()]
+    usable = [m for m in PREFERRED if m in methods]
+    usable += [m for m in methods if m not in usable and m != NEVER]
+    if not usable:
+        return {}, []
+    paths = {name: folder / usable[0] / f"{name}.nii.gz" for name in MAP_NAMES}
+    findings = []
+    if usable[0] != PREFERRED[0]:
+        message = f"The maps were made by {usable[0]}, not by {PREFERRED[0]}."
+        findings.append(Finding("maps-method", Grade.NOTE, message))
+    return {name: path for name, path in paths.items() if path.is_file()}, findings

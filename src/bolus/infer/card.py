@@ -1,0 +1,134 @@
+"""What a model says about itself: JSON among the metadata of its ONNX file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bolus.infer.unlike import GROUP_NAMES, Usual
+from bolus.types import MAP_UNITS, Float64Array
+
+KEY = "bolus"
+"""The one property of the file's metadata."""
+FORMAT = 1
+INPUTS = 1
+"""Version of `bolus.infer.inputs`: raised when the same exam gives a network other inputs."""
+MAPS = tuple(MAP_UNITS)
+DIGITS = 7
+
+Fact = str | int | float
+
+
+@dataclass(frozen=True)
+class Card:
+    """What belongs to a network besides its weights."""
+
+    name: str
+    factors: dict[str, float]
+    """Standard error over the network's spread, by map."""
+    usual: tuple[Usual, ...]
+    training: dict[str, Fact] = field(default_factory=dict)
+    """Seed, epochs, exams, licence...: for people."""
+
+
+class WrongVersionError(ValueError):
+    """The card is one of another version of bolus; says which."""
+
+
+def write_card(card: Card) -> str:
+    """The card as JSON; the same card gives the same text."""
+    content = {
+        "format": FORMAT,
+        "inputs": INPUTS,
+        "name": card.name,
+        "maps": MAP_UNITS,
+        "standard_errors": card.factors,
+        "usual": [
+            {
+                "name": one.name,
+                "centre": _rounded(one.centre),
+                "scale": _rounded(one.scale),
+                "whitening": [_rounded(row) for row in one.whitening],
+                "limit": one.limit,
+            }
+            for one in card.usual
+        ],
+        "training": card.training,
+    }
+    return json.dumps(content, allow_nan=False)
+
+
+def read_card(text: str) -> Card:
+    """The inverse of `write_card`.
+
+    Raises
+    ------
+    WrongVersionError
+        Other inputs or maps than this version's.
+    ValueError
+        Anything else that is not as it should be.
+    """
+    try:
+        found: dict[str, Any] = json.loads(text)
+        version = (found["format"], found["inputs"])
+        if version != (FORMAT, INPUTS) or found["maps"] != MAP_UNITS:
+            raise WrongVersionError(
+                f"format {str(version[0])[:9]}, inputs {str(version[1])[:9]}; this bolus has "
+                f"format {FORMAT}, inputs {INPUTS}"
+            )
+        return Card(
+            name=_word(found["name"]),
+            factors={name: _positive(found["standard_errors"][name]) for name in MAPS},
+            usual=tuple(_usual(one) for one in _in_order(found["usual"])),
+            training={_word(k): _fact(v) for k, v in found["training"].items()},
+        )
+    except WrongVersionError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f"its description is damaged ({type(error).__name__})") from error
+
+
+def _in_order(groups: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    if tuple(one["name"] for one in groups) != GROUP_NAMES:
+        raise ValueError("unknown groups")
+    return groups
+
+
+def _usual(found: Mapping[str, Any]) -> Usual:
+    centre, scale = _array(found["centre"]), _array(found["scale"])
+    whitening = _array(found["whitening"])
+    if whitening.shape != (centre.size, scale.size) or centre.ndim != 1 or not (scale > 0).all():
+        raise ValueError("shapes don't fit")
+    return Usual(found["name"], centre, scale, whitening, _positive(found["limit"]))
+
+
+def _array(values: Any) -> Float64Array:
+    array = np.array(values, np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError("not finite")
+    return array
+
+
+def _positive(value: Any) -> float:
+    number = float(value)
+    if not 0 < number < 1e6:
+        raise ValueError("out of range")
+    return number
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable() or len(value) > 200:
+        raise ValueError("no plain text")
+    return value
+
+
+def _fact(value: Any) -> Fact:
+    return value if isinstance(value, int | float) else _word(value)
+
+
+def _rounded(values: Float64Array) -> list[float]:
+    return [float(f"{v:.{DIGITS}g}") for v in values]

@@ -1,0 +1,160 @@
+"""What an ONNX file holds, read without running any of it.
+
+A model must be a data file: a list of standard operations and the numbers they need.  The file is
+read here, byte by byte, before ONNX Runtime sees it; what could point to other files or libraries,
+or run for ever, is refused: operations outside the standard's own domain, tensors stored elsewhere,
+functions, control flow.  Field numbers are those of onnx.proto (ONNX 1.17), wire types those of the
+protocol buffer encoding.  The `onnx` package, which could read it too, is large and not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+STANDARD_DOMAINS = ("", "ai.onnx")
+MOST_NODES = 10_000
+
+MODEL_GRAPH, MODEL_OPSET, MODEL_METADATA, MODEL_TRAINING, MODEL_FUNCTIONS = 7, 8, 14, 20, 25
+GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE = 1, 5, 15
+NODE_ATTRIBUTE, NODE_DOMAIN = 5, 7
+ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 10, 11
+ATTRIBUTE_SPARSE = (22, 23)
+TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+LONGEST_VARINT = 10
+
+Value = int | memoryview
+
+
+class UnsafeModelError(ValueError):
+    """The file is no ONNX model, or one that does more than compute; says why."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a message."""
+
+    number: int
+    value: Value
+
+    @property
+    def message(self) -> memoryview:
+        """The bytes of a text or of a message inside the message."""
+        if isinstance(self.value, int):
+            raise UnsafeModelError("it is no ONNX file")
+        return self.value
+
+    @property
+    def text(self) -> str:
+        """The field as text."""
+        try:
+            return str(self.message, "utf-8")
+        except UnicodeDecodeError as error:
+            raise UnsafeModelError("it is no ONNX file") from error
+
+
+def metadata_of(content: bytes) -> dict[str, str]:
+    """Check that a model only computes, and read what it says about itself.
+
+    Raises
+    ------
+    UnsafeModelError
+        It is no ONNX model, or holds more than standard operations and their numbers.
+    """
+    metadata: dict[str, str] = {}
+    nodes = 0
+    for field in _fields(memoryview(content)):
+        if field.number == MODEL_GRAPH:
+            nodes += _check_graph(field.message)
+        elif field.number == MODEL_OPSET:
+            _check_domain(_texts(field.message).get(1, ""))
+        elif field.number == MODEL_METADATA:
+            entry = _texts(field.message)
+            metadata[entry.get(1, "")] = entry.get(2, "")
+        elif field.number in (MODEL_TRAINING, MODEL_FUNCTIONS):
+            raise UnsafeModelError("it holds functions or training steps")
+    if not nodes:
+        raise UnsafeModelError("it is no ONNX file")
+    return metadata
+
+
+def _check_graph(graph: memoryview) -> int:
+    """Number of operations."""
+    nodes = 0
+    for field in _fields(graph):
+        if field.number == GRAPH_NODE:
+            _check_node(field.message)
+            nodes += 1
+        elif field.number == GRAPH_INITIALIZER:
+            _check_tensor(field.message)
+        elif field.number == GRAPH_SPARSE:
+            raise UnsafeModelError("it holds sparse tensors")
+    if nodes > MOST_NODES:
+        raise UnsafeModelError(f"it has more than {MOST_NODES} operations")
+    return nodes
+
+
+def _check_node(node: memoryview) -> None:
+    for field in _fields(node):
+        if field.number == NODE_DOMAIN:
+            _check_domain(field.text)
+        elif field.number == NODE_ATTRIBUTE:
+            for part in _fields(field.message):
+                if part.number in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS):
+                    raise UnsafeModelError("it has branches or loops")
+                if part.number in ATTRIBUTE_SPARSE:
+                    raise UnsafeModelError("it holds sparse tensors")
+                if part.number in (ATTRIBUTE_TENSOR, ATTRIBUTE_TENSORS):
+                    _check_tensor(part.message)
+
+
+def _check_tensor(tensor: memoryview) -> None:
+    for field in _fields(tensor):
+        if field.number == TENSOR_EXTERNAL or (field.number == TENSOR_LOCATION and field.value):
+            raise UnsafeModelError("its numbers lie in another file")
+
+
+def _check_domain(domain: str) -> None:
+    if domain not in STANDARD_DOMAINS:
+        raise UnsafeModelError(f"it needs operations that are not ONNX's own ('{domain[:40]}')")
+
+
+def _texts(message: memoryview) -> dict[int, str]:
+    """The texts of a message by field number; numbers are left out."""
+    return {f.number: f.text for f in _fields(message) if not isinstance(f.value, int)}
+
+
+def _fields(message: memoryview) -> Iterator[Field]:
+    """The fields of a message, in the order of the file."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        kind = key & 7
+        value: Value
+        if kind == VARINT:
+            value, at = _varint(message, at)
+        elif kind in (BYTES, FIXED32, FIXED64):
+            size = {FIXED32: 4, FIXED64: 8}.get(kind, 0)
+            if kind == BYTES:
+                size, at = _varint(message, at)
+            value, at = message[at : at + size], at + size
+            if at > len(message):
+                raise UnsafeModelError("it ends too early")
+        else:
+            raise UnsafeModelError("it is no ONNX file")
+        yield Field(key >> 3, value)
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """An integer of variable length and the place after it."""
+    value = 0
+    for i in range(LONGEST_VARINT):
+        if at + i >= len(message):
+            raise UnsafeModelError("it ends too early")
+        byte = message[at + i]
+        value |= (byte & 127) << (7 * i)
+        if byte < 128:
+            return value, at + i + 1
+    raise UnsafeModelError("it is no ONNX file")

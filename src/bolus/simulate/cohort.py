@@ -1,0 +1,222 @@
+"""Many simulated exams in one folder, made by several processes, to be continued at any time.
+
+Only the standard library is imported here, so that a worker process can set its number of threads
+before the libraries that compute are loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing import active_children, connection, get_context, parent_process
+from pathlib import Path
+
+from bolus import __version__
+from bolus.errors import BolusError, OutputError, UsageError
+
+DESCRIPTION = "cohort.json"
+SCHEMA = "bolus-cohort/1"
+PARTS = ".case-*.part", ".MOL-*.part"
+"""Hidden folders of cases that are not whole yet; what a kill leaves."""
+
+Progress = Callable[[str, float | None], None]
+"""Called with what is going on and None, and with a case's name and its seconds when it is done."""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """What makes two cohorts the same but for the number of their cases."""
+
+    seed: int
+    layout: str
+    matrix: int
+    """Rows and columns; 0 where each case has its own."""
+    version: str
+    code: str
+    """Digest of the modules that shape the files."""
+
+
+def simulate_cohort(
+    folder: Path,
+    cases: int,
+    seed: int,
+    layout: str = "nifti",
+    *,
+    matrix: int | None = None,
+    workers: int | None = None,
+    progress: Progress = lambda *_: None,
+) -> int:
+    """Make the cases that are missing of a cohort; each appears whole or not at all.
+
+    A case depends on the cohort's seed and its own number only: the same bytes whatever the number
+    of cases and workers and however often the work was interrupted.
+
+    Parameters
+    ----------
+    folder : made if absent; may hold a part of the same cohort, which stays as it is.
+    cases : how many the cohort shall have; numbers start at 0.
+    seed : 0 or more.
+    layout : a key of `bolus.simulate.layouts.LAYOUTS`.
+    matrix : rows and columns, for the layouts that leave them open.
+    workers : processes with one thread each, one case in memory each; one per core by default.
+
+    Returns
+    -------
+    int
+        Number of cases made now.
+
+    Raises
+    ------
+    UsageError
+        The arguments can't be, or the brain atlas isn't installed.
+    OutputError
+        The folder holds something else, or can't be written.
+    """
+    from bolus.simulate.layouts import layout_for
+
+    chosen, matrix = layout_for(layout, cases, matrix)
+    if seed < 0:
+        raise UsageError(f"--seed is {seed}; give 0 or more")
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers is {workers}; give 1 or more")
+    folder = folder.absolute()
+    try:
+        _claim(folder, Cohort(seed, layout, matrix, __version__, digest_of_code()))
+        _tidy(folder)
+        missing = [n for n in range(cases) if not (folder / chosen.names(n)[-1]).exists()]
+        done = cases - len(missing)
+        progress(f"{done} of {cases} cases", None)
+        for name, seconds in _made(folder, missing, seed, layout, matrix, workers):
+            done += 1
+            progress(name, seconds)
+            progress(f"{done} of {cases} cases", None)
+    except OSError as error:
+        raise OutputError(f"{folder} can't be written: {error.strerror}.") from error
+    return len(missing)
+
+
+def digest_of_code() -> str:
+    """Of the modules that shape an exam, its truth and its maps: other code, other cohort."""
+    package = Path(__file__).parents[1]
+    folders = ("align", "curves", "deconvolve", "simulate")
+    files = [f for name in folders for f in sorted((package / name).glob("*.py"))]
+    files.append(package / "types.py")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def _claim(folder: Path, cohort: Cohort) -> None:
+    """Write the cohort's description into a new folder, or compare it with the one there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / DESCRIPTION
+    if path.exists():
+        _compare(path, cohort)
+        return
+    part = folder / f".{DESCRIPTION}.part"
+    strangers = sorted(p.name for p in folder.iterdir() if p != part)
+    if strangers:
+        raise OutputError(
+            f"{folder} holds other things ({strangers[0]}); give the cohort a new folder"
+        )
+    text = json.dumps({"schema": SCHEMA, **asdict(cohort)}, indent=1)
+    part.write_text(text + "\n", encoding="utf-8")
+    part.rename(path)
+
+
+def _compare(path: Path, cohort: Cohort) -> None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OutputError(f"{path} is damaged; give the cohort a new folder") from error
+    wanted = {"schema": SCHEMA, **asdict(cohort)}
+    for key, value in wanted.items():
+        there = found.get(key) if isinstance(found, dict) else None
+        if there != value:
+            raise OutputError(
+                f"{path.parent} holds a cohort with {key} {there}, not {value}; give this one a "
+                "new folder"
+            )
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a kill or an error left of unfinished cases."""
+    for pattern in PARTS:
+        for part in folder.glob(pattern):
+            shutil.rmtree(part)
+
+
+def _made(
+    folder: Path, numbers: list[int], seed: int, layout: str, matrix: int, workers: int | None
+) -> Iterator[tuple[str, float]]:
+    """Name and seconds of each case as it is done."""
+    if not numbers:
+        return
+    processes = min(workers or _cores(), len(numbers))
+    with _pool(processes, folder) as pool:
+        running = [pool.submit(_make, folder, n, seed, layout, matrix) for n in numbers]
+        try:
+            for future in as_completed(running):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise BolusError(
+                f"{folder}: a worker process was ended from outside, perhaps for lack of memory; "
+                "run the same command again to go on, with fewer --workers"
+            ) from error
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _pool(processes: int, folder: Path) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes that are ended at once, with their unfinished cases, if anything fails."""
+    others = set(active_children())
+    # a fresh interpreter each: threads and libraries of this one are not inherited
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin)
+    try:
+        yield pool
+        pool.shutdown()
+    except BaseException:
+        for child in set(active_children()) - others:
+            child.terminate()
+        pool.shutdown(cancel_futures=True)
+        _tidy(folder)
+        raise
+
+
+def _begin() -> None:
+    """Set up a worker: one thread, no interest in Ctrl-C, no life after its parent."""
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[variable] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+
+def _make(folder: Path, number: int, seed: int, layout: str, matrix: int) -> tuple[str, float]:
+    """Make one case; runs in a worker."""
+    from bolus.simulate.case import appearing
+    from bolus.simulate.layouts import LAYOUTS
+
+    start = time.perf_counter()
+    chosen = LAYOUTS[layout]
+    names = chosen.names(number)
+    with appearing(folder, names) as part:
+        chosen.write(part, seed, number, matrix)
+    return f"case {number}", time.perf_counter() - start

@@ -1,0 +1,65 @@
+"""An exam and its true maps, ready to learn from: what the pipeline hands to the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bolus.align import correct_motion
+from bolus.curves import baseline_and_arrival, common_grid, denoise, segment, tissue_curves
+from bolus.infer.inputs import Sampled
+from bolus.infer.sampled import sampled
+from bolus.types import BoolArray, Exam, Float32Array
+
+TARGETS = ("cbf", "cbv", "mtt", "tmax", "ttp")
+
+
+@dataclass(frozen=True)
+class Prepared(Sampled):
+    """One exam cut to its brain, with the truth."""
+
+    targets: Float32Array
+    """(5, Z, Y, X) in the order of `TARGETS`."""
+    valid: BoolArray
+    """(Z, Y, X) where the targets hold."""
+
+
+def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prepared:
+    """Align, segment and denoise an exam as `bolus run` does, and cut it to its brain."""
+    still, motion = correct_motion(exam)
+    moved_mm = float(motion.displacement_mm[motion.kept].max(initial=0.0))
+    baseline = baseline_and_arrival(still, moved_mm)
+    tissue = segment(still, baseline)
+    curves = tissue_curves(still, baseline, tissue, common_grid(still.times_s))
+    quiet = denoise(curves, tissue, still.geometry)
+    seen = sampled(still, tissue, curves, quiet)
+    voxels = seen.voxels
+    rows, columns = (np.flatnonzero(voxels.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    box = (slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    return Prepared(
+        **vars(replace(seen, voxels=voxels[box], vessel=seen.vessel[box])),
+        targets=np.stack([maps[name] for name in TARGETS])[(slice(None), *box)],
+        valid=valid[box],
+    )
+
+
+def write_prepared(prepared: Prepared, path: Path) -> None:
+    """One uncompressed archive; curves and maps in half precision."""
+    values = dict(vars(prepared))
+    for name in ("curves_hu", "area_hu", "moment_s", "level_hu", "targets"):
+        values[name] = values[name].astype(np.float16)
+    part = path.with_suffix(".part.npz")
+    np.savez(part, **values)
+    part.replace(path)
+
+
+def read_prepared(path: Path) -> Prepared:
+    """The inverse of `write_prepared`."""
+    with np.load(path, allow_pickle=False) as found:
+        values = {name: found[name] for name in found.files}
+    for name in ("noise_hu", "arrival_s"):
+        values[name] = float(values[name])
+    values["spacing_mm"] = tuple(float(v) for v in values["spacing_mm"])
+    return Prepared(**values)

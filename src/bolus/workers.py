@@ -1,0 +1,73 @@
+"""Work in several processes, each with one thread.
+
+Only the standard library is imported here, so that a process can set its number of threads before
+the libraries that compute are loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import active_children, connection, get_context, parent_process
+from typing import TypeVar
+
+from bolus.errors import BolusError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@contextmanager
+def processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes with one thread each, ended at once if anything fails.
+
+    Raises
+    ------
+    BolusError
+        If one of them is ended from outside.
+    """
+    others = set(active_children())
+    # a fresh interpreter each: threads and libraries of this one are not inherited
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _begin)
+    try:
+        yield pool
+        pool.shutdown()
+    except BaseException as error:
+        for child in set(active_children()) - others:
+            child.terminate()
+        pool.shutdown(cancel_futures=True)
+        if isinstance(error, BrokenProcessPool):
+            raise BolusError(
+                "a worker process was ended from outside, perhaps for lack of memory; run the same "
+                "command again to go on, with fewer --workers"
+            ) from error
+        raise
+
+
+def as_they_finish(
+    pool: ProcessPoolExecutor, work: Callable[[Task], Result], tasks: Sequence[Task]
+) -> Iterator[tuple[int, Result]]:
+    """Number and result of each task, in the order in which they finish."""
+    running = {pool.submit(work, task): number for number, task in enumerate(tasks)}
+    for future in as_completed(running):
+        yield running[future], future.result()
+
+
+def _begin() -> None:
+    """Set up a worker: one thread, no interest in Ctrl-C, no life after its parent."""
+    os.environ |= dict.fromkeys(THREADS, "1")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,76 @@
+"""A model's description comes back as it was written, or not at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bolus.infer.card import MAPS, Card, WrongVersionError, read_card, write_card
+from bolus.infer.unlike import GROUP_NAMES, Usual
+
+
+def a_card() -> Card:
+    rng = np.random.default_rng(5)
+    usual = tuple(
+        Usual(name, rng.normal(size=3), rng.uniform(1, 2, 3), rng.normal(size=(3, 3)), 1.5)
+        for name in GROUP_NAMES
+    )
+    factors = dict(zip(MAPS, (1.1, 1.2, 1.3, 1.4, 1.5), strict=True))
+    return Card("a network", factors, usual, {"seed": 7, "licence": "Apache-2.0", "hours": 0.5})
+
+
+def test_a_card_comes_back_as_it_was_written() -> None:
+    card = a_card()
+    back = read_card(write_card(card))
+    assert (back.name, back.factors, back.training) == (card.name, card.factors, card.training)
+    for one, two in zip(card.usual, back.usual, strict=True):
+        assert one.name == two.name
+        np.testing.assert_allclose(one.whitening, two.whitening, rtol=1e-6)
+        np.testing.assert_allclose(one.centre, two.centre, rtol=1e-6)
+    assert write_card(back) == write_card(card)
+
+
+@pytest.mark.parametrize(("key", "value"), [("format", 99), ("inputs", 99), ("maps", {"cbf": "%"})])
+def test_another_version_is_told_from_damage(key: str, value: object) -> None:
+    content = json.loads(write_card(a_card())) | {key: value}
+    with pytest.raises(WrongVersionError, match="this bolus has"):
+        read_card(json.dumps(content))
+
+
+def without(key: str) -> Any:
+    return lambda content: content.pop(key)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        without("name"),
+        without("usual"),
+        without("standard_errors"),
+        without("training"),
+        lambda c: c.update(name="two\nlines"),
+        lambda c: c.update(name=4),
+        lambda c: c["standard_errors"].update(cbf=-1),
+        lambda c: c["standard_errors"].update(cbf="nan"),
+        lambda c: c["usual"][0].update(limit=0),
+        lambda c: c["usual"][0].update(scale=[1, 0, 1]),
+        lambda c: c["usual"][0].update(scale=[1, 1]),
+        lambda c: c["usual"][0].update(centre=[1, "nan", 1]),
+        lambda c: c["usual"].pop(),
+        lambda c: c["training"].update(seed=[1]),
+    ],
+)
+def test_a_damaged_card_is_refused(spoil: Any) -> None:
+    content = json.loads(write_card(a_card()))
+    spoil(content)
+    with pytest.raises(ValueError, match="damaged"):
+        read_card(json.dumps(content))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", "{", "[" * 100_000])
+def test_what_is_no_card_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="damaged"):
+        read_card(text)

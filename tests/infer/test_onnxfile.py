@@ -1,0 +1,116 @@
+"""A model file is data: whatever could do more than compute is refused before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import ModelProto, TensorProto, helper
+
+from bolus.infer.onnxfile import UnsafeModelError, metadata_of
+
+WEIGHTS = files("bolus.infer").joinpath("weights.onnx").read_bytes()
+
+
+def a_model() -> ModelProto:
+    """y = x + 1, with one number inside."""
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in "xy")
+    graph = helper.make_graph([helper.make_node("Add", ["x", "one"], ["y"])], "g", [x], [y], [one])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.metadata_props.add(key="colour", value="blue")
+    return model
+
+
+def test_metadata_is_read_as_it_was_written() -> None:
+    assert metadata_of(a_model().SerializeToString()) == {"colour": "blue"}
+    assert list(metadata_of(WEIGHTS)) == ["bolus"]
+
+
+def other_domain(model: ModelProto) -> None:
+    model.graph.node[0].domain = "com.example"
+
+
+def imports_other_domain(model: ModelProto) -> None:
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+
+
+def external_numbers(model: ModelProto) -> None:
+    tensor = model.graph.initializer[0]
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    tensor.data_location = TensorProto.EXTERNAL
+
+
+def external_constant(model: ModelProto) -> None:
+    constant = helper.make_node(
+        "Constant", [], ["c"], value=helper.make_tensor("v", TensorProto.FLOAT, [1], [1.0])
+    )
+    constant.attribute[0].t.external_data.add(key="location", value="numbers.bin")
+    model.graph.node.append(constant)
+
+
+def branches(model: ModelProto) -> None:
+    inner = helper.make_graph([helper.make_node("Identity", ["x"], ["z"])], "inner", [], [])
+    model.graph.node.append(
+        helper.make_node("If", ["x"], ["z"], then_branch=inner, else_branch=inner)
+    )
+
+
+def functions(model: ModelProto) -> None:
+    model.functions.append(
+        helper.make_function("mine", "f", ["a"], ["b"], [], [helper.make_opsetid("", 17)])
+    )
+
+
+def training(model: ModelProto) -> None:
+    model.training_info.add()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (other_domain, "com.example"),
+        (imports_other_domain, "com.microsoft"),
+        (external_numbers, "another file"),
+        (external_constant, "another file"),
+        (branches, "branches or loops"),
+        (functions, "functions"),
+        (training, "training"),
+    ],
+)
+def test_what_does_more_than_compute_is_refused(
+    spoil: Callable[[ModelProto], None], words: str
+) -> None:
+    model = a_model()
+    spoil(model)
+    with pytest.raises(UnsafeModelError, match=words):
+        metadata_of(model.SerializeToString())
+
+
+@given(end=st.integers(0, len(WEIGHTS) - 1))
+def test_a_file_that_ends_too_early_is_refused(end: int) -> None:
+    whole = metadata_of(WEIGHTS)
+    try:
+        found = metadata_of(WEIGHTS[:end])
+    except UnsafeModelError:
+        return
+    assert found != whole  # cut between two fields: the description is missing
+
+
+@given(content=st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_but_never_anything_else(content: bytes) -> None:
+    with pytest.raises(UnsafeModelError):
+        metadata_of(content)
+
+
+@given(place=st.integers(0, 4000), value=st.integers(0, 255))
+def test_a_changed_byte_is_read_or_refused_but_never_anything_else(place: int, value: int) -> None:
+    spoilt = bytearray(WEIGHTS)
+    spoilt[place] = value
+    try:
+        metadata_of(bytes(spoilt))
+    except UnsafeModelError:
+        return
