@@ -4,6 +4,8 @@
 # make calibration  chooses thresholds and standard errors anew on simulated exams (20 minutes)
 # make studies  the cohort, what the quality checks are worth, the arteries (30 minutes; goes on
 #             where it was stopped)
+# make network  the network against deconvolution, and its speed (20 minutes)
+# make weights  trains the network that ships with bolus from nothing (1.5 hours)
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
 #             PEERS_PYTHON=python3.12 where the usual one is older)
 # make clean  removes what the others made
@@ -13,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check bench calibration studies peers clean
+.PHONY: demo test check bench calibration studies network weights peers clean
 
 demo: $(STAMP)
 	$(BIN)/bolus demo demo-out
@@ -39,6 +41,13 @@ studies: $(STAMP)
 	$(BIN)/python benchmarks/cohort.py
 	$(BIN)/python benchmarks/verdicts.py
 	$(BIN)/python benchmarks/arteries.py
+
+network: $(STAMP)
+	$(BIN)/python benchmarks/network.py
+	$(BIN)/python benchmarks/network_speed.py
+
+weights: $(STAMP)
+	$(BIN)/python benchmarks/weights.py
 
 peers: $(STAMP)
 	cd benchmarks && ../$(BIN)/python -m peers

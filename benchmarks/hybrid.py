@@ -15,8 +15,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from bolus.deconvolve import METHODS
-from bolus.pipeline import Choices, run_exam
+from bolus.pipeline import METHOD_NAMES, Choices, run_exam
 from bolus.types import Results
 from tables import dice, mae, markdown, pearson, write
 
@@ -100,9 +99,9 @@ def main() -> None:
     truth, facts = read_truth()
     lesions = []
     for preset in ("calibrated", "rapid"):
-        results = run_exam(EXAM, Choices(methods=tuple(METHODS), preset=preset))
-        lesions += [[m, preset, *lesion_cells(results, m, truth)] for m in METHODS]
-    maps = [[m, *map_cells(results, m, truth)] for m in METHODS]
+        results = run_exam(EXAM, Choices(methods=METHOD_NAMES, preset=preset))
+        lesions += [[m, preset, *lesion_cells(results, m, truth)] for m in METHOD_NAMES]
+    maps = [[m, *map_cells(results, m, truth)] for m in METHOD_NAMES]
     before = json.loads(BEFORE.read_text())
     calibrated = [[row[0], *row[2:]] for row in lesions if row[1] == "calibrated"]
     ml = results.geometry.voxel_ml

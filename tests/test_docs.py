@@ -9,12 +9,28 @@ from pathlib import Path
 import pytest
 
 import bolus
-from bolus.deconvolve import METHODS
 from bolus.lesion import PRESET_NAMES
+from bolus.pipeline import METHOD_NAMES
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CHANGELOG.md", "docs/architecture.md", "docs/summary-schema.md")
-PACKAGES = ("acquire", "align", "curves", "deconvolve", "lesion", "publish", "simulate")
+DOCUMENTS = (
+    "README.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/network.md",
+    "docs/summary-schema.md",
+)
+PACKAGES = (
+    "acquire",
+    "align",
+    "curves",
+    "dataset",
+    "deconvolve",
+    "infer",
+    "lesion",
+    "publish",
+    "simulate",
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -42,7 +58,7 @@ def test_folders_offer_sorted_names_that_exist_and_stand_in_the_architecture(pac
 
 def test_every_method_and_preset_is_explained_in_readme() -> None:
     text = (ROOT / "README.md").read_text()
-    for name in (*METHODS, *PRESET_NAMES):
+    for name in (*METHOD_NAMES, *PRESET_NAMES):
         assert f"`{name}`" in text, name
 
 

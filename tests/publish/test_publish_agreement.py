@@ -11,7 +11,7 @@ import pytest
 
 from bolus.publish import palette, publish
 from bolus.publish.agreement import agreements, both_flow, difference
-from bolus.publish.compare import DIFFERENCE_RAMP, Strip, comparison
+from bolus.publish.compare import DIFFERENCE_RAMP, NAME_COLUMN, Strip, comparison
 from bolus.publish.view import view_of
 from bolus.publish.windows import WINDOWS, difference_window
 from bolus.types import MethodResult, Results
@@ -85,9 +85,9 @@ def strips_of(results: Results, by: float) -> list[Strip]:
     where = first.maps.cbf > 0
     apart = difference(first.maps, second.maps, "cbf")
     return [
-        Strip("nlr", first.maps.cbf, where),
-        Strip("cnn", second.maps.cbf, where),
-        Strip("cnn - nlr", apart, both_flow(first.maps, second.maps), is_difference=True),
+        Strip(("nlr",), first.maps.cbf, where),
+        Strip(("cnn",), second.maps.cbf, where),
+        Strip(("cnn", "- nlr"), apart, both_flow(first.maps, second.maps), is_difference=True),
     ]
 
 
@@ -106,7 +106,9 @@ def test_equal_is_grey_and_more_and_less_are_the_scales_ends(
     view = view_of(results.geometry, results.tissue.brain)
     window = WINDOWS["cbf"]
     image = np.asarray(comparison(strips, view, window, difference_window(window), 4, TILE))
-    tile = image[: len(image) // 3 * 3].reshape(3, -1, image.shape[1])[2][:, :TILE]
+    tile = image[: len(image) // 3 * 3].reshape(3, -1, image.shape[1])[2][
+        :, NAME_COLUMN : NAME_COLUMN + TILE
+    ]
     shown = np.unique(tile[tile >= DIFFERENCE_RAMP.first]) - DIFFERENCE_RAMP.first
     assert shown.tolist() == [step]
     red, green, blue = palette.difference_scale()[step].astype(int)
@@ -129,12 +131,14 @@ def test_every_method_shows_the_same_slice_in_the_same_column(results: Results) 
     volume = np.full(results.geometry.shape, 20.0, np.float32)
     volume[2] = 60.0
     where = np.ones(volume.shape, bool)
-    strips = [Strip(name, volume, where) for name in ("a", "b")]
+    strips = [Strip((name,), volume, where) for name in ("a", "b")]
     view = view_of(results.geometry, np.ones(volume.shape, bool))
     window = WINDOWS["cbf"]
     image = comparison(strips, view, window, difference_window(window), 2, TILE)
     red = palette.scale()[-1].astype(int)
-    pixels = np.asarray(image.convert("RGB")).astype(int)[:, : 2 * TILE + 2]
+    pixels = np.asarray(image.convert("RGB")).astype(int)[
+        :, NAME_COLUMN : NAME_COLUMN + 2 * TILE + 2
+    ]
     marked = np.abs(pixels - red).max(axis=-1) <= 1
     height = image.height // 4
     found = [

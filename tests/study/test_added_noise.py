@@ -85,18 +85,25 @@ def test_noise_has_the_amount_and_texture_of_the_lower_dose(fine: Doses) -> None
 
 def test_maps_are_as_wrong_as_those_of_the_lower_dose() -> None:
     doses = at_doses(SMALL)
-    choices = Choices(methods=("bsvd",))
+    found = analyse(doses.full, Choices(methods=("bsvd",)), Stages()).arteries
+    # which artery is chosen is chance, and scales a whole map: all doses get the same one
+    aif, vof = (tuple(map(int, v.voxels[0][::-1])) for v in (found.aif, found.vof))
+    choices = Choices(methods=("bsvd",), aif=aif, vof=vof)  # type: ignore[arg-type]
 
-    def error(exam: Exam, name: str) -> float:
+    def spread(exam: Exam, name: str) -> float:
+        """Departure of a map from its own mean over the neighbourhood: mostly noise."""
         results = analyse(exam, choices, Stages())
-        where = doses.truth.valid & results.tissue.parenchyma
-        maps = results.methods["bsvd"].maps
-        return float(np.abs(getattr(maps, name) - getattr(doses.truth, name))[where].mean())
+        where = ndimage.binary_erosion(
+            doses.truth.valid & results.tissue.parenchyma, np.ones((1, 3, 3))
+        )
+        found_map = getattr(results.methods["bsvd"].maps, name)
+        rough = found_map - ndimage.uniform_filter(found_map, (1, 3, 3))
+        return float(np.abs(rough[where]).mean())
 
     for name in ("cbf", "tmax"):
-        full, low, made = (error(exam, name) for exam in (doses.full, doses.low, doses.made))
-        assert low > 1.02 * full
-        assert abs(made - low) < 0.35 * (low - full)
+        full, low, made = (spread(exam, name) for exam in (doses.full, doses.low, doses.made))
+        assert low > 1.05 * full
+        assert made == pytest.approx(low, rel=0.1)
 
 
 def test_frames_of_another_dose_get_noise_in_proportion() -> None:

@@ -41,13 +41,15 @@ def test_every_phase_has_as_many_frames_and_starts_elsewhere(total: int, frames:
     assert [int(kept[0]) for kept in choices] == list(range(total // frames))
 
 
-@given(st.integers(4, 120), st.integers(1, 4))
+@given(st.integers(8, 120), st.integers(1, 4))
 def test_the_phases_of_every_kth_frame_share_out_the_exam(total: int, k: int) -> None:
     choices = every_kth(total, k)
-    together = np.sort(np.concatenate(choices))
-    assert set(together) <= set(range(total))
-    assert len(set(together)) == len(together)
-    assert len(together) >= total - k  # phases of a single frame are no exam
+    assert sorted(np.concatenate(choices)) == list(range(total))
+    assert all(np.all(np.diff(kept) == k) for kept in choices)
+
+
+def test_a_phase_with_a_single_frame_is_no_exam() -> None:
+    assert [kept.tolist() for kept in every_kth(5, 3)] == [[0, 3], [1, 4]]
 
 
 def test_two_rates_halve_the_frames_after_the_bolus() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -32,11 +32,17 @@ from bolus.types import BoolArray, Float32Array
 DIFFERENCE_RAMP = Ramp(palette.FIRST_COLOUR + palette.LEVELS, palette.DIFFERENCE_LEVELS)
 
 
+NAME_COLUMN = 84
+"""Room at the left for the methods' names, pixels."""
+LINE = 19
+
+
 @dataclass(frozen=True)
 class Strip:
     """One row of slices: a method's map, or a difference of two."""
 
-    name: str
+    name: tuple[str, ...]
+    """Lines."""
     volume: Float32Array
     """(Z, Y, X), in the window's unit."""
     where: BoolArray
@@ -60,7 +66,8 @@ def comparison(
     columns : slices side by side; the next ones follow below all strips of these.
     """
     groups = -(-len(view.slices) // columns)
-    layout = layout_of(groups * len(strips) * columns, view, columns, tile_width, BAR_COLUMN)
+    plain = layout_of(groups * len(strips) * columns, view, columns, tile_width, BAR_COLUMN)
+    layout = replace(plain, left=NAME_COLUMN)
     tiles = [np.zeros(layout.tile, np.uint8)] * layout.count
     labels = []
     for s, strip in enumerate(strips):
@@ -70,7 +77,7 @@ def comparison(
             group, column = divmod(k, columns)
             place = (group * len(strips) + s) * columns + column
             tiles[place] = coloured(values, where, layout.tile, shown, ramp)
-            labels.append((place, k, strip.name if column == 0 else ""))
+            labels.append((place, k, strip.name if column == 0 else ()))
     image = _room_for_bars(assemble(tiles, layout))
     text = Text(image)
     for place, k, name in labels:
@@ -91,6 +98,7 @@ def _room_for_bars(image: np.ndarray) -> np.ndarray:
     return np.pad(image, ((0, short), (0, 0)))
 
 
-def _name_strip(text: Text, layout: Layout, place: int, name: str) -> None:
-    top, left = layout.corner(place)
-    text.write(name, top + 2, left + layout.cell[1] - 5, "ra", 17)
+def _name_strip(text: Text, layout: Layout, place: int, name: tuple[str, ...]) -> None:
+    middle = layout.corner(place)[0] + layout.cell[0] // 2
+    for i, line in enumerate(name):
+        text.write(line, middle + round((i - (len(name) - 1) / 2) * LINE), 8, "lm", 17)

@@ -50,13 +50,15 @@ class Layout:
     """Height and width of a slice."""
     right: int = 0
     """Width of the column at the right."""
+    left: int = 0
+    """Width of the column at the left."""
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the image."""
         rows = -(-self.count // self.columns)
         height, width = self.cell
-        across = self.columns * (width + GAP) - GAP + self.right
+        across = self.columns * (width + GAP) - GAP + self.left + self.right
         return max(rows * (height + GAP) - GAP, SHORTEST_BAR if self.right else 0), across
 
     @property
@@ -67,7 +69,7 @@ class Layout:
     def corner(self, i: int) -> tuple[int, int]:
         """Top and left of slice ``i``."""
         row, column = divmod(i, self.columns)
-        return row * (self.cell[0] + GAP), column * (self.cell[1] + GAP)
+        return row * (self.cell[0] + GAP), self.left + column * (self.cell[1] + GAP)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from PIL import Image
 from bolus.publish import facts, notes, plots
 from bolus.publish.agreement import agreements, both_flow, difference, pairs
 from bolus.publish.candidates import candidate_image
-from bolus.publish.compare import Strip, comparison
+from bolus.publish.compare import NAME_COLUMN, Strip, comparison
 from bolus.publish.mosaic import BAR_COLUMN, GAP, lesion_mosaic, map_mosaic, vessel_mosaic
 from bolus.publish.summary import RESEARCH_ONLY
 from bolus.publish.verdict import all_findings, verdict
@@ -194,8 +194,14 @@ def _one_map(
 
 def _strip_grid(view: View) -> tuple[int, int]:
     """Columns and pixels per slice of a strip of slices with its scale."""
-    columns = min(STRIP_COLUMNS, len(view.slices))
-    return columns, min((PAGE_WIDTH - BAR_COLUMN) // columns, 280) - GAP
+    columns = _columns(len(view.slices), STRIP_COLUMNS)
+    return columns, min((PAGE_WIDTH - BAR_COLUMN - NAME_COLUMN) // columns, 280) - GAP
+
+
+def _columns(slices: int, most: int) -> int:
+    """Columns of rows that are as equally long as can be: 12 slices are 6 and 6, not 8 and 4."""
+    rows = -(-slices // most)
+    return -(-slices // rows)
 
 
 def _comparisons(results: Results, view: View) -> list[MapPicture]:
@@ -219,19 +225,20 @@ def _strips(results: Results, window: Window) -> Iterator[Strip]:
     """Maps of all methods, then differences to the first one's."""
     brain = results.tissue.brain
     for name, method in results.methods.items():
-        yield Strip(name, getattr(method.maps, window.key), brain & (method.maps.cbf > 0))
+        yield Strip((name,), getattr(method.maps, window.key), brain & (method.maps.cbf > 0))
     for pair in pairs(results):
         one, two = (results.methods[name].maps for name in (pair.first, pair.second))
         apart = difference(one, two, window.key)
         # the images' font has no longer minus
-        name = f"{pair.second} - {pair.first}"
-        yield Strip(name, apart, brain & both_flow(one, two), is_difference=True)
+        yield Strip(
+            (pair.second, f"- {pair.first}"), apart, brain & both_flow(one, two), is_difference=True
+        )
 
 
 def _overlay_grid(view: View, methods: int) -> tuple[int, int]:
     """Columns and pixels per slice of the overlay: larger than the maps, unless there are many."""
     several = STRIP_COLUMNS if methods > 1 else 4 if len(view.slices) <= 8 else 6
-    columns = min(several, len(view.slices))
+    columns = _columns(len(view.slices), several)
     return columns, min(PAGE_WIDTH // columns, 400) - GAP
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from bolus.acquire import read_exam
 from bolus.dataset import Case, read_truth
+from bolus.deconvolve import METHODS
 from bolus.errors import BolusError
 from bolus.pipeline import Choices, Stages, analyse
 from bolus.study.agreement import MAPS, Reference, Row, reference_of, score
@@ -20,8 +21,10 @@ from bolus.study.noise import Noise, measure_noise, stated_sd_hu, with_noise
 from bolus.study.thin import start_s, thinned
 from bolus.types import Exam, Float32Array, Float64Array, Results
 
-COMMON_STAGES = ("align", "segment", "arteries", "curves", "denoise")
+COMMON_STAGES = ("align", "segment", "curves", "denoise")
 """Stages of `bolus.pipeline` that all methods share: what fails there fails for all of them."""
+ARTERIES = "arteries"
+"""The stage that only deconvolution needs."""
 
 
 @dataclass(frozen=True)
@@ -123,10 +126,13 @@ def analyse_or_refuse(
         refusal = Refusal("refused" if own else "fault", stage, f"{kind}: {text}")
     if stage in COMMON_STAGES or len(methods) == 1:
         return {}, dict.fromkeys(methods, refusal)
-    each = [analyse_or_refuse(exam, (method,), preset) for method in methods]
-    return {m: r for done, _ in each for m, r in done.items()}, {
-        m: r for _, lost in each for m, r in lost.items()
-    }
+    lost = dict.fromkeys((m for m in methods if stage == ARTERIES and m in METHODS), refusal)
+    done: dict[str, Results] = {}
+    for method in methods:
+        if method not in lost:
+            found, refused = analyse_or_refuse(exam, (method,), preset)
+            done, lost = done | found, lost | refused
+    return done, lost
 
 
 def expected_noise_hu(about: About) -> float | None:

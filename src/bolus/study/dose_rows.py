@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bolus.pipeline import Choices
 from bolus.study.dose_exam import About, Refusal, Subject, expected_noise_hu
 from bolus.study.dose_log import Done, Line, log_name, versions
 from bolus.study.dose_plan import DosePlan
@@ -55,6 +56,7 @@ def study_of(subjects: Sequence[Subject], abouts: Abouts, plan: DosePlan, done: 
         "plan": asdict(plan),
         "log": log_name(plan),
         "versions": versions(),
+        "model": _model(plan),
         "exams": {s.name: _described(abouts[s.name]) for s in subjects},
     }
     return Study(plan, tuple(rows), settings)
@@ -114,6 +116,11 @@ def _condition(about: About, selection: Selection, dose: float, plan: DosePlan) 
         "total_mas": None if mas is None else round(mas * frames * dose, 3),
         "reference": "truth" if about.is_truth else f"{plan.reference}, whole exam",
     }
+
+
+def _model(plan: DosePlan) -> dict[str, str] | None:
+    network = Choices(methods=plan.methods).network()
+    return None if network is None else {"name": network.card.name, "sha256": network.sha256}
 
 
 def _described(about: About | Refusal) -> Line:
