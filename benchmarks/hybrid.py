@@ -89,6 +89,7 @@ def beside(before: dict[str, list[str]], now: list[list[str]]) -> list[list[str]
     return [
         [name, *(f"{old} → {new}" for old, new in zip(before[name], cells, strict=True))]
         for name, *cells in now
+        if name in before
     ]
 
 

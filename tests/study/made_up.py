@@ -28,9 +28,10 @@ def row(
     if method == "nlr" and frames == 5:
         return {**line, "outcome": "refused", "stage": "align", "grade": "",
                 "reason": f"NoPerfusion: no bolus | in {EXAMS[exam]}"}  # fmt: skip
+    grade = "FAIL" if (exam, frames) == (0, 5) else "NOTE"
     error = 1.0 + exam + phase / 10 + 0.2 * (TOTAL / frames - 1) / dose
     error *= 2 if method == "nlr" else 1
-    line |= {"outcome": "done", "stage": "", "reason": "", "grade": "NOTE", "covered": 0.97}
+    line |= {"outcome": "done", "stage": "", "reason": "", "grade": grade, "covered": 0.97}
     for name in MAPS:
         line |= {f"{name}_mae": error, f"{name}_bias": -error / 2, f"{name}_r": 1 / (1 + error)}
     for part, true_ml in (("core", (5.0, 20.0, 60.0)[exam]), ("hypoperfused", 90.0 + exam)):

@@ -83,27 +83,21 @@ def test_noise_has_the_amount_and_texture_of_the_lower_dose(fine: Doses) -> None
         assert left[0] == pytest.approx(left[1], rel=0.08)
 
 
-def test_maps_are_as_wrong_as_those_of_the_lower_dose() -> None:
-    doses = at_doses(SMALL)
-    found = analyse(doses.full, Choices(methods=("bsvd",)), Stages()).arteries
-    # which artery is chosen is chance, and scales a whole map: all doses get the same one
-    aif, vof = (tuple(map(int, v.voxels[0][::-1])) for v in (found.aif, found.vof))
-    choices = Choices(methods=("bsvd",), aif=aif, vof=vof)  # type: ignore[arg-type]
-
-    def spread(exam: Exam, name: str) -> float:
-        """Departure of a map from its own mean over the neighbourhood: mostly noise."""
-        results = analyse(exam, choices, Stages())
-        where = ndimage.binary_erosion(
-            doses.truth.valid & results.tissue.parenchyma, np.ones((1, 3, 3))
+def test_maps_are_as_wrong_as_those_of_the_lower_dose(small: tuple[Exam, Truth]) -> None:
+    full, truth = small
+    low, _ = simulate_exam(SEED, replace(SMALL, mas=SMALL.mas / 4))
+    results = [
+        analyse(exam, Choices(methods=("nlr",)), Stages())
+        for exam in (full, low, with_noise(full, 0.25, 5))
+    ]
+    for name in ("cbv", "tmax"):  # CBF and MTT depend more on which artery is chosen
+        true = getattr(truth, name)
+        wrong, worse, made = (
+            float(np.abs(getattr(r.methods["nlr"].maps, name) - true)[truth.valid].mean())
+            for r in results
         )
-        found_map = getattr(results.methods["bsvd"].maps, name)
-        rough = found_map - ndimage.uniform_filter(found_map, (1, 3, 3))
-        return float(np.abs(rough[where]).mean())
-
-    for name in ("cbf", "tmax"):
-        full, low, made = (spread(exam, name) for exam in (doses.full, doses.low, doses.made))
-        assert low > 1.05 * full
-        assert made == pytest.approx(low, rel=0.1)
+        assert worse > 1.2 * wrong
+        assert abs(made - worse) < 0.3 * (worse - wrong)
 
 
 def test_frames_of_another_dose_get_noise_in_proportion() -> None:

@@ -15,7 +15,7 @@ from cyclopts import App
 import bolus.study
 from bolus.cli.study import study as study_app
 from bolus.errors import NoPerfusion, UsageError
-from bolus.simulate import simulate_exam, write_truth
+from bolus.simulate import Truth, write_truth
 from bolus.simulate.nifti import write_exam
 from bolus.study import dose_exam
 from bolus.study.dose import run_dose_study
@@ -23,7 +23,6 @@ from bolus.study.dose_exam import Refusal, analyse_or_refuse
 from bolus.study.dose_plan import DosePlan
 from bolus.study.dose_rows import Study
 from bolus.types import Exam
-from small_exam import SMALL
 
 PLAN = DosePlan(methods=("bsvd",), frames=(10,), every=(2,), phases=1, doses=(1, 0.25))
 ANALYSES = 2 * 3
@@ -32,10 +31,10 @@ RESULTS = ("dose.csv", "dose.md", "dose.png", "settings.json")
 
 
 @pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cohort(small: tuple[Exam, Truth], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One simulated exam, one file that is none."""
     folder = tmp_path_factory.mktemp("cohort")
-    exam, truth = simulate_exam(11, replace(SMALL, frames=24, dt_s=2.4))
+    exam, truth = small
     one, two = folder / "case-1", folder / "case-2"
     for case in (one, two):
         case.mkdir()
@@ -63,7 +62,7 @@ def test_every_condition_of_every_exam_has_a_row(ran: tuple[Path, Study]) -> Non
     assert [(r["rule"], r["frames"], r["dose"]) for r in done] == [
         (rule, frames, dose)
         for dose in (1, 0.25)
-        for rule, frames in (("full", 24), ("frames", 10), ("every", 12))
+        for rule, frames in (("full", 32), ("frames", 10), ("every", 16))
     ]
     assert all(row["hypoperfused_dice"] > 0.5 and row["covered"] > 0.8 for row in done)
     assert done[0]["relative_dose"] == 1
@@ -108,7 +107,7 @@ def test_another_seed_or_preset_keeps_its_own_log() -> None:
 
 
 def test_a_fault_of_one_method_leaves_the_others(
-    small: tuple[Exam, object], monkeypatch: pytest.MonkeyPatch
+    small: tuple[Exam, Truth], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def analyse(exam: Exam, choices: object, stages: object) -> str:
         stages.progress("deconvolve nlr", None)  # type: ignore[attr-defined]
@@ -123,7 +122,7 @@ def test_a_fault_of_one_method_leaves_the_others(
 
 
 def test_what_fails_before_the_methods_fails_for_all(
-    small: tuple[Exam, object], monkeypatch: pytest.MonkeyPatch
+    small: tuple[Exam, Truth], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = []
 
@@ -139,7 +138,7 @@ def test_what_fails_before_the_methods_fails_for_all(
 
 
 def test_a_network_needs_no_artery(
-    small: tuple[Exam, object], monkeypatch: pytest.MonkeyPatch
+    small: tuple[Exam, Truth], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def analyse(exam: Exam, choices: object, stages: object) -> str:
         stages.progress("arteries", None)  # type: ignore[attr-defined]

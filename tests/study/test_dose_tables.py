@@ -54,7 +54,7 @@ def test_errors_of_volumes_do_not_cancel_out() -> None:
 
 def test_refused_analyses_are_counted_and_say_where_and_why() -> None:
     text = markdown_text(made_up())
-    assert cells(text, "Conditions", "5 frames")[-2:] == ["**0**", "6"]
+    assert cells(text, "Conditions", "5 frames")[-3:] == ["**0**", "6", "2"]
     assert cells(text, "CBF MAE", "5 frames")[-2:][0] == "-"
     refused = cells(text, "Refused analyses", "nlr")
     assert refused == ["nlr", "refused", "align", "NoPerfusion", "12", "3", "5 to 5",

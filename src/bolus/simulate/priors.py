@@ -27,9 +27,11 @@ LATE_ARRIVAL_S, EARLY_ARRIVAL_S, EARLY_SHARE = (4.0, 14.0), (0.5, 4.0), 0.15
 """Some exams have next to no baseline."""
 DURATION_S, SHORT_DURATION_S, SHORT_SHARE = (42.0, 70.0), (27.0, 42.0), 0.15
 """Some exams end before the bolus has left."""
-INTERVALS_S = ((0.5, 0.5), (1.0, 3.0), (3.0, 7.0))
+INTERVALS_S = ((0.5, 0.5), (1.0, 3.0), (3.0, 6.0))
 INTERVAL_SHARES = (0.15, 0.65, 0.20)
 """Cine with two frames a second, the usual, and protocols with few frames."""
+FEWEST_FRAMES = 8
+"""What `bolus.acquire` takes for a perfusion exam."""
 RESIDUE_SPREAD = 0.6
 MOVING_SHARE, MOTION_MM = 0.35, (0.5, 8.0)
 
@@ -59,6 +61,7 @@ def clinical_case(seed: int) -> Recipe:
     frames = int(np.ceil(duration_s / dt_s))
     if timing == "two-rate":
         frames = int(np.ceil(30.0 / dt_s + max(duration_s - 30.0, 0.0) / (2 * dt_s)))
+    frames = max(frames, FEWEST_FRAMES)
     median_s, spread, least_s, most_s = RISE_S
     side = SIDES[int(rng.choice(len(SIDES), p=SIDE_SHARES))]
     no_core = rng.uniform() < NO_CORE_SHARE

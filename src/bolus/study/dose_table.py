@@ -162,8 +162,9 @@ def _how_to_read(study: Study) -> str:
     return (
         f"{len(exams)} exams, {len(read)} of them readable. Cells: mean ± SD over exams of each "
         "exam's mean over its phases; in brackets the SD over the phases of one exam, mean over "
-        "exams. Means are over the analyses that gave maps; those refused are counted beside "
-        f'them.{measured} "N frames" is the paper\'s rule (every total/N-th), from several first '
+        "exams. Means are over the analyses that gave maps; those refused are counted, and "
+        "so are those with maps that the quality checks call not reliable, which the means hold."
+        f'{measured} "N frames" is the paper\'s rule (every total/N-th), from several first '
         "frames. Relative dose is the share of frames times the dose per frame. Dice is that of "
         f"lesions above {LESION_ML:g} ml within valid voxels."
     )
@@ -180,15 +181,21 @@ def _conditions(groups: dict[Condition, list[Line]], methods: Sequence[str]) -> 
             f"{_column(one, 'relative_dose').mean():.2f}",
         ]
         exams = str(len({row["case"] for row in one}))
-        lines.append([str(condition), exams, str(len(one)), *cells, *done])
+        unreliable = str(_unreliable(rows))
+        lines.append([str(condition), exams, str(len(one)), *cells, *done, unreliable])
     header = ["condition", "exams", "analyses", "frames", "interval, s", "relative dose",
-              *(f"{method} done" for method in methods)]  # fmt: skip
+              *(f"{method} done" for method in methods), "called not reliable"]  # fmt: skip
     return markdown(header, lines)
 
 
 def _done(rows: Sequence[Line]) -> str:
     count = sum(row["outcome"] == "done" for row in rows)
     return str(count) if count == len(rows) else f"**{count}**"
+
+
+def _unreliable(rows: Sequence[Line]) -> int:
+    """Analyses that a quality check failed, though there are maps."""
+    return len({(row["case"], row["phase"]) for row in rows if row["grade"] == "FAIL"})
 
 
 def _column(rows: Sequence[Line], key: str) -> Float64Array:
