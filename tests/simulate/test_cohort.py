@@ -19,11 +19,11 @@ import pytest
 from bolus.acquire import read_exam
 from bolus.cli.simulate import LayoutName, simulate
 from bolus.errors import OutputError, UsageError
-from bolus.simulate import cohort as cohort_module
 from bolus.simulate import simulate_cohort
 from bolus.simulate.case import scan
 from bolus.simulate.layouts import LAYOUTS
 from bolus.simulate.priors import case_seed, clinical_case
+from bolus.workers import processes
 
 SEED = 3454
 """Its first three cases are small, of three timings, and one moves."""
@@ -152,8 +152,8 @@ def test_an_interruption_ends_quietly_and_leaves_whole_cases(cohort: Path, tmp_p
     assert "case-00000/exam.nii.gz" in found
 
 
-def test_workers_compute_with_one_thread(tmp_path: Path) -> None:
-    with cohort_module._pool(1, tmp_path) as pool:
+def test_workers_compute_with_one_thread() -> None:
+    with processes(1) as pool:
         for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
             assert pool.submit(os.getenv, variable).result() == "1"
 

@@ -10,7 +10,7 @@ from bolus.infer.card import MAPS
 from bolus.infer.coarse import coarsened, factor_for, refined
 from bolus.infer.inputs import Sampled, blood, level_reference, slice_inputs
 from bolus.infer.model import Model
-from bolus.infer.unlike import SliceSeen, describe, scores, unlike_finding
+from bolus.infer.unlike import SliceSeen, describe, scores, some_of, unlike_finding
 from bolus.types import BoolArray, Finding, Float32Array, Maps
 
 CNN = "cnn"
@@ -73,7 +73,9 @@ def _run(exam: Sampled, model: Model) -> tuple[Float32Array, list[SliceSeen]]:
             pixels, context = slice_inputs(exam, z, slab, level_hu)
             maps, spread = model.run(pixels, context)
             outputs[:, z] = np.concatenate([maps, spread])
-            slices.append(SliceSeen(pixels[:, mask], context, spread[:, mask]))
+            some = some_of(int(mask.sum()))
+            y, x = (axis[some] for axis in np.nonzero(mask))
+            slices.append(SliceSeen(pixels[:, y, x], context, spread[:, y, x]))
     return outputs, slices
 
 

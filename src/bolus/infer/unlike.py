@@ -19,6 +19,8 @@ from bolus.types import BoolArray, Finding, Float32Array, Float64Array, Grade
 STEP = 3
 """Every third sample of a curve says enough."""
 QUANTILES = (0.05, 0.5, 0.95)
+VOXELS_PER_SLICE = 1000
+"""Enough for quantiles over an exam."""
 LARGEST = 10.0
 """Standard deviations beyond which a number counts no more: one that is absurd is enough."""
 FAIL = 2.0
@@ -39,7 +41,7 @@ class SliceSeen:
     """What the network was given and gave for one slice."""
 
     pixels: Float32Array
-    """(PIXEL_CHANNELS, v) perfused voxels."""
+    """(PIXEL_CHANNELS, v) some of the perfused voxels."""
     context: Float32Array
     """(CONTEXT,)"""
     spread: Float32Array
@@ -64,6 +66,11 @@ class Usual:
         """Root mean square of the whitened numbers: about 1 for an exam like the others."""
         z = np.clip((numbers - self.centre) / self.scale, -LARGEST, LARGEST)
         return float(np.sqrt(np.mean((self.whitening @ z) ** 2)))
+
+
+def some_of(voxels: int) -> slice:
+    """Evenly spread ones of a slice's perfused voxels."""
+    return slice(None, None, max(voxels // VOXELS_PER_SLICE, 1))
 
 
 def describe(slices: Sequence[SliceSeen]) -> Description:

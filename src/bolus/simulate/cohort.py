@@ -1,7 +1,7 @@
 """Many simulated exams in one folder, made by several processes, to be continued at any time.
 
-Only the standard library is imported here, so that a worker process can set its number of threads
-before the libraries that compute are loaded.
+No library that computes is imported here, so that a worker process can set its number of threads
+before they are loaded.
 """
 
 from __future__ import annotations
@@ -10,19 +10,15 @@ import hashlib
 import json
 import os
 import shutil
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from multiprocessing import active_children, connection, get_context, parent_process
+from functools import partial
 from pathlib import Path
 
 from bolus import __version__
-from bolus.errors import BolusError, OutputError, UsageError
+from bolus.errors import OutputError, UsageError
+from bolus.workers import as_they_finish, processes
 
 DESCRIPTION = "cohort.json"
 SCHEMA = "bolus-cohort/1"
@@ -160,56 +156,21 @@ def _made(
     """Name and seconds of each case as it is done."""
     if not numbers:
         return
-    processes = min(workers or _cores(), len(numbers))
-    with _pool(processes, folder) as pool:
-        running = [pool.submit(_make, folder, n, seed, layout, matrix) for n in numbers]
-        try:
-            for future in as_completed(running):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise BolusError(
-                f"{folder}: a worker process was ended from outside, perhaps for lack of memory; "
-                "run the same command again to go on, with fewer --workers"
-            ) from error
+    work = partial(_make, folder=folder, seed=seed, layout=layout, matrix=matrix)
+    try:
+        with processes(min(workers or _cores(), len(numbers))) as pool:
+            for _, done in as_they_finish(pool, work, numbers):
+                yield done
+    except BaseException:
+        _tidy(folder)
+        raise
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@contextmanager
-def _pool(processes: int, folder: Path) -> Iterator[ProcessPoolExecutor]:
-    """Worker processes that are ended at once, with their unfinished cases, if anything fails."""
-    others = set(active_children())
-    # a fresh interpreter each: threads and libraries of this one are not inherited
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin)
-    try:
-        yield pool
-        pool.shutdown()
-    except BaseException:
-        for child in set(active_children()) - others:
-            child.terminate()
-        pool.shutdown(cancel_futures=True)
-        _tidy(folder)
-        raise
-
-
-def _begin() -> None:
-    """Set up a worker: one thread, no interest in Ctrl-C, no life after its parent."""
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-        os.environ[variable] = "1"
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-def _make(folder: Path, number: int, seed: int, layout: str, matrix: int) -> tuple[str, float]:
+def _make(number: int, folder: Path, seed: int, layout: str, matrix: int) -> tuple[str, float]:
     """Make one case; runs in a worker."""
     from bolus.simulate.case import appearing
     from bolus.simulate.layouts import LAYOUTS

@@ -18,7 +18,7 @@ from bolus import __version__
 from bolus.infer.card import KEY, Card, Fact, write_card
 from bolus.infer.inputs import CONTEXT, PIXEL_CHANNELS
 from bolus.infer.model import INPUTS, OUTPUTS, load_model
-from bolus.infer.unlike import Description, SliceSeen, describe, fit
+from bolus.infer.unlike import Description, SliceSeen, describe, fit, some_of
 from bolus.train.bolus.data import slices, whole
 from bolus.train.bolus.network import MAPS, PerfusionNet
 from bolus.train.loop import load
@@ -29,7 +29,7 @@ OPSET = 17
 LICENCE = "Apache-2.0"
 ONE_SD = 68.27
 """Percent of the errors that shall lie within one standard error."""
-SLICES_PER_EXAM, VOXELS_PER_SLICE = 6, 1000
+SLICES_PER_EXAM = 6
 """Enough for quantiles over an exam."""
 SAME = 1e-4
 """Of a map's largest value: how far ONNX Runtime's results may be from PyTorch's."""
@@ -116,7 +116,7 @@ def look(net: nn.Module, path: Path) -> Seen:
         valid = weight[0] >= 1
         ratios.append(((maps - targets).abs() / spread)[0][:, valid].numpy())
         inside = torch.nonzero(pixels[0, -2].ravel()).ravel()
-        some = inside[:: max(len(inside) // VOXELS_PER_SLICE, 1)]
+        some = inside[some_of(len(inside))]
         seen.append(SliceSeen(_at(pixels, some), context[0].numpy(), _at(spread, some)))
     return Seen(describe(seen), np.concatenate(ratios, axis=1))
 
