@@ -111,6 +111,15 @@ def test_a_slab_without_vessels_takes_its_brightest_tissue_for_blood() -> None:
     assert 0 < blood(without).mean_hu <= blood(exam).mean_hu * 1.01
 
 
+@pytest.mark.parametrize("vessels", [1, 2, 4, 7])
+def test_a_few_voxels_of_vessel_are_enough(vessels: int) -> None:
+    exam = a_slab()
+    places = np.flatnonzero(exam.vessel)[:vessels]
+    few = np.zeros_like(exam.vessel)
+    few.flat[places] = True
+    assert all(np.isfinite(part).all() for part in seen(replace(exam, vessel=few)))
+
+
 def test_whole_voxels_of_blood_are_told_from_parts() -> None:
     """Ten voxels of 50 mm3: what a large vein fills evenly, small ones don't."""
     exam = replace(a_slab(), spacing_mm=(5.0, 1.0, 1.0))

@@ -139,7 +139,8 @@ def blood(sampled: Sampled) -> Blood:
     bloody = curves[order[: max(int((mean > BLOODY * height).sum()), 3)]]
     bloody = bloody[np.argsort(_time(bloody), kind="stable")]
     edges = np.ceil(np.array(EARLY_SHARES) * len(bloody)).astype(int)
-    groups = [bloody[a : max(b, a + 1)].mean(axis=0) for a, b in pairwise(edges)]
+    last = len(bloody) - 1
+    groups = [bloody[min(a, last) : max(b, a + 1)].mean(axis=0) for a, b in pairwise(edges)]
     shapes = np.stack([*groups, brightest])
     heights = shapes.mean(axis=1)
     shapes = shapes / np.maximum(heights, 0.02 * height)[:, None]
