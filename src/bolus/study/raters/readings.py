@@ -1,0 +1,181 @@
+"""Outlines of a reading study: read, written whole, finished, reopened."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bolus import __version__
+from bolus.errors import DamagedFile, UsageError
+from bolus.publish.nifti import nifti_bytes
+from bolus.study.raters.store import DONE, NEW, OPEN, Study, json_bytes, read_json, write_whole
+from bolus.study.volumes import LABELS, read_labels, same_grid
+
+OUTLINE, RECORD = "outline.nii.gz", "reading.json"
+SOFTWARE = f"bolus {__version__}"
+DESCRIPTION = f"outline: 1 penumbra 2 core, {SOFTWARE}, research use"
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a reading is."""
+
+    state: str = NEW
+    """"new", "open" or "done"."""
+    revision: int = 0
+    """Raised by each write."""
+    active_s: float = 0.0
+    """Time in which the rater worked."""
+    started: str = ""
+    finished: str = ""
+    """UTC, ISO 8601; empty while there is none."""
+    software: str = SOFTWARE
+    simulated: bool = False
+    """Whether a program drew the outline."""
+
+
+def reading_state(study: Study, rater: str, reading: str) -> State:
+    """How far a reading is; "new" if nobody has opened it.
+
+    Raises
+    ------
+    UsageError
+        No such rater or reading.
+    DamagedFile
+        ``reading.json`` can't be read or makes no sense.
+    """
+    path = study.folder_of(rater, reading) / RECORD
+    if not path.exists():
+        return State()
+    found = read_json(path)
+    try:
+        state = State(
+            state=found["state"],
+            revision=int(found["revision"]),
+            active_s=float(found["active_s"]),
+            started=str(found["started"]),
+            finished=str(found["finished"]),
+            software=str(found["software"]),
+            simulated=bool(found["simulated"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(f"{path} is damaged; read this reading anew") from error
+    if state.state not in (OPEN, DONE) or state.revision < 0 or not math.isfinite(state.active_s):
+        raise DamagedFile(f"{path} is damaged; read this reading anew")
+    return state
+
+
+def start(study: Study, rater: str, reading: str) -> None:
+    """Note the time at which a reading was opened first; does nothing later."""
+    if reading_state(study, rater, reading).state == NEW:
+        _record(study, rater, reading, State(state=OPEN, started=_now()))
+
+
+def read_outline(study: Study, rater: str, reading: str) -> NDArray[np.uint8] | None:
+    """(Z, Y, X) labels (0 none, 1 penumbra, 2 core) of a reading; None if there is none yet.
+
+    Raises
+    ------
+    UsageError
+        No such rater or reading.
+    DamagedFile
+        The outline can't be read, or isn't on the grid of its images.
+    """
+    path = study.folder_of(rater, reading) / OUTLINE
+    if not path.exists():
+        return None
+    found = read_labels(path)
+    if not same_grid(found.geometry, study.geometry_of(rater, reading)):
+        raise DamagedFile(f"{path} is not on the grid of its images; read this reading anew")
+    return found.values.astype(np.uint8)
+
+
+def write_outline(
+    study: Study,
+    rater: str,
+    reading: str,
+    labels: NDArray[np.uint8],
+    *,
+    active_s: float,
+    done: bool,
+    software: str = SOFTWARE,
+    simulated: bool = False,
+) -> int:
+    """Keep an outline; it is on the disk, whole, when this returns.
+
+    Parameters
+    ----------
+    labels : (Z, Y, X) uint8: 0 none, 1 penumbra, 2 core, on the grid of the images.
+    active_s : time in which the rater worked on this reading in all, s; never falls.
+    done : whether the reading is finished; it can't be changed then unless it is reopened.
+    software : what it was drawn with.
+    simulated : whether a program drew it.
+
+    Returns
+    -------
+    int
+        The new revision.
+
+    Raises
+    ------
+    UsageError
+        No such rater or reading, labels of another shape or with other numbers, or a reading that
+        is finished.
+    OutputError
+        The file system refuses.
+    """
+    geometry = study.geometry_of(rater, reading)
+    before = reading_state(study, rater, reading)
+    if before.state == DONE:
+        raise UsageError(f"reading {reading} is finished; reopen it to change it")
+    if labels.dtype != np.uint8 or labels.shape != geometry.shape or labels.max() >= LABELS:
+        raise UsageError(
+            f"an outline of {reading} is {geometry.shape} labels 0, 1 or 2 of uint8, not "
+            f"{labels.shape} of {labels.dtype}"
+        )
+    if not (math.isfinite(active_s) and active_s >= 0):
+        raise UsageError("the active time of a reading is a number of seconds, 0 or more")
+    folder = study.folder_of(rater, reading)
+    write_whole(folder / OUTLINE, nifti_bytes(labels, geometry, DESCRIPTION))
+    now = _now()
+    after = State(
+        state=DONE if done else OPEN,
+        revision=before.revision + 1,
+        active_s=max(before.active_s, round(active_s, 3)),
+        started=before.started or now,
+        finished=now if done else "",
+        software=software,
+        simulated=simulated,
+    )
+    _record(study, rater, reading, after)
+    return after.revision
+
+
+def reopen(study: Study, rater: str, reading: str) -> None:
+    """Let the rater change a finished reading.
+
+    Raises
+    ------
+    UsageError
+        The reading is not finished.
+    """
+    before = reading_state(study, rater, reading)
+    if before.state != DONE:
+        raise UsageError(f"reading {reading} is not finished, so it can't be reopened")
+    after = asdict(before) | {"state": OPEN, "finished": ""}
+    _record(study, rater, reading, State(**after))
+
+
+def _record(study: Study, rater: str, reading: str, state: State) -> None:
+    path: Path = study.folder_of(rater, reading) / RECORD
+    content = {"rater": rater, "reading": reading, **asdict(state)}
+    write_whole(path, json_bytes(content))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,257 @@
+"""The folder of a reading study: names that are allowed, JSON that is checked, whole writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles, OutputError, UsageError
+from bolus.types import Geometry
+
+SCHEMA = "bolus-raters/1"
+NAME = re.compile(r"[a-z0-9-]{1,32}")
+USE = "Research use, not for diagnosis"
+OPEN, DONE, NEW = "open", "done", "new"
+SEEN = ("cbf", "cbv", "mtt", "tmax", "ttp")
+"""Maps every rater sees."""
+BESIDE = ("baseline", "maximum", "brain")
+"""Images seen where the results hold them."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One entry of a rater's worklist."""
+
+    reading: str
+    """Its name, "r0001"."""
+    images: str
+    """The folder in ``images`` that the rater sees."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A reading study on disk; holds nothing that would tell a rater the method."""
+
+    folder: Path
+    seed: int
+    raters: tuple[str, ...]
+    methods: tuple[str, ...]
+    """The first is what the others are compared with."""
+    exams: int
+    repeats: int
+    version: str
+    worklists: Mapping[str, tuple[Reading, ...]]
+
+    def worklist(self, rater: str) -> tuple[Reading, ...]:
+        """A rater's readings in their order.
+
+        Raises
+        ------
+        UsageError
+            If the study has no such rater.
+        """
+        if rater not in self.worklists:
+            raise UsageError(f"this study has no rater of that name; it has {self._names}")
+        return self.worklists[rater]
+
+    def reading(self, rater: str, reading: str) -> Reading:
+        """One reading of a rater's worklist by its name.
+
+        Raises
+        ------
+        UsageError
+            If there is no such rater or reading.
+        """
+        for one in self.worklist(rater):
+            if one.reading == reading:
+                return one
+        raise UsageError(f"{rater} has no reading of that name")
+
+    def images_of(self, rater: str, reading: str) -> Path:
+        """The folder with what the rater sees for a reading."""
+        return self.folder / "images" / self.reading(rater, reading).images
+
+    def folder_of(self, rater: str, reading: str) -> Path:
+        """The folder of a reading's outline; may not exist yet."""
+        return self.folder / "readings" / rater / self.reading(rater, reading).reading
+
+    def geometry_of(self, rater: str, reading: str) -> Geometry:
+        """The grid of a reading's images and outline."""
+        return read_geometry(self.images_of(rater, reading))
+
+    def progress(self) -> dict[str, tuple[int, int]]:
+        """By rater: how many readings are done, and how many there are."""
+        from bolus.study.raters.readings import reading_state
+
+        return {
+            rater: (
+                sum(reading_state(self, rater, one.reading).state == DONE for one in readings),
+                len(readings),
+            )
+            for rater, readings in self.worklists.items()
+        }
+
+    @cached_property
+    def _names(self) -> str:
+        return ", ".join(self.raters)
+
+
+def open_study(folder: Path) -> Study:
+    """Read a study's description and worklists, and check them.
+
+    Raises
+    ------
+    NoReadableFiles
+        The folder holds no reading study.
+    DamagedFile
+        A file of it is missing, cut off, or names something that no study can hold.
+    """
+    path = folder / "study.json"
+    if not path.is_file():
+        raise NoReadableFiles(
+            f"{folder} holds no reading study (study.json is missing); make one with "
+            "`bolus study raters init`"
+        )
+    found = read_json(path)
+    if found.get("schema") != SCHEMA:
+        raise DamagedFile(f"{path} is not of a reading study that this version knows ({SCHEMA})")
+    raters = tuple(checked_name(path, name) for name in _list(path, found, "raters"))
+    methods = tuple(checked_name(path, name) for name in _list(path, found, "methods"))
+    if not raters or not methods:
+        raise DamagedFile(f"{path} names no raters or no methods; make the study anew")
+    return Study(
+        folder=folder,
+        seed=_whole(path, found, "seed"),
+        raters=raters,
+        methods=methods,
+        exams=_whole(path, found, "exams"),
+        repeats=_whole(path, found, "repeats"),
+        version=str(found.get("version", "")),
+        worklists={rater: _worklist(folder, rater) for rater in raters},
+    )
+
+
+def _worklist(folder: Path, rater: str) -> tuple[Reading, ...]:
+    path = folder / "worklists" / f"{rater}.json"
+    lines = _list(path, read_json(path), "readings")
+    readings = []
+    for line in lines:
+        if not isinstance(line, dict):
+            raise DamagedFile(f"{path} is damaged: a reading is no entry of a worklist")
+        names = [checked_name(path, line.get(key)) for key in ("reading", "images")]
+        readings.append(Reading(*names))
+    if len({one.reading for one in readings}) != len(readings):
+        raise DamagedFile(f"{path} is damaged: it lists a reading twice")
+    return tuple(readings)
+
+
+def checked_name(path: Path, name: object) -> str:
+    """A name that can be a folder of the study and leads nowhere else."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise DamagedFile(
+            f"{path} holds a name that no study has; names are small letters, digits and hyphens"
+        )
+    return name
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of the study.
+
+    Raises
+    ------
+    DamagedFile
+        The file is missing, cut off, or holds something else.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DamagedFile(f"{path} is missing; the study is incomplete, make it anew") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedFile(f"{path} can't be read as JSON; it is damaged or cut off") from error
+    if not isinstance(found, dict):
+        raise DamagedFile(f"{path} holds no JSON object; it is damaged")
+    return found
+
+
+def json_bytes(content: Mapping[str, Any]) -> bytes:
+    """The bytes of a JSON file: same content, same bytes."""
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it appears whole, and is on the disk, or not at all.
+
+    Raises
+    ------
+    OutputError
+        The file system refuses.
+    """
+    part = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise OutputError(f"{path} can't be written: {error.strerror or error}") from error
+
+
+def geometry_json(geometry: Geometry) -> dict[str, Any]:
+    """A grid for ``info.json``."""
+    return {
+        "shape_zyx": list(geometry.shape),
+        "affine_zyx_to_lps_mm": [[float(v) for v in row] for row in geometry.affine],
+        "spacing_zyx_mm": [round(v, 6) for v in geometry.spacing_mm],
+        "voxel_ml": geometry.voxel_ml,
+    }
+
+
+def read_geometry(images: Path) -> Geometry:
+    """The grid of a folder of ``images``.
+
+    Raises
+    ------
+    DamagedFile, BadGeometry
+        ``info.json`` is missing or holds no grid.
+    """
+    path = images / "info.json"
+    found = read_json(path).get("geometry")
+    try:
+        shape = tuple(int(n) for n in found["shape_zyx"])  # type: ignore[index]
+        affine = np.array(found["affine_zyx_to_lps_mm"], np.float64)  # type: ignore[index]
+        if len(shape) != 3 or min(shape) < 1 or affine.shape != (4, 4):
+            raise ValueError("no stack of slices")
+    except (TypeError, KeyError, ValueError) as error:
+        raise DamagedFile(f"{path} is damaged: it holds no grid") from error
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise BadGeometry(f"{path} holds an affine that is no grid")
+    return Geometry((shape[0], shape[1], shape[2]), affine)
+
+
+def _list(path: Path, found: Mapping[str, Any], key: str) -> list[Any]:
+    value = found.get(key)
+    if not isinstance(value, list):
+        raise DamagedFile(f"{path} is damaged: {key} is no list")
+    return value
+
+
+def _whole(path: Path, found: Mapping[str, Any], key: str) -> int:
+    value = found.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise DamagedFile(f"{path} is damaged: {key} is no whole number")
+    return value
