@@ -1,0 +1,298 @@
+"""The report of a reading study: tables, figures, one page; same study, same bytes."""
+
+from __future__ import annotations
+
+import base64
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from bolus import __version__
+from bolus.errors import OutputError
+from bolus.publish.place import staged
+from bolus.study.agree_figure import agreement_png
+from bolus.study.agree_tables import (
+    HEADINGS,
+    NONE,
+    RESEARCH,
+    TRIAL_HEADINGS,
+    Compared,
+    Row,
+    csv_text,
+    latex_table,
+    number,
+    pair_rows,
+    region_cells,
+    region_rows,
+    trial_cells,
+    trial_rows,
+)
+from bolus.study.bootstrap import RESAMPLES
+from bolus.study.raters.gather import (
+    KINDS,
+    Comparison,
+    Finished,
+    Gathered,
+    comparisons,
+    exam_name,
+    gather,
+)
+from bolus.study.raters.paper import GROUND_TRUTH, NETWORK, PUBLISHED
+from bolus.study.raters.store import Study
+
+PAGE = "report.html"
+TABLES = ("agreement", "eligibility")
+FILES = (
+    PAGE, "pairs.csv", "readings.csv",
+    *(f"{name}.{kind}" for name in TABLES for kind in ("csv", "tex")),
+    *(f"{kind}.png" for kind in KINDS),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table for the page: groups of lines under a name."""
+
+    headings: Sequence[str]
+    groups: Sequence[tuple[str, Sequence[Sequence[str]]]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One kind of comparison on the page."""
+
+    title: str
+    note: str
+    table: Table
+    picture: str
+    """PNG as a data URI; empty if there is nothing to draw."""
+    alt: str
+
+
+def write_report(study: Study, out: Path) -> Gathered:
+    """Write the report of all finished readings into a folder, whole or not at all.
+
+    ::
+
+        OUT/report.html                  one page for people
+        OUT/agreement.csv, .tex          by comparison and region
+        OUT/eligibility.csv, .tex        by comparison and trial
+        OUT/pairs.csv, readings.csv      each pair of outlines; each reading
+        OUT/maps.png, raters.png, repeat.png
+
+    Parameters
+    ----------
+    out : new, empty, or a former report, which is replaced.
+
+    Raises
+    ------
+    DamagedFile
+        A file of the study is missing, cut off or doesn't fit the others.
+    OutputError
+        ``out`` holds something else, or can't be written.
+    """
+    check_out(out, FILES)
+    gathered = gather(study)
+    found = comparisons(gathered)
+    pictures = {kind: _picture(found, kind) for kind in KINDS}
+    contents: dict[str, bytes] = {f"{k}.png": png for k, png in pictures.items() if png}
+    lines = [_line(one) for one in found]
+    caption = f"Agreement of outlines. {_who(gathered)}{RESEARCH}"
+    texts = {
+        "agreement.csv": csv_text(region_rows(lines)),
+        "eligibility.csv": csv_text(trial_rows(lines)),
+        "pairs.csv": csv_text(pair_rows(lines)),
+        "readings.csv": csv_text([_reading_row(one) for one in gathered.finished]),
+        "agreement.tex": latex_table(
+            ["comparison", *HEADINGS],
+            [[_name(c), *region_cells(r)] for c in found for r in c.agreement.regions], caption,
+        ),
+        "eligibility.tex": latex_table(
+            ["comparison", *TRIAL_HEADINGS],
+            [[_name(c), *trial_cells(t)] for c in found for t in c.agreement.trials], caption,
+        ),
+        PAGE: _page(gathered, found, pictures),
+    }  # fmt: skip
+    contents |= {name: text.encode() for name, text in texts.items()}
+    with staged(out) as stage:
+        for name, content in contents.items():
+            (stage / name).write_bytes(content)
+    return gathered
+
+
+def check_out(out: Path, ours: Sequence[str]) -> None:
+    """Refuse a folder that holds something else than a former report.
+
+    Raises
+    ------
+    OutputError
+        If it does, or is no folder.
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out} is a file, not a folder; choose another place with -o")
+    others = [path.name for path in out.iterdir() if path.name not in ours] if out.exists() else []
+    # what a killed run left behind is hidden and tidied up by `staged`
+    others = sorted(name for name in others if not name.startswith("."))
+    if others:
+        raise OutputError(
+            f"{out} holds other things than a report ({others[0]}) and is left alone; choose "
+            "another folder with -o"
+        )
+
+
+def _page(gathered: Gathered, found: Sequence[Comparison], pictures: dict[str, bytes]) -> str:
+    study = gathered.study
+    here = resources.files("bolus.study.raters")
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    template = environment.from_string((here / "report.html.j2").read_text(encoding="utf-8"))
+    style = "".join(
+        resources.files(package).joinpath(name).read_text(encoding="utf-8")
+        for package, name in (("bolus.publish", "report.css"), ("bolus.study.raters", "report.css"))
+    )
+    return template.render(
+        style=Markup(style),
+        version=__version__,
+        research=RESEARCH.rstrip("."),
+        facts=_facts(gathered),
+        simulated=gathered.simulated,
+        people=[r for r in study.raters if r not in gathered.simulated],
+        unfinished=gathered.unfinished,
+        finished=len(gathered.finished),
+        paper=_paper(found),
+        sections=[
+            _section(kind, [c for c in found if c.kind == kind], pictures[kind])
+            for kind in KINDS
+            if any(c.kind == kind for c in found)
+        ],
+        eligibility=Table(
+            TRIAL_HEADINGS,
+            [(_name(c), [trial_cells(t) for t in c.agreement.trials]) for c in found],
+        ),
+        readings=_reading_table(gathered),
+        resamples=RESAMPLES,
+        seed=study.seed,
+    )
+
+
+def _facts(gathered: Gathered) -> list[tuple[str, str]]:
+    study = gathered.study
+    total = len(gathered.finished) + len(gathered.unfinished)
+    return [
+        ("Exams", str(study.exams)),
+        ("Maps by", ", ".join(study.methods)),
+        ("Raters", ", ".join(study.raters)),
+        ("Readings finished", f"{len(gathered.finished)} of {total}"),
+        ("Repeated readings per rater", str(study.repeats)),
+        ("Seed", str(study.seed)),
+        ("Outlines by", ", ".join(sorted({f.state.software for f in gathered.finished})) or NONE),
+        ("Study made by", f"bolus {study.version}"),
+    ]
+
+
+def _paper(found: Sequence[Comparison]) -> list[tuple[str, str, str, list[tuple[str, str]]]]:
+    """Quantity, the paper's value, its source, and ours by region."""
+    rows = []
+    for published in PUBLISHED:
+        here = [c for c in found if c.kind == published.kind and _is_papers(c)]
+        if not here:
+            continue
+        regions = [region.region for region in here[0].agreement.regions]
+        ours = []
+        for place, region in enumerate(regions):
+            estimates = [getattr(c.agreement.regions[place], published.ours) for c in here]
+            values = [number(e.value, 2) for e in estimates]
+            names = [c.where for c in here]
+            text = ", ".join(f"{v} ({n})" for v, n in zip(values, names, strict=True))
+            ours.append((region, text))
+        rows.append((published.quantity, published.value, published.source, ours))
+    return rows
+
+
+def _is_papers(one: Comparison) -> bool:
+    if one.kind == "maps":
+        return (one.first, one.second) == (GROUND_TRUTH, NETWORK)
+    return one.where in (GROUND_TRUTH, NETWORK)
+
+
+NOTES = {
+    "maps": "Each rater outlined both methods' maps of the same exam without knowing whose they "
+    "were. Differences are second minus first. {papers}",
+    "raters": "Two raters' outlines on the same maps. Differences are second minus first rater.",
+    "repeat": "The same rater's outlines on the same maps, read twice without being told. All "
+    "methods together.",
+}
+PAPERS = "The paper calls the maps of nlr's kind ground truth; they are another algorithm's maps."
+
+
+def _section(kind: str, found: Sequence[Comparison], png: bytes) -> Section:
+    title = KINDS[kind]
+    papers = kind == "maps" and any(_is_papers(c) for c in found)
+    if papers:
+        title = "Network’s maps against ground-truth maps, per rater"
+    return Section(
+        title=title,
+        note=NOTES[kind].format(papers=PAPERS if papers else "").strip(),
+        table=Table(
+            HEADINGS, [(_name(c), [region_cells(r) for r in c.agreement.regions]) for c in found]
+        ),
+        picture=f"data:image/png;base64,{base64.b64encode(png).decode()}" if png else "",
+        alt=f"{title}: volumes of both sides, Bland-Altman plot and Dice, core above, hypoperfused "
+        "below",
+    )
+
+
+def _picture(found: Sequence[Comparison], kind: str) -> bytes:
+    here = [c for c in found if c.kind == kind and c.agreement.pairs]
+    if not here:
+        return b""
+    sides = {(c.first, c.second) for c in here}
+    both = sides.pop() if len(sides) == 1 else ("first", "second")
+    names = [c.where if len(sides) == 0 else f"{c.where}: {c.first}, {c.second}" for c in here]
+    return agreement_png([_line(c) for c in here], names, both)
+
+
+def _name(one: Comparison) -> str:
+    return f"{one.where}: {one.second} against {one.first}"
+
+
+def _line(one: Comparison) -> Compared:
+    labels = {"kind": one.kind, "where": one.where, "first": one.first, "second": one.second}
+    return Compared(labels, one.agreement)
+
+
+def _reading_row(one: Finished) -> Row:
+    return {
+        "rater": one.rater, "reading": one.reading, "exam": exam_name(one.exam),
+        "method": one.method, "repeat": int(one.repeat), "core_ml": one.core_ml,
+        "hypoperfused_ml": one.hypoperfused_ml, "active_s": one.state.active_s,
+        "simulated": int(one.state.simulated), "software": one.state.software,
+    }  # fmt: skip
+
+
+def _reading_table(gathered: Gathered) -> Table:
+    headings = ("rater", "outlines by", "finished", "left out", "median active time, min")
+    lines = []
+    for rater in gathered.study.raters:
+        mine = [one for one in gathered.finished if one.rater == rater]
+        timed = [one.state.active_s for one in mine if not one.state.simulated]
+        minutes = number(statistics.median(timed) / 60, 1) if timed else NONE
+        drawn = sum(one.state.simulated for one in mine)
+        by = "a program (simulated)" if drawn == len(mine) > 0 else "a person"
+        if 0 < drawn < len(mine):
+            by = f"a person; {drawn} by a program (simulated)"
+        left = sum(one.rater == rater for one in gathered.unfinished)
+        lines.append([rater, by if mine else NONE, str(len(mine)), str(left), minutes])
+    return Table(headings, [("", lines)])
+
+
+def _who(gathered: Gathered) -> str:
+    if not gathered.simulated:
+        return ""
+    return f"Simulated raters: {', '.join(gathered.simulated)}. "
