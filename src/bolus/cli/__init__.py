@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from bolus import __version__
+from bolus.cli.compare import compare
 from bolus.cli.dataset import dataset
 from bolus.cli.simulate import simulate
 from bolus.cli.study import study
@@ -177,6 +178,7 @@ app.command(simulate)
 app.command(dataset)
 app.command(train)
 app.command(study)
+app.command(compare)
 
 
 def _voxel(option: str, text: str | None) -> Voxel | None:

@@ -7,9 +7,11 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from bolus.cli.raters import raters
 from bolus.errors import UsageError
 
 study = App(name="study", help="Measure what bolus's maps are worth.")
+study.command(raters)
 
 Several = Parameter(consume_multiple=True, negative=())
 

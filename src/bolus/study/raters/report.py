@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup
-
-from bolus import __version__
-from bolus.errors import OutputError
 from bolus.publish.place import staged
 from bolus.study.agree_figure import agreement_png
 from bolus.study.agree_tables import (
@@ -32,7 +24,7 @@ from bolus.study.agree_tables import (
     trial_cells,
     trial_rows,
 )
-from bolus.study.bootstrap import RESAMPLES
+from bolus.study.page import Section, Table, check_out, page, picture_uri
 from bolus.study.raters.gather import (
     KINDS,
     Comparison,
@@ -52,26 +44,6 @@ FILES = (
     *(f"{name}.{kind}" for name in TABLES for kind in ("csv", "tex")),
     *(f"{kind}.png" for kind in KINDS),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table for the page: groups of lines under a name."""
-
-    headings: Sequence[str]
-    groups: Sequence[tuple[str, Sequence[Sequence[str]]]]
-
-
-@dataclass(frozen=True)
-class Section:
-    """One kind of comparison on the page."""
-
-    title: str
-    note: str
-    table: Table
-    picture: str
-    """PNG as a data URI; empty if there is nothing to draw."""
-    alt: str
 
 
 def write_report(study: Study, out: Path) -> Gathered:
@@ -125,41 +97,11 @@ def write_report(study: Study, out: Path) -> Gathered:
     return gathered
 
 
-def check_out(out: Path, ours: Sequence[str]) -> None:
-    """Refuse a folder that holds something else than a former report.
-
-    Raises
-    ------
-    OutputError
-        If it does, or is no folder.
-    """
-    if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file, not a folder; choose another place with -o")
-    others = [path.name for path in out.iterdir() if path.name not in ours] if out.exists() else []
-    # what a killed run left behind is hidden and tidied up by `staged`
-    others = sorted(name for name in others if not name.startswith("."))
-    if others:
-        raise OutputError(
-            f"{out} holds other things than a report ({others[0]}) and is left alone; choose "
-            "another folder with -o"
-        )
-
-
 def _page(gathered: Gathered, found: Sequence[Comparison], pictures: dict[str, bytes]) -> str:
     study = gathered.study
-    here = resources.files("bolus.study.raters")
-    environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    template = environment.from_string((here / "report.html.j2").read_text(encoding="utf-8"))
-    style = "".join(
-        resources.files(package).joinpath(name).read_text(encoding="utf-8")
-        for package, name in (("bolus.publish", "report.css"), ("bolus.study.raters", "report.css"))
-    )
-    return template.render(
-        style=Markup(style),
-        version=__version__,
-        research=RESEARCH.rstrip("."),
+    return page(
+        "raters",
+        title="Reading study",
         facts=_facts(gathered),
         simulated=gathered.simulated,
         people=[r for r in study.raters if r not in gathered.simulated],
@@ -176,7 +118,7 @@ def _page(gathered: Gathered, found: Sequence[Comparison], pictures: dict[str, b
             [(_name(c), [trial_cells(t) for t in c.agreement.trials]) for c in found],
         ),
         readings=_reading_table(gathered),
-        resamples=RESAMPLES,
+        definitions=[],
         seed=study.seed,
     )
 
@@ -242,7 +184,7 @@ def _section(kind: str, found: Sequence[Comparison], png: bytes) -> Section:
         table=Table(
             HEADINGS, [(_name(c), [region_cells(r) for r in c.agreement.regions]) for c in found]
         ),
-        picture=f"data:image/png;base64,{base64.b64encode(png).decode()}" if png else "",
+        picture=picture_uri(png),
         alt=f"{title}: volumes of both sides, Bland-Altman plot and Dice, core above, hypoperfused "
         "below",
     )
