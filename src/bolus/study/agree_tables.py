@@ -112,14 +112,14 @@ TRIAL_HEADINGS = ("trial", "imaging criterion", "first yes", "second yes", "same
 
 def trial_cells(trial: TrialAgreement) -> list[str]:
     """For reading: the columns of `TRIAL_HEADINGS`."""
-    same = trial.kappa.value is None and trial.pairs > 0
+    same = trial.same == trial.pairs > 0 and trial.first_yes in (0, trial.pairs)
     return [
         trial.trial.name,
         trial.trial.criterion,
         f"{trial.first_yes} of {trial.pairs}",
         f"{trial.second_yes} of {trial.pairs}",
         f"{trial.same} of {trial.pairs}",
-        "– (all decisions the same)"
+        f"{NONE} (all decisions the same)"
         if same
         else number(trial.kappa.value, 2) + _interval(trial.kappa, 2),
     ]

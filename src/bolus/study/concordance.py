@@ -86,17 +86,14 @@ def icc(first: Float64Array, second: Float64Array) -> float | None:
 def bland_altman(first: Float64Array, second: Float64Array) -> Limits:
     """Bias and limits of agreement with 95 % confidence intervals (Bland & Altman 1986, 1999).
 
-    The limits' standard error is that of 1999, section 2: SD sqrt(1/n + 1.96^2 / (2 (n - 1))).
+    Fewer than 3 pairs give a bias only.  The limits' standard error is that of 1999, section 2: SD sqrt(1/n + 1.96^2 / (2 (n - 1))).
     The coefficient of repeatability is theirs too, 1.96 sqrt(2) times the within-subject SD.
     """
     apart = second - first
     n = apart.size
-    if n == 0:
-        return Limits(Estimate(None), Estimate(None), Estimate(None), None)
-    bias = float(apart.mean())
-    repeatability = LIMITS_SD * math.sqrt(float((apart**2).mean()))
-    if n < FEWEST:
-        return Limits(Estimate(bias), Estimate(None), Estimate(None), repeatability)
+    bias = float(apart.mean()) if n else None
+    if bias is None or n < FEWEST:
+        return Limits(Estimate(bias), Estimate(None), Estimate(None), None)
     sd = float(apart.std(ddof=1))
     t = float(stats.t.ppf(0.975, n - 1))
     around = t * sd / math.sqrt(n)
@@ -109,7 +106,7 @@ def bland_altman(first: Float64Array, second: Float64Array) -> Limits:
         bias=estimate(bias, around),
         low=estimate(bias - LIMITS_SD * sd, beyond),
         high=estimate(bias + LIMITS_SD * sd, beyond),
-        repeatability=repeatability,
+        repeatability=LIMITS_SD * math.sqrt(float((apart**2).mean())),
     )
 
 

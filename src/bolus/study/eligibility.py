@@ -13,7 +13,7 @@ import numpy as np
 
 from bolus.errors import UsageError
 from bolus.study.bootstrap import Statistic, finite
-from bolus.study.concordance import NEEDED
+from bolus.study.concordance import FEWEST, NEEDED
 from bolus.types import BoolArray, Float64Array
 
 DEFUSE3_CORE_BELOW_ML = 70.0
@@ -76,13 +76,15 @@ TRIALS = (
 def kappa(first: BoolArray, second: BoolArray) -> float | None:
     """Cohen's kappa of two yes-or-no decisions; None where all decisions are the same.
 
+    None with fewer than 3 pairs, too.
+
     Raises
     ------
     UsageError
         If scikit-learn isn't installed.
     """
     both = np.concatenate([first, second])
-    if both.size == 0 or both.all() or not both.any():
+    if first.size < FEWEST or both.all() or not both.any():
         return None
     try:
         from sklearn.metrics import cohen_kappa_score
