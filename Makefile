@@ -5,6 +5,7 @@
 # make studies  the cohort, what the quality checks are worth, the arteries (30 minutes; goes on
 #             where it was stopped)
 # make network  the network against deconvolution, and its speed (20 minutes)
+# make raters  a reading study on 15 simulated exams with simulated raters (10 minutes)
 # make weights  trains the network that ships with bolus from nothing (1.5 hours)
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
 #             PEERS_PYTHON=python3.12 where the usual one is older)
@@ -15,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check bench calibration studies network weights peers clean
+.PHONY: demo test check bench calibration studies network raters weights peers clean
 
 demo: $(STAMP)
 	$(BIN)/bolus demo demo-out
@@ -45,6 +46,9 @@ studies: $(STAMP)
 network: $(STAMP)
 	$(BIN)/python benchmarks/network.py
 	$(BIN)/python benchmarks/network_speed.py
+
+raters: $(STAMP)
+	$(BIN)/python benchmarks/raters.py
 
 weights: $(STAMP)
 	$(BIN)/python benchmarks/weights.py

@@ -86,7 +86,8 @@ def icc(first: Float64Array, second: Float64Array) -> float | None:
 def bland_altman(first: Float64Array, second: Float64Array) -> Limits:
     """Bias and limits of agreement with 95 % confidence intervals (Bland & Altman 1986, 1999).
 
-    Fewer than 3 pairs give a bias only.  The limits' standard error is that of 1999, section 2: SD sqrt(1/n + 1.96^2 / (2 (n - 1))).
+    Fewer than 3 pairs give a bias only.  The limits' standard error is that of 1999, section 2:
+    SD sqrt(1/n + 1.96^2 / (2 (n - 1))).
     The coefficient of repeatability is theirs too, 1.96 sqrt(2) times the within-subject SD.
     """
     apart = second - first

@@ -107,7 +107,7 @@ def _page(gathered: Gathered, found: Sequence[Comparison], pictures: dict[str, b
         people=[r for r in study.raters if r not in gathered.simulated],
         unfinished=gathered.unfinished,
         finished=len(gathered.finished),
-        paper=_paper(found),
+        paper=paper_rows(found),
         sections=[
             _section(kind, [c for c in found if c.kind == kind], pictures[kind])
             for kind in KINDS
@@ -138,7 +138,7 @@ def _facts(gathered: Gathered) -> list[tuple[str, str]]:
     ]
 
 
-def _paper(found: Sequence[Comparison]) -> list[tuple[str, str, str, list[tuple[str, str]]]]:
+def paper_rows(found: Sequence[Comparison]) -> list[tuple[str, str, str, list[tuple[str, str]]]]:
     """Quantity, the paper's value, its source, and ours by region."""
     rows = []
     for published in PUBLISHED:
