@@ -13,7 +13,7 @@ import argparse
 import shutil
 
 from bolus.errors import BolusError
-from bolus.pipeline import Choices, analyse
+from bolus.pipeline import Choices, Stages, analyse
 from bolus.publish import publish
 from bolus.simulate import simulate_exam
 from bolus.study.agree_tables import HEADINGS, TRIAL_HEADINGS, region_cells, trial_cells
@@ -37,7 +37,7 @@ def make(seed: int) -> list[Row]:
     exam, truth = simulate_exam(seed, recipe)
     row: Row = {"seed": seed, "core_ml": truth.core_ml, "hypoperfused_ml": truth.hypo_ml}
     try:
-        results = analyse(exam, Choices(methods=METHODS))
+        results = analyse(exam, Choices(methods=METHODS), Stages())
     except BolusError as error:
         return [{**row, "refused": str(error)}]
     publish(results, PLACE / f"exam-{seed}")
