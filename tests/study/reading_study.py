@@ -13,7 +13,10 @@ from bolus.types import Geometry
 SHAPE = (6, 56, 48)
 SPACING_MM = (8.0, 3.5, 3.5)
 AFFINE = np.array([
-    [0, 0, SPACING_MM[2], -82], [0, SPACING_MM[1], 0, -96], [SPACING_MM[0], 0, 0, 10], [0, 0, 0, 1.0],
+    [0, 0, SPACING_MM[2], -82],
+    [0, SPACING_MM[1], 0, -96],
+    [SPACING_MM[0], 0, 0, 10],
+    [0, 0, 0, 1],
 ])  # fmt: skip
 GRID = Geometry(SHAPE, AFFINE)
 
@@ -25,7 +28,9 @@ def lesion(seed: int, larger: float = 1.0) -> tuple[np.ndarray, np.ndarray, np.n
     brain = ((y - 28) / 24) ** 2 + ((x - 24) / 19) ** 2 < 1
     centre = rng.uniform([2, 24, 31], [3.5, 32, 33])
     size = rng.uniform(16, 30) * larger
-    mm = np.sqrt(sum(((a - c) * s) ** 2 for a, c, s in zip((z, y, x), centre, SPACING_MM, strict=True)))
+    mm = np.sqrt(
+        sum(((a - c) * s) ** 2 for a, c, s in zip((z, y, x), centre, SPACING_MM, strict=True))
+    )
     return brain, brain & (mm < 0.6 * size), brain & (mm < size)
 
 
