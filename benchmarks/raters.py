@@ -16,7 +16,7 @@ from bolus.errors import BolusError
 from bolus.pipeline import Choices, Stages, analyse
 from bolus.publish import publish
 from bolus.simulate import simulate_exam
-from bolus.study.agree_tables import HEADINGS, TRIAL_HEADINGS, region_cells, trial_cells
+from bolus.study.agree_tables import HEADINGS, region_cells, trial_matrix
 from bolus.study.raters import create, open_study
 from bolus.study.raters.gather import KINDS, Gathered, comparisons, exam_name
 from bolus.study.raters.report import paper_rows, write_report
@@ -77,13 +77,12 @@ def main() -> None:
     found = comparisons(gathered)
     parts = [_note(rows, gathered)]
     paper = [
-        [quantity, value, region, ours, source]
+        [quantity, value, "; ".join(f"{region} {ours}" for region, ours in by_region), source]
         for quantity, value, source, by_region in paper_rows(found)
-        for region, ours in by_region
     ]
     parts += [
         "## The paper's numbers, and this study's",
-        markdown(["quantity", "paper", "region", "here", "paper's source"], paper),
+        markdown(["quantity", "paper", "here", "paper's source"], paper),
     ]
     for kind, title in KINDS.items():
         lines = [
@@ -93,14 +92,14 @@ def main() -> None:
             for region in one.agreement.regions
         ]
         parts += [f"## {title}", markdown(["comparison", *_escaped(HEADINGS)], lines)]
-    lines = [
-        [f"{one.where}: {one.second} against {one.first}", *trial_cells(trial)]
-        for one in found
-        for trial in one.agreement.trials
-    ]
+    headings, lines = trial_matrix(
+        [(f"{one.where}: {one.second} against {one.first}", one.agreement) for one in found]
+    )
     parts += [
         "## Treatment eligibility by imaging",
-        markdown(["comparison", *TRIAL_HEADINGS], lines),
+        "Cohen's kappa (95 % interval; how many the first and the second side take; how often both "
+        "decide the same).",
+        markdown(headings, lines),
     ]
     parts += ["![Maps against maps, per rater](raters.png)"]
     write("raters", "A reading study with simulated raters", parts)

@@ -60,6 +60,8 @@ def agreement_png(
         _dress_volumes(row[0], region, sides)
         _dress(row[1], f"mean of both, {region}, ml", f"{sides[1]} − {sides[0]}, ml")
         row[1].axhline(0, color=INK, lw=0.8, zorder=0)
+        left, right = row[1].get_xlim()
+        row[1].set_xlim(left, right + 0.08 * (right - left))  # room for the intervals
         _dress(row[2], "", f"Dice, {region}")
         row[2].set_ylim(-0.03, 1.03)
         row[2].set_xticks(range(len(compared)), names)
@@ -84,9 +86,9 @@ def _limits(ax: Axes, found: RegionAgreement, colour: str, number: int) -> None:
         if estimate.value is not None:
             ax.axhline(estimate.value, color=colour, lw=1.1, ls=style, zorder=1)
             if estimate.low is not None and estimate.high is not None:
-                place = 1.02 + 0.025 * number
-                ax.plot([place, place], [estimate.low, estimate.high], color=colour, lw=2,
-                        transform=ax.get_yaxis_transform(), clip_on=False)  # fmt: skip
+                place = 0.985 - 0.02 * number
+                ax.plot([place, place], [estimate.low, estimate.high], color=colour, lw=2.5,
+                        transform=ax.get_yaxis_transform())  # fmt: skip
 
 
 def _strip(ax: Axes, dice: Float64Array, place: int, colour: str, marker: str) -> None:

@@ -125,6 +125,24 @@ def trial_cells(trial: TrialAgreement) -> list[str]:
     ]
 
 
+def trial_matrix(compared: Sequence[tuple[str, Agreement]]) -> tuple[list[str], list[list[str]]]:
+    """For reading: one line per comparison, one column per trial, and the headings."""
+    found = [(name, agreed.trials) for name, agreed in compared if agreed.trials]
+    if not found:
+        return [], []
+    headings = ["comparison", *(f"{t.trial.name} ({t.trial.criterion})" for t in found[0][1])]
+    return headings, [[name, *(_decisions(trial) for trial in trials)] for name, trials in found]
+
+
+def _decisions(trial: TrialAgreement) -> str:
+    """Kappa, and in parentheses what it comes from."""
+    kappa = trial.kappa
+    parts = [f"yes {trial.first_yes}, {trial.second_yes}", f"same {trial.same} of {trial.pairs}"]
+    if kappa.low is not None and kappa.high is not None:
+        parts.insert(0, f"{number(kappa.low, 2)} to {number(kappa.high, 2)}")
+    return f"{number(kappa.value, 2)} ({'; '.join(parts)})"
+
+
 def csv_text(rows: Sequence[Row]) -> str:
     """RFC 4180: comma, dot, CRLF, a header line; empty where there is no number."""
     text = StringIO()

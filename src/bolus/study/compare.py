@@ -30,7 +30,7 @@ from bolus.study.agree_tables import (
 from bolus.study.concordance import LIMITS_SD, lin, pearson
 from bolus.study.matching import Match, brain_of, matches
 from bolus.study.overlap import CORE
-from bolus.study.page import Section, Table, check_out, page, picture_uri
+from bolus.study.page import Section, Table, check_out, page, picture_uri, trial_table
 from bolus.study.volumes import Volume, is_labels, on_grid, read_volume, same_grid
 from bolus.types import MAP_UNITS, BoolArray, Geometry
 
@@ -189,11 +189,6 @@ def _page(found: Comparison, png: bytes, seed: int) -> str:
         note = "Over voxels, in the unit of the map; differences are second minus first."
         table = Table(MAP_HEADINGS, [("", [map_cells(one) for one in found.maps])])
         sections.append(Section("Maps", note, table, "", ""))
-    eligibility = Table(TRIAL_HEADINGS, [
-        (group, [trial_cells(trial) for trial in agreed.trials])
-        for group, agreed in found.masks.items()
-        if agreed.trials
-    ])  # fmt: skip
     pairs = sum(len(agreed.pairs) for agreed in found.masks.values())
     return page(
         "compare",
@@ -201,7 +196,7 @@ def _page(found: Comparison, png: bytes, seed: int) -> str:
         facts=[("Pairs of masks", str(pairs)), ("Pairs of maps", str(len(found.maps)))],
         notes=found.notes,
         sections=sections,
-        eligibility=eligibility,
+        eligibility=trial_table(list(found.masks.items())),
         definitions=[("maps", "mean difference, limits (± 1.96 SD), mean absolute error, Pearson’s "
                       "r and Lin’s concordance over voxels")],
         seed=seed,

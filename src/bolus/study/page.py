@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from bolus import __version__
 from bolus.errors import OutputError
-from bolus.study.agree_tables import RESEARCH
+from bolus.study.agree import Agreement
+from bolus.study.agree_tables import RESEARCH, trial_matrix
 from bolus.study.bootstrap import RESAMPLES
 
 
@@ -53,6 +54,12 @@ def page(template: str, **values: object) -> str:
         resamples=RESAMPLES,
         **values,
     )
+
+
+def trial_table(compared: Sequence[tuple[str, Agreement]]) -> Table:
+    """Eligibility by comparison and trial; no lines where there are no regions to judge by."""
+    headings, lines = trial_matrix(compared)
+    return Table(headings, [("", lines)] if lines else [])
 
 
 def picture_uri(png: bytes) -> str:

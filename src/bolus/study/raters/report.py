@@ -24,7 +24,7 @@ from bolus.study.agree_tables import (
     trial_cells,
     trial_rows,
 )
-from bolus.study.page import Section, Table, check_out, page, picture_uri
+from bolus.study.page import Section, Table, check_out, page, picture_uri, trial_table
 from bolus.study.raters.gather import (
     KINDS,
     Comparison,
@@ -113,10 +113,7 @@ def _page(gathered: Gathered, found: Sequence[Comparison], pictures: dict[str, b
             for kind in KINDS
             if any(c.kind == kind for c in found)
         ],
-        eligibility=Table(
-            TRIAL_HEADINGS,
-            [(_name(c), [trial_cells(t) for t in c.agreement.trials]) for c in found],
-        ),
+        eligibility=trial_table([(_name(c), c.agreement) for c in found]),
         readings=_reading_table(gathered),
         definitions=[],
         seed=study.seed,
