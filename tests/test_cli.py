@@ -64,7 +64,8 @@ def test_a_run_leaves_all_that_is_promised(
     } | {"nlr/delay.nii.gz"}
     maps |= {f"bsvd-minus-nlr/{n}.nii.gz" for n in ("cbf", "cbv", "mtt", "tmax", "ttp")}
     files = {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()}
-    assert files == maps | {"brain.nii.gz", "curves.csv", "report.html", "summary.json"}
+    images = {f"{n}.nii.gz" for n in ("baseline", "brain", "maximum")}
+    assert files == maps | images | {"curves.csv", "report.html", "summary.json", "voxels.npz"}
     assert "Research use, not for diagnosis." in done.stdout
     summary = json.loads((out / "summary.json").read_text())
     assert f"core {summary['methods']['nlr']['lesion']['core_ml']:.1f} ml" in done.stdout

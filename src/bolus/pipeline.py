@@ -24,6 +24,7 @@ from bolus.curves import (
 )
 from bolus.curves.baseline import Baseline
 from bolus.curves.denoise import RANGE_HU, SIGMA_MM
+from bolus.curves.near import near_vessels
 from bolus.deconvolve import DELAY_METHODS, METHODS, deconvolve
 from bolus.errors import NoPerfusion, UsageError
 from bolus.infer import CNN, Model, load_model, predict, sampled
@@ -160,6 +161,9 @@ def _analyse_still(
     with stages("arteries"):
         grid = common_grid(exam.times_s)
         arteries, findings = _arteries(exam, baseline, tissue, grid, moved_mm, choices)
+        near = None
+        if arteries is not None:
+            near = near_vessels(exam, baseline, tissue, arteries, moved_mm)
     with stages("curves"):
         measured = tissue_curves(exam, baseline, tissue, grid)
     with stages("denoise"):
@@ -198,6 +202,8 @@ def _analyse_still(
         parameters=_parameters(curves, maps, lesions),
         timings_s=stages.seconds,
         versions={"python": platform.python_version()} | {n: version(n) for n in LIBRARIES},
+        curves=curves,
+        near_vessels=near,
     )
 
 

@@ -185,6 +185,18 @@ class Arteries:
 
 
 @dataclass(frozen=True)
+class NearVessels:
+    """Enhancement in and around large vessels as measured: what another artery is chosen from."""
+
+    voxels: BoolArray
+    """(Z, Y, X) mask with M true voxels."""
+    enhancement_hu: NDArray[np.float16]
+    """(M, T), not filtered, in C order of the mask; HU."""
+    moved_mm: float
+    """By how much the head had moved at most."""
+
+
+@dataclass(frozen=True)
 class Curves:
     """Enhancement of the perfused voxels at the times at which it was measured."""
 
@@ -312,7 +324,7 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything ``bolus run`` found, ready to be published; holds no 4D data."""
+    """Everything ``bolus run`` found, ready to be published; of 4D data only brain curves."""
 
     geometry: Geometry
     scanner: Scanner
@@ -339,6 +351,10 @@ class Results:
     """Wall time by stage, s, in order."""
     versions: dict[str, str]
     """bolus, Python and the libraries that do arithmetic."""
+    curves: Curves | None = None
+    """Denoised, as the maps were made from them; None where nobody shall look at them."""
+    near_vessels: NearVessels | None = None
+    """None where no artery was found."""
 
     @property
     def grade(self) -> Grade:

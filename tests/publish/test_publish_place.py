@@ -267,3 +267,20 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="permission"):
         check_output(tmp_path / "out")
+
+
+def test_outlines_are_never_replaced_and_the_error_says_why(
+    results: Results, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    publish(results, out)
+    drawn = out / "outlines" / "anna" / "outline.nii.gz"
+    drawn.parent.mkdir(parents=True)
+    drawn.write_bytes(b"hours of work")
+    before = (out / "summary.json").read_bytes()
+    with pytest.raises(OutputError, match="holds outlines that were drawn on its maps"):
+        check_output(out)
+    with pytest.raises(OutputError, match="outlines"), staged(out) as stage:
+        (stage / "summary.json").write_text("{}")
+    assert drawn.read_bytes() == b"hours of work"
+    assert (out / "summary.json").read_bytes() == before

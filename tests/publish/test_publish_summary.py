@@ -102,6 +102,13 @@ SHAPE: dict[str, Any] = {
         "max_translation_mm": NUMBER,
         "max_rotation_deg": NUMBER,
         "dropped_frames": [int],
+        "frames": {
+            "time_s": [NUMBER],
+            "displacement_mm": [NUMBER],
+            "rotation_deg": [[NUMBER]],
+            "translation_mm": [[NUMBER]],
+            "kept": [bool],
+        },
     },
     "exam": {
         "frames": int,
@@ -193,6 +200,11 @@ def test_the_numbers_are_those_of_the_results(out: Path, results: Results) -> No
     assert timings["report"] > 0
     assert timings["total"] == pytest.approx(5.75 + timings["report"], abs=1e-3)
     assert content["motion"]["dropped_frames"] == [17]
+    frames = content["motion"]["frames"]
+    assert [n for n, kept in enumerate(frames["kept"]) if not kept] == [17]
+    assert frames["time_s"] == pytest.approx(results.times_s.mean(axis=1).tolist(), rel=1e-5)
+    shown = frames["displacement_mm"]
+    assert shown == pytest.approx(results.motion.displacement_mm.tolist(), rel=1e-5)
     assert content["arteries"]["vof"]["centre_lps_mm"] == pytest.approx([0, 66, 20], abs=2.6)
     assert content["geometry"]["spacing_xyz_mm"] == [3.0, 3.0, 5.0]
 
@@ -238,7 +250,9 @@ def test_the_file_list_is_complete(out: Path) -> None:
     maps = {f"{k}.nii.gz" for k in ("cbf", "cbv", "mtt", "tmax", "ttp", "lesion")}
     methods = {f"{m}/{name}" for m in ("nlr", "osvd") for name in maps}
     methods |= {f"osvd-minus-nlr/{name}" for name in maps if "lesion" not in name}
-    assert found == methods | {"brain.nii.gz", "curves.csv", "report.html", "summary.json"}
+    images = {f"{name}.nii.gz" for name in ("baseline", "brain", "maximum")}
+    # made-up results hold no curves of voxels, so there is no voxels.npz
+    assert found == methods | images | {"curves.csv", "report.html", "summary.json"}
 
 
 def test_same_results_give_the_same_bytes(out: Path, results: Results, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,8 +12,10 @@ from bolus.curves.choice import Choice, choose, sinus_place, total
 from bolus.curves.clusters import (
     MIN_CLUSTER,
     Candidates,
+    Samples,
     given_point,
     near_point,
+    samples_of,
     vessel_candidates,
     vessel_curves,
 )
@@ -22,7 +24,7 @@ from bolus.curves.faint import faint_arteries
 from bolus.curves.marks import aif_findings, vof_findings
 from bolus.curves.regions import Group, Region, diameter_mm, grow_groups, measure
 from bolus.curves.scaling import area_ratio, area_scale
-from bolus.types import Arteries, Exam, Float64Array, Geometry, IntArray, Tissue, Vessel
+from bolus.types import Arteries, BoolArray, Exam, Float64Array, Geometry, IntArray, Tissue, Vessel
 
 # Seeds are ranked by the first 2 % of the blood seen to enhance, and each 2 s of lateness cost a
 # factor e: veins come 4-9 s later, arteries beyond a clot 2 s and more.
@@ -77,20 +79,60 @@ def find_arteries(
     """
     aif_point = None if aif_voxel is None else given_point(aif_voxel, tissue, "--aif")
     vof_point = None if vof_voxel is None else given_point(vof_voxel, tissue, "--vof")
+    samples = samples_of(exam, baseline)
     by_hand = [
-        None if point is None else _group_at(exam, baseline, tissue, grid, point)
+        None if point is None else group_near(samples, tissue, grid, point)
         for point in (aif_point, vof_point)
     ]
-    arrival_s = baseline.arrival_s
-    candidates = vessel_candidates(exam, baseline, tissue, grid, moved_mm)
-    field = _field(candidates, by_hand, tissue, grid, arrival_s, exam.geometry)
-    if not field.choice.vein_found and aif_point is None:
+    return arteries_from(
+        samples,
+        baseline,
+        tissue,
+        grid,
+        by_hand,
+        moved_mm,
+        faint=lambda vein: faint_arteries(exam, tissue, grid, vein),
+    )
+
+
+def arteries_from(
+    samples: Samples,
+    baseline: Baseline,
+    tissue: Tissue,
+    grid: Float64Array,
+    by_hand: Sequence[Group | None],
+    moved_mm: float,
+    faint: Callable[[Float64Array], BoolArray] | None = None,
+) -> Arteries:
+    """The choice of `find_arteries`, from samples of the vessels.
+
+    Parameters
+    ----------
+    samples : of all voxels of ``tissue.vessel`` and of those given by hand.
+    by_hand : artery and vein that the user chose, each or None.
+    faint : looks in the whole brain for arteries outside the vessel mask, (Z, Y, X), given the
+        vein's curve; None where only vessels are known.
+    """
+    arrival_s, geometry = baseline.arrival_s, samples.geometry
+    candidates = vessel_candidates(samples, baseline, tissue, grid, moved_mm)
+    field = _field(candidates, by_hand, tissue, grid, arrival_s, geometry)
+    if faint is not None and not field.choice.vein_found and by_hand[0] is None:
         vein = field.regions[field.choice.largest].curve
-        wider = replace(tissue, vessel=tissue.vessel | faint_arteries(exam, tissue, grid, vein))
-        more = vessel_candidates(exam, baseline, wider, grid, moved_mm)
-        again = _field(more, by_hand, tissue, grid, arrival_s, exam.geometry)
+        wider = replace(tissue, vessel=tissue.vessel | faint(vein))
+        more = vessel_candidates(samples, baseline, wider, grid, moved_mm)
+        again = _field(more, by_hand, tissue, grid, arrival_s, geometry)
         field = again if again.choice.vein_found else field
-    return _described(field, grid, tissue, exam.geometry, by_hand)
+    return _described(field, grid, tissue, geometry, by_hand)
+
+
+def group_near(samples: Samples, tissue: Tissue, grid: Float64Array, point: IntArray) -> Group:
+    """Voxels around a point (z, y, x) given by hand, and their curves."""
+    return group_of(samples, grid, near_point(samples, tissue, grid, point))
+
+
+def group_of(samples: Samples, grid: Float64Array, voxels: IntArray) -> Group:
+    """Voxels (n, 3), indices z, y, x, and their curves."""
+    return Group(voxels, vessel_curves(samples, voxels, grid))
 
 
 @dataclass(frozen=True)
@@ -104,7 +146,7 @@ class _Field:
 
 def _field(
     candidates: Candidates,
-    by_hand: list[Group | None],
+    by_hand: Sequence[Group | None],
     tissue: Tissue,
     grid: Float64Array,
     arrival_s: float,
@@ -136,20 +178,12 @@ def _earliest(candidates: Candidates) -> float:
     return float(candidates.marks.half_s[order[first]])
 
 
-def _group_at(
-    exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64Array, point: IntArray
-) -> Group:
-    """Voxels around a point given by hand."""
-    voxels = near_point(exam, baseline, tissue, grid, point)
-    return Group(voxels, vessel_curves(exam, baseline, voxels, grid))
-
-
 def _described(
     field: _Field,
     grid: Float64Array,
     tissue: Tissue,
     geometry: Geometry,
-    by_hand: list[Group | None],
+    by_hand: Sequence[Group | None],
 ) -> Arteries:
     """The chosen curves with their scale, confidence and findings, and what competed."""
     choice, regions = field.choice, field.regions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,15 @@ from bolus.curves.edges import CLEAR_OF_EDGE, edge_hu
 from bolus.curves.shape import Shape, shapes, smooth_in_time
 from bolus.curves.timing import resample_vessels
 from bolus.errors import NoPerfusion, UsageError
-from bolus.types import BoolArray, Exam, Float64Array, Geometry, IntArray, Tissue
+from bolus.types import (
+    BoolArray,
+    Exam,
+    Float32Array,
+    Float64Array,
+    Geometry,
+    IntArray,
+    Tissue,
+)
 
 # Cluster sizes that algorithms and readers use: 4 to 20 voxels of one vessel.
 MIN_CLUSTER = 4
@@ -26,6 +34,27 @@ SAME_VESSEL_STRENGTH = 0.5
 # A hand-placed point is good to a voxel or two.
 POINT_RADIUS_MM = 2.5
 POINT_VOXELS = 6
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Enhancement as measured: of a whole exam, or of what was kept of it."""
+
+    enhancement: Callable[[IntArray], Float32Array]
+    """Of voxels (n, 3), indices z, y, x: (n, T) HU, not filtered."""
+    times_s: Float64Array
+    """(T, Z), s."""
+    geometry: Geometry
+
+
+def samples_of(exam: Exam, baseline: Baseline) -> Samples:
+    """Of every voxel of an exam that is free of motion."""
+
+    def enhancement(voxels: IntArray) -> Float32Array:
+        z, y, x = voxels.T
+        return np.asarray(exam.frames[:, z, y, x].T - baseline.image[z, y, x][:, None])
+
+    return Samples(enhancement, exam.times_s, exam.geometry)
 
 
 @dataclass(frozen=True)
@@ -46,7 +75,7 @@ class Candidates:
 
 
 def vessel_candidates(
-    exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64Array, moved_mm: float
+    samples: Samples, baseline: Baseline, tissue: Tissue, grid: Float64Array, moved_mm: float
 ) -> Candidates:
     """Voxels of the vessel mask, measured; raises NoPerfusion if there are too few.
 
@@ -54,9 +83,9 @@ def vessel_candidates(
     beside an edge may show what is left of motion: left out.
     """
     voxels = np.argwhere(tissue.vessel)
-    curves = vessel_curves(exam, baseline, voxels, grid)
+    curves = vessel_curves(samples, voxels, grid)
     marks = shapes(curves, grid)
-    edge = edge_hu(baseline.image, exam.geometry, moved_mm)[tuple(voxels.T)]
+    edge = edge_hu(baseline.image, samples.geometry, moved_mm)[tuple(voxels.T)]
     real = (marks.half_s >= baseline.arrival_s) & (marks.peak_hu > CLEAR_OF_EDGE * edge)
     voxels, curves = voxels[real], curves[real]
     marks = Shape(**{name: values[real] for name, values in vars(marks).items()})
@@ -73,13 +102,9 @@ def vessel_candidates(
     return Candidates(voxels, curves, marks, calibre, noise)
 
 
-def vessel_curves(
-    exam: Exam, baseline: Baseline, voxels: IntArray, grid: Float64Array
-) -> Float64Array:
+def vessel_curves(samples: Samples, voxels: IntArray, grid: Float64Array) -> Float64Array:
     """Enhancement of voxels (n, 3) on the common grid, (n, N) HU, each by its slice's clock."""
-    z, y, x = voxels.T
-    values = exam.frames[:, z, y, x].T - baseline.image[z, y, x][:, None]
-    return resample_vessels(values, z, exam.times_s, grid)
+    return resample_vessels(samples.enhancement(voxels), voxels[:, 0], samples.times_s, grid)
 
 
 def grown_cluster(candidates: Candidates, seed: int, geometry: Geometry) -> IntArray:
@@ -98,13 +123,11 @@ def grown_cluster(candidates: Candidates, seed: int, geometry: Geometry) -> IntA
     return np.sort(rows[best])
 
 
-def near_point(
-    exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64Array, point: IntArray
-) -> IntArray:
+def near_point(samples: Samples, tissue: Tissue, grid: Float64Array, point: IntArray) -> IntArray:
     """Voxels (n, 3) around a point given by hand whose curves are most like the point's own."""
     inside = np.argwhere(tissue.brain)
-    around = inside[within(inside, point, POINT_RADIUS_MM, exam.geometry)]
-    curves = vessel_curves(exam, baseline, around, grid)
+    around = inside[within(inside, point, POINT_RADIUS_MM, samples.geometry)]
+    curves = vessel_curves(samples, around, grid)
     own = curves[(around == point).all(axis=1)][0]
     best = np.argsort(-correlation(curves, own), kind="stable")[:POINT_VOXELS]
     return np.asarray(around[np.sort(best)])

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from bolus.publish.agreement import difference, pairs
+from bolus.publish.images import image_volumes
 from bolus.publish.nifti import nifti_bytes
 from bolus.publish.place import check_output, staged
 from bolus.publish.report import report_html
 from bolus.publish.summary import summary_json
+from bolus.publish.voxels import VOXELS, write_voxels
 from bolus.publish.windows import WINDOWS
 from bolus.types import MAP_UNITS, Arteries, Float64Array, MethodResult, Results
 
@@ -31,6 +33,8 @@ def publish(results: Results, out: Path) -> None:
         OUT/summary.json           for programs
         OUT/curves.csv             AIF and VOF, HU over s, where there are any
         OUT/brain.nii.gz           uint8
+        OUT/baseline.nii.gz        float32 HU, before the bolus; maximum.nii.gz at its maximum
+        OUT/voxels.npz             curves of all voxels, for `bolus view`
         OUT/<method>/cbf.nii.gz    float32; also cbv, mtt, tmax, ttp
         OUT/<method>/cbf_se.nii.gz float32 standard errors, where the method knows them
         OUT/<method>/delay.nii.gz  float32, where the method fits it
@@ -74,6 +78,7 @@ def _write_volumes(results: Results, folder: Path) -> list[str]:
     by = f"bolus {results.versions.get('bolus', '')}".strip()
     brain = results.tissue.brain.astype(np.uint8)
     contents = {"brain.nii.gz": nifti_bytes(brain, results.geometry, f"brain mask, {by}")}
+    contents |= image_volumes(results, by)
     for name, method in results.methods.items():
         for key, content in _method_volumes(results, method, f"{by} {name}").items():
             contents[f"{name}/{key}.nii.gz"] = content
@@ -87,7 +92,10 @@ def _write_volumes(results: Results, folder: Path) -> list[str]:
     for path, content in contents.items():
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_bytes(content)
-    return list(contents)
+    if results.curves is None:
+        return list(contents)
+    write_voxels(results, folder / VOXELS)
+    return [*contents, VOXELS]
 
 
 def _method_volumes(results: Results, method: MethodResult, by: str) -> dict[str, bytes]:

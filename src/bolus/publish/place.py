@@ -21,6 +21,9 @@ SCHEMA_NAME = "bolus-summary/"
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
 """Files that file managers leave behind; they are nobody's work."""
 
+OUTLINES = "outlines"
+"""Folder of what raters drew with `bolus view`: the one thing in results that no run can redo."""
+
 HIDDEN = re.compile(r"\..*\.(new|old)-(?P<process>\d+)-[0-9a-f]{8}")
 """Names of the folders in which results wait until they are complete."""
 
@@ -39,7 +42,8 @@ def check_output(out: Path) -> None:
     Raises
     ------
     OutputError
-        The folder is a file, holds files that bolus didn't write, or can't be created.
+        The folder is a file, holds files that bolus didn't write or outlines that somebody drew,
+        or can't be created.
     """
     try:
         _check(_absolute(out))
@@ -58,7 +62,16 @@ def _check(out: Path) -> None:
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise OutputError(f"no permission to write in {nearest}; choose another place with -o")
     if out.is_dir():
+        _check_outlines(out)
         _check_former_results(out)
+
+
+def _check_outlines(out: Path) -> None:
+    if any(path.is_file() for path in (out / OUTLINES).rglob("*")):
+        raise OutputError(
+            f"{out} holds outlines that were drawn on its maps ({OUTLINES}/) and is left alone; "
+            "choose another folder with -o, or move the outlines away"
+        )
 
 
 @contextmanager
@@ -86,6 +99,7 @@ def staged(out: Path) -> Iterator[Path]:
             yield stage
             _flush(stage)
             if inside:
+                _check_outlines(out)  # somebody may have begun to draw in the meantime
                 _move_in(stage, out)
             else:
                 stage.rename(out)

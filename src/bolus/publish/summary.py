@@ -185,6 +185,13 @@ def _motion(results: Results) -> dict[str, Any]:
         "max_translation_mm": np.abs(motion.translation_mm[kept]).max(initial=0.0),
         "max_rotation_deg": np.abs(motion.rotation_deg[kept]).max(initial=0.0),
         "dropped_frames": np.flatnonzero(~kept),
+        "frames": {
+            "time_s": results.times_s.mean(axis=1),
+            "displacement_mm": motion.displacement_mm,
+            "rotation_deg": motion.rotation_deg,
+            "translation_mm": motion.translation_mm,
+            "kept": kept,
+        },
     }
 
 
