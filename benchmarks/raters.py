@@ -86,15 +86,13 @@ def main() -> None:
     ]
     for kind, title in KINDS.items():
         lines = [
-            [f"{one.where}: {one.second} against {one.first}", *region_cells(region)]
+            [one.name, *region_cells(region)]
             for one in found
             if one.kind == kind
             for region in one.agreement.regions
         ]
         parts += [f"## {title}", markdown(["comparison", *_escaped(HEADINGS)], lines)]
-    headings, lines = trial_matrix(
-        [(f"{one.where}: {one.second} against {one.first}", one.agreement) for one in found]
-    )
+    headings, lines = trial_matrix([(one.name, one.agreement) for one in found])
     parts += [
         "## Treatment eligibility by imaging",
         "Cohen's kappa (95 % interval; how many the first and the second side take; how often both "

@@ -75,6 +75,18 @@ class Comparison:
     first: str
     second: str
     agreement: Agreement
+    simulated: bool
+    """Whether a program drew any of the outlines."""
+
+    @property
+    def name(self) -> str:
+        """For tables: "anna: cnn against nlr"."""
+        return f"{self.place}: {self.second} against {self.first}"
+
+    @property
+    def place(self) -> str:
+        """What both sides share, and whether raters are simulated."""
+        return f"{self.where}, simulated" if self.simulated else self.where
 
 
 KINDS = {
@@ -150,11 +162,13 @@ def _compared(
     readings: Sequence[Finished],
     side: Callable[[Finished], str],
 ) -> Comparison:
+    matched = list(_matched(readings, first, second, side))
     pairs = [
         outline_pair(exam_name(one.exam), one.labels, two.labels, one.geometry)
-        for one, two in _matched(readings, first, second, side)
+        for one, two in matched
     ]
-    return Comparison(kind, where, first, second, agreement(pairs, study.seed))
+    simulated = any(one.state.simulated or two.state.simulated for one, two in matched)
+    return Comparison(kind, where, first, second, agreement(pairs, study.seed), simulated)
 
 
 def _matched(

@@ -82,11 +82,11 @@ def write_report(study: Study, out: Path) -> Gathered:
         "readings.csv": csv_text([_reading_row(one) for one in gathered.finished]),
         "agreement.tex": latex_table(
             ["comparison", *HEADINGS],
-            [[_name(c), *region_cells(r)] for c in found for r in c.agreement.regions], caption,
+            [[c.name, *region_cells(r)] for c in found for r in c.agreement.regions], caption,
         ),
         "eligibility.tex": latex_table(
             ["comparison", *TRIAL_HEADINGS],
-            [[_name(c), *trial_cells(t)] for c in found for t in c.agreement.trials], caption,
+            [[c.name, *trial_cells(t)] for c in found for t in c.agreement.trials], caption,
         ),
         PAGE: _page(gathered, found, pictures),
     }  # fmt: skip
@@ -113,7 +113,7 @@ def _page(gathered: Gathered, found: Sequence[Comparison], pictures: dict[str, b
             for kind in KINDS
             if any(c.kind == kind for c in found)
         ],
-        eligibility=trial_table([(_name(c), c.agreement) for c in found]),
+        eligibility=trial_table([(c.name, c.agreement) for c in found]),
         readings=_reading_table(gathered),
         definitions=[],
         seed=study.seed,
@@ -179,7 +179,7 @@ def _section(kind: str, found: Sequence[Comparison], png: bytes) -> Section:
         title=title,
         note=NOTES[kind].format(papers=PAPERS if papers else "").strip(),
         table=Table(
-            HEADINGS, [(_name(c), [region_cells(r) for r in c.agreement.regions]) for c in found]
+            HEADINGS, [(c.name, [region_cells(r) for r in c.agreement.regions]) for c in found]
         ),
         picture=picture_uri(png),
         alt=f"{title}: volumes of both sides, Bland-Altman plot and Dice, core above, hypoperfused "
@@ -193,16 +193,15 @@ def _picture(found: Sequence[Comparison], kind: str) -> bytes:
         return b""
     sides = {(c.first, c.second) for c in here}
     both = sides.pop() if len(sides) == 1 else ("first", "second")
-    names = [c.where if len(sides) == 0 else f"{c.where}: {c.first}, {c.second}" for c in here]
+    names = [c.place if len(sides) == 0 else f"{c.place}: {c.first}, {c.second}" for c in here]
     return agreement_png([_line(c) for c in here], names, both)
 
 
-def _name(one: Comparison) -> str:
-    return f"{one.where}: {one.second} against {one.first}"
-
-
 def _line(one: Comparison) -> Compared:
-    labels = {"kind": one.kind, "where": one.where, "first": one.first, "second": one.second}
+    labels = {
+        "kind": one.kind, "where": one.where, "first": one.first, "second": one.second,
+        "simulated": "yes" if one.simulated else "no",
+    }  # fmt: skip
     return Compared(labels, one.agreement)
 
 
