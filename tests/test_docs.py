@@ -18,6 +18,7 @@ DOCUMENTS = (
     "CHANGELOG.md",
     "docs/architecture.md",
     "docs/network.md",
+    "docs/raters.md",
     "docs/summary-schema.md",
 )
 PACKAGES = (
