@@ -22,6 +22,7 @@ from bolus.cli.dataset import dataset
 from bolus.cli.simulate import simulate
 from bolus.cli.study import study
 from bolus.cli.train import train
+from bolus.cli.view import view
 from bolus.errors import BolusError, UsageError
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ app.command(dataset)
 app.command(train)
 app.command(study)
 app.command(compare)
+app.command(view)
 
 
 def _voxel(option: str, text: str | None) -> Voxel | None:

@@ -1,0 +1,103 @@
+"""The server: what is shared by sessions that look at results and sessions that read a study."""
+
+from __future__ import annotations
+
+import mimetypes
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from bolus import __version__
+from bolus.errors import BolusError, OutputError
+from bolus.serve.colours import colour_tables
+from bolus.serve.exams import VolumeFile
+from bolus.serve.guard import Access, App, Guard
+from bolus.serve.refused import Refused
+
+STATIC = Path(__file__).with_name("static")
+RESEARCH_ONLY = "Research use, not for diagnosis"
+NO_PAGE = (
+    "<!doctype html><title>bolus</title><p>The page is not part of this installation; "
+    f"the interface answers under /api. {RESEARCH_ONLY}."
+)
+
+
+def new_app() -> FastAPI:
+    """An application with nothing but the answers that every session gives."""
+    app = FastAPI(
+        title="bolus view",
+        version=__version__,
+        description=RESEARCH_ONLY,
+        docs_url=None,  # its page would be loaded from elsewhere
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(BolusError, _bolus_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _fault)
+
+    @app.get("/api/colours")
+    def colours() -> dict[str, list[list[int]]]:
+        return colour_tables()
+
+    return app
+
+
+def guarded(app: FastAPI, access: Access, static: Path = STATIC) -> App:
+    """``app`` with its page, open to those who may use it."""
+    # Windows may tell otherwise in its registry, and browsers run no script of another type
+    mimetypes.add_type("text/javascript", ".js")
+    mimetypes.add_type("text/css", ".css")
+    if (static / "index.html").is_file():
+        app.mount("/", StaticFiles(directory=static, html=True))
+    else:
+        app.get("/", include_in_schema=False)(lambda: HTMLResponse(NO_PAGE))
+    return Guard(app, access)
+
+
+def volume_response(file: VolumeFile, request: Request) -> Response:
+    """The bytes of a volume, or 304 where the browser has them.
+
+    Browsers ask each time: the next session may have another exam under the same address.
+    """
+    headers = {"ETag": f'"{file.tag}"', "Cache-Control": "private, no-cache"}
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(file.read(), media_type="application/gzip", headers=headers)
+
+
+async def body_bytes(request: Request) -> bytes:
+    """The body as it came."""
+    return await request.body()
+
+
+def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return JSONResponse(error.content, error.status)
+
+
+def _bolus_error(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 500 if isinstance(error, OutputError) else 400)
+
+
+def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    where = ".".join(str(part) for part in found[0].get("loc", ())) if found else ""
+    return JSONResponse({"error": f"{where or 'the request'} is not what belongs there"}, 422)
+
+
+def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+def _fault(_: Request, error: Exception) -> Response:
+    return JSONResponse({"error": "a fault of bolus itself; its window says more"}, 500)

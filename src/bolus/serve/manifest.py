@@ -1,0 +1,187 @@
+"""What the page needs to know of an exam before it draws anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bolus.serve.exams import IMAGES, Exam
+from bolus.types import MAP_UNITS, Geometry
+
+UNKNOWN_METHOD = "?"
+DELAY_HIGH_S = 10.0
+LESION_HIGH = 2
+
+
+def manifest(exam: Exam) -> dict[str, Any]:
+    """The manifest of an exam in a session that shows everything."""
+    summary = exam.summary
+    return {
+        **described(exam.id, exam.name, exam.geometry),
+        "verdict": summary["verdict"],
+        "methods": list(exam.methods),
+        "volumes": _volumes(exam),
+        "thresholds": {name: _thresholds(exam, name) for name in exam.methods},
+        "presets": _presets(),
+        "curves": _curves(exam),
+        "motion": summary.get("motion", {}).get("frames"),
+        "checks": summary["checks"],
+        "findings": summary["findings"],
+        "can_recompute": can_recompute(exam),
+        "has_curves": exam.has_curves,
+    }
+
+
+def described(name_in_url: str, name: str, geometry: Geometry) -> dict[str, Any]:
+    """Name and grid."""
+    z_mm, y_mm, x_mm = geometry.spacing_mm
+    affine = geometry.affine[:, [2, 1, 0, 3]].copy()
+    affine[:2] *= -1.0
+    return {
+        "id": name_in_url,
+        "name": name,
+        "use": "Research use, not for diagnosis",
+        "shape_xyz": list(geometry.shape[::-1]),
+        "spacing_xyz_mm": [x_mm, y_mm, z_mm],
+        "voxel_ml": geometry.voxel_ml,
+        "affine_xyz_to_ras": affine.tolist(),
+    }
+
+
+def can_recompute(exam: Exam) -> bool:
+    """Whether maps can be made with another artery."""
+    from bolus.deconvolve import METHODS
+
+    curves = exam.has_curves and exam.summary["arteries"] is not None
+    return curves and exam.folder is not None and any(name in METHODS for name in exam.methods)
+
+
+def volume_entry(
+    key: str, method: str | None, name: str, url: str, ttp: tuple[float, float]
+) -> dict[str, Any]:
+    """How one volume is shown."""
+    kind, label, unit, low, high, colours = _look(name, method, ttp)
+    return {
+        "key": key,
+        "method": method,
+        "map": name,
+        "kind": kind,
+        "label": label,
+        "unit": unit,
+        "low": low,
+        "high": high,
+        "colours": colours,
+        "url": url,
+    }
+
+
+def _look(
+    name: str, method: str | None, ttp: tuple[float, float]
+) -> tuple[str, str, str, float, float, str]:
+    """Kind, label, unit, window and colours."""
+    from bolus.publish.images import BASELINE, MAXIMUM
+    from bolus.publish.windows import WINDOWS, difference_window, se_window
+
+    for image in (BASELINE, MAXIMUM):
+        if name == image.key:
+            return "image", image.label, image.unit, image.low, image.high, "grey"
+    if name == "brain":
+        return "image", "Brain", "", 0.0, 1.0, "grey"
+    if name == "lesion":
+        return "lesion", "Lesion", "", 0.0, LESION_HIGH, "lesion"
+    if name == "delay":
+        return "map", "Delay", "s", 0.0, DELAY_HIGH_S, "perfusion"
+    base = name.removesuffix("_se")
+    unit = MAP_UNITS[base]
+    if method is not None and "-minus-" in method:
+        window = WINDOWS.get(base)
+        reach = difference_window(window).high if window else (ttp[1] - ttp[0]) / 2
+        return "difference", f"Δ {_label(base)}", unit, -reach, reach, "difference"
+    if name != base:
+        high = se_window(WINDOWS[base]).high if base in WINDOWS else (ttp[1] - ttp[0]) / 2
+        return "se", f"SE {_label(base)}", unit, 0.0, high, "uniform"
+    low, high = (WINDOWS[base].low, WINDOWS[base].high) if base in WINDOWS else ttp
+    return "map", _label(base), unit, low, high, "perfusion"
+
+
+def _label(name: str) -> str:
+    from bolus.publish.windows import WINDOWS
+
+    return WINDOWS[name].label if name in WINDOWS else name.upper()
+
+
+def _volumes(exam: Exam) -> list[dict[str, Any]]:
+    ttp = ttp_ends(exam)
+    entries = []
+    for key in exam.files:
+        method, _, name = key.rpartition("/")
+        url = f"/api/exams/{exam.id}/volumes/{key}.nii.gz"
+        entries.append(volume_entry(key, method or None, name, url, ttp))
+    # pictures of the head come first: they are what the maps lie on
+    return sorted(entries, key=lambda entry: entry["key"] not in IMAGES)
+
+
+def ttp_ends(exam: Exam) -> tuple[float, float]:
+    """Window of TTP, s: from the arrival of contrast to the end of the curves."""
+    arteries = exam.summary["arteries"]
+    start = 0.0 if arteries is None else float(arteries["arrival_s"] or 0.0)
+    end = float(exam.summary["exam"]["duration_s"] or 60.0)
+    low = 5.0 * np.floor(start / 5.0)
+    return float(low), float(max(min(low + 25.0, end), low + 5.0))
+
+
+def _thresholds(exam: Exam, method: str) -> dict[str, Any]:
+    """The run's own thresholds and volumes."""
+    from bolus.lesion import preset_for
+
+    lesion: Mapping[str, Any] = exam.summary["methods"][method]["lesion"]
+    shown: dict[str, Any] = {
+        "preset": lesion["preset"],
+        "core_ml": lesion["core_ml"],
+        "hypoperfused_ml": lesion["hypoperfused_ml"],
+        "hypoperfused": None,
+        "core": None,
+    }
+    try:
+        rule = preset_for(lesion["preset"], method)
+    except KeyError:  # a method or preset of another version
+        return shown
+    shown["hypoperfused"] = {"map": rule.hypoperfused_map, "above": rule.hypoperfused_above}
+    shown["core"] = {"map": rule.core_map, "below": rule.core_below}
+    return shown
+
+
+def _presets() -> list[str]:
+    from bolus.lesion import PRESET_NAMES
+
+    return list(PRESET_NAMES)
+
+
+def _curves(exam: Exam) -> dict[str, Any] | None:
+    arteries = exam.summary["arteries"]
+    columns = exam.summary.get("curves") or _csv_columns(exam)
+    if arteries is None or columns is None:
+        return None
+    return {
+        **columns,
+        "aif_voxels_xyz": arteries["aif"]["voxels_xyz"],
+        "vof_voxels_xyz": arteries["vof"]["voxels_xyz"],
+        "scale": arteries["scale"],
+        "arrival_s": arteries["arrival_s"],
+    }
+
+
+def _csv_columns(exam: Exam) -> dict[str, list[float]] | None:
+    """Columns of ``curves.csv``."""
+    if exam.folder is None or not (exam.folder / "curves.csv").is_file():
+        return None
+    lines = (exam.folder / "curves.csv").read_text("ascii", "replace").splitlines()
+    try:
+        names = lines[0].split(",")
+        rows = [[float(value) for value in line.split(",")] for line in lines[1:]]
+        columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    except (ValueError, IndexError):
+        return None
+    return {name: columns[name] for name in ("time_s", "aif_hu", "aif_scaled_hu", "vof_hu")}

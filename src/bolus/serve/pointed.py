@@ -1,0 +1,56 @@
+"""What a click on a voxel shows: its values, its curve and the fits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from bolus.serve.exams import Exam
+from bolus.serve.refused import missing
+
+
+def pointed(exam: Exam, x: int, y: int, z: int) -> dict[str, Any]:
+    """Everything known about the voxel (x, y, z).
+
+    Raises
+    ------
+    Refused
+        It lies outside the volume.
+    """
+    shape = exam.geometry.shape
+    if not all(0 <= i < n for i, n in zip((z, y, x), shape, strict=True)):
+        raise missing("voxel")
+    values = {key: _number(exam.volume(key)[z, y, x]) for key in exam.files}
+    position = exam.geometry.affine @ [z, y, x, 1]
+    answer: dict[str, Any] = {
+        "values": values,
+        "position_lps_mm": position[:3].tolist(),
+        "time_s": [],
+        "curve_hu": [],
+        "fits": {},
+        "fit_time_s": [],
+    }
+    if not exam.has_curves:
+        return answer
+    voxels = exam.voxels
+    if voxels.geometry.shape != shape:
+        return answer
+    answer["time_s"] = voxels.curves.times_s[:, z].tolist()
+    row = voxels.row(z, y, x)
+    if row is None:
+        return answer
+    curve = voxels.curves.tissue_hu[row].astype(np.float32)
+    answer["curve_hu"] = curve.tolist()
+    return answer | _fits(exam, curve, (z, y, x))
+
+
+def _number(value: Any) -> float | int | None:
+    """A value as JSON has it, exactly: every float32 is a float64."""
+    plain = value.item()
+    return plain if isinstance(plain, int) or math.isfinite(plain) else None
+
+
+def _fits(exam: Exam, curve: Any, place: tuple[int, int, int]) -> dict[str, Any]:
+    return {}
