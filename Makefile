@@ -9,6 +9,7 @@
 # make weights  trains the network that ships with bolus from nothing (1.5 hours)
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
 #             PEERS_PYTHON=python3.12 where the usual one is older)
+# make web    builds the page of `bolus view` anew (needs node and npm; users don't)
 # make clean  removes what the others made
 
 PYTHON ?= python3
@@ -16,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check bench calibration studies network raters weights peers clean
+.PHONY: demo test check bench calibration studies network raters weights peers web clean
 
 demo: $(STAMP)
 	$(BIN)/bolus demo demo-out
@@ -55,6 +56,9 @@ weights: $(STAMP)
 
 peers: $(STAMP)
 	cd benchmarks && ../$(BIN)/python -m peers
+
+web:
+	cd web && npm ci --no-audit --no-fund && npm run build
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

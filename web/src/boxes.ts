@@ -1,0 +1,309 @@
+// The boxes beside the grid: a voxel's numbers and curves, the lesion's thresholds, quality, motion.
+
+import { button, clear, el } from "./dom";
+import { legend, plot, type Line } from "./plot";
+import type { Viewer } from "./viewer";
+import { ask, labelsFrom, post, Refused, type LesionAnswer, type Manifest, type Threshold, type Voxel, type Xyz } from "./wire";
+
+const METHOD_COLOURS = ["#f6ca34", "#6fe3c1", "#c99bff", "#ff9dbb", "#9bd0ff", "#d8e06a"];
+const AIF = "#ff6e3c";
+const VOF = "#5ab4ff";
+
+export function box(title: string, open: boolean, ...children: (Node | string)[]): HTMLDetailsElement {
+  return el("details", { class: "box", open }, el("summary", {}, title), ...children);
+}
+
+/** What the voxel under the crosshair says. */
+export class VoxelBox {
+  readonly root: HTMLDetailsElement;
+  private readonly body = el("div", {}, el("p", { class: "faint" }, "Click a voxel."));
+  private asking: AbortController | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly viewer: Viewer,
+    private readonly manifest: Manifest,
+    private readonly curves: boolean,
+  ) {
+    this.root = box("Voxel", true, this.body);
+  }
+
+  show(at: Xyz): void {
+    this.fill(at, null, "");
+    if (!this.curves) return;
+    clearTimeout(this.timer);
+    this.asking?.abort();
+    const asking = new AbortController();
+    this.asking = asking;
+    this.timer = setTimeout(async () => {
+      try {
+        const path = `/api/exams/${this.manifest.id}/voxel/${at.join("/")}`;
+        this.fill(at, await ask<Voxel>(path, { signal: asking.signal }), "");
+      } catch (error) {
+        if (!asking.signal.aborted) this.fill(at, null, (error as Error).message);
+      }
+    }, 40);
+  }
+
+  private fill(at: Xyz, said: Voxel | null, trouble: string): void {
+    const shape = this.manifest.shape_xyz;
+    const affine = this.manifest.affine_xyz_to_ras;
+    const ras = [0, 1, 2].map((r) => affine[r][0] * at[0] + affine[r][1] * at[1] + affine[r][2] * at[2] + affine[r][3]);
+    const rows = this.viewer.valuesAt(at).map(({ panel, value }) => {
+      const served = said?.values[panel.info.key];
+      // the server's number is the file's, and so is the page's own: both are float32 in full
+      const shown = served === undefined ? value : served;
+      const text = shown === null || Number.isNaN(shown) ? "–" : String(shown);
+      return el(
+        "tr",
+        {},
+        el("th", { scope: "row" }, panel.name),
+        el("td", { "data-key": panel.info.key, "data-file": String(value) }, text),
+        el("td", { class: "unit" }, panel.info.unit),
+      );
+    });
+    const parts: Node[] = [
+      el("p", { class: "where", "data-at": at.join(",") }, `voxel ${at.join(", ")} of ${shape.join(" × ")} · L ${(-ras[0]).toFixed(1)}, P ${(-ras[1]).toFixed(1)}, S ${ras[2].toFixed(1)} mm`),
+    ];
+    const lines = this.lines(said);
+    if (lines.length > 0) {
+      const figure = el("figure", {});
+      figure.append(plot("Curves of this voxel", "time (s)", "tissue HU", "AIF, VOF HU", lines), legend(lines));
+      parts.push(figure);
+    }
+    if (trouble) parts.push(el("p", { class: "trouble", role: "status" }, trouble));
+    parts.push(el("table", { class: "values" }, el("tbody", {}, ...rows)));
+    clear(this.body);
+    this.body.append(...parts);
+    if (said) this.body.dataset.answered = at.join(",");
+  }
+
+  private lines(said: Voxel | null): Line[] {
+    const lines: Line[] = [];
+    if (!said?.curve_hu || !said.time_s) return lines;
+    lines.push({ name: "measured", x: said.time_s, y: said.curve_hu, colour: "#ffffff", dots: true });
+    Object.entries(said.fits ?? {}).forEach(([method, fit], k) => {
+      lines.push({ name: `${method} fit`, x: said.fit_time_s ?? said.time_s ?? [], y: fit, colour: METHOD_COLOURS[k % METHOD_COLOURS.length] });
+    });
+    const curves = this.manifest.curves;
+    if (curves) {
+      lines.push({ name: "AIF", x: curves.time_s, y: curves.aif_hu, colour: AIF, axis: "right" });
+      lines.push({ name: "VOF", x: curves.time_s, y: curves.vof_hu, colour: VOF, axis: "right", dashed: true });
+    }
+    return lines;
+  }
+}
+
+/** Threshold sliders of every method; what follows from them is the server's, as in `bolus run`. */
+export class LesionBox {
+  readonly root: HTMLDetailsElement;
+  private readonly now = new Map<string, { tmax_s: number; relative_cbf: number }>();
+  private readonly diceTable = el("div", { class: "dice" });
+
+  constructor(
+    private readonly viewer: Viewer,
+    private readonly manifest: Manifest,
+  ) {
+    this.root = box("Lesion", true);
+    for (const method of manifest.methods) {
+      const threshold = manifest.thresholds?.[method];
+      if (threshold) this.root.append(this.method(method, threshold));
+    }
+    this.root.append(this.diceTable);
+  }
+
+  private method(method: string, start: Threshold): HTMLElement {
+    const where = {
+      tmax_s: start.hypoperfused?.above ?? 6,
+      relative_cbf: start.core?.below ?? 0.3,
+    };
+    this.now.set(method, where);
+    const fields: Record<string, HTMLElement> = {};
+    const row = (key: string, label: string, unit: string): HTMLElement => {
+      fields[key] = el("td", { "data-volume": `${method}/${key}` }, "–");
+      return el("tr", {}, el("th", { scope: "row" }, label), fields[key], el("td", { class: "unit" }, unit));
+    };
+    const state = el("p", { class: "faint", role: "status" });
+    const numbers = el(
+      "table",
+      { class: "values lesion" },
+      el("tbody", {},
+        row("core_ml", "core", "ml"), row("penumbra_ml", "penumbra", "ml"), row("hypoperfused_ml", "hypoperfused", "ml"),
+        row("mismatch_ml", "mismatch", "ml"), row("mismatch_ratio", "mismatch ratio", ""), row("side", "side", "")),
+    );
+    const put = (answer: Record<string, unknown>): void => {
+      for (const [key, field] of Object.entries(fields)) {
+        const value = answer[key];
+        if (value === undefined) continue;
+        field.textContent = typeof value === "number" ? value.toFixed(key === "mismatch_ratio" ? 2 : 1) : value === null ? "–" : String(value);
+        field.dataset.exact = String(value);
+      }
+    };
+    put({ core_ml: start.core_ml, hypoperfused_ml: start.hypoperfused_ml });
+    let count = 0;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const apply = (body: Record<string, unknown>, wait: number): void => {
+      clearTimeout(timer);
+      const mine = ++count;
+      numbers.classList.add("stale");
+      timer = setTimeout(async () => {
+        try {
+          const others = Object.fromEntries([...this.now].filter(([name]) => name !== method));
+          const answer = await post<LesionAnswer>(`/api/exams/${this.manifest.id}/lesion`, { method, ...body, others });
+          const shape = this.manifest.shape_xyz;
+          const labels = await labelsFrom(answer.mask, shape[0] * shape[1] * shape[2]);
+          if (mine !== count) return;
+          this.viewer.lesions.set(method, labels);
+          this.viewer.redraw();
+          put(answer as unknown as Record<string, unknown>);
+          if (answer.thresholds) set(answer.thresholds);
+          this.dice(answer.dice);
+          state.textContent = "";
+          numbers.classList.remove("stale");
+          numbers.dataset.count = String(mine);
+        } catch (error) {
+          if (mine !== count) return;
+          state.textContent = error instanceof Refused && error.status === 0 ? "The server does not answer: the numbers are of the thresholds before." : (error as Error).message;
+        }
+      }, wait);
+    };
+    const slider = (key: "tmax_s" | "relative_cbf", label: string, unit: string, max: number, step: number): { node: HTMLElement; set: (v: number) => void } => {
+      const text = el("input", { type: "number", min: "0", max: String(max), step: String(step), value: String(where[key]), "aria-label": `${method}: ${label} threshold, ${unit}` });
+      const range = el("input", { type: "range", min: "0", max: String(max), step: String(step), value: String(where[key]), "aria-label": `${method}: ${label} threshold, ${unit}`, "data-threshold": `${method}/${key}` });
+      const moved = (value: number): void => {
+        if (!Number.isFinite(value) || value < 0 || value > max) return;
+        where[key] = value;
+        range.value = String(value);
+        text.value = String(value);
+        preset.value = "";
+        apply({ ...where }, 120);
+      };
+      range.addEventListener("input", () => moved(Number(range.value)));
+      text.addEventListener("change", () => moved(Number(text.value)));
+      return {
+        node: el("label", { class: "slider" }, el("span", {}, label), range, text, el("span", { class: "unit" }, unit)),
+        set: (value) => {
+          where[key] = value;
+          range.value = String(value);
+          text.value = String(value);
+        },
+      };
+    };
+    const preset = el(
+      "select",
+      { "aria-label": `${method}: preset of thresholds`, onchange: () => preset.value && apply({ preset: preset.value }, 0) },
+      el("option", { value: "" }, "own thresholds"),
+      ...(this.manifest.presets ?? []).map((name) => el("option", { value: name }, name)),
+    );
+    preset.value = start.preset;
+    const tmax = slider("tmax_s", "Tmax above", "s", 25, 0.1);
+    const cbf = slider("relative_cbf", "relative CBF below", "", 1, 0.01);
+    const set = (said: { tmax_s?: number | null; relative_cbf?: number | null }): void => {
+      if (typeof said.tmax_s === "number") tmax.set(said.tmax_s);
+      if (typeof said.relative_cbf === "number") cbf.set(said.relative_cbf);
+    };
+    setTimeout(() => apply(preset.value ? { preset: preset.value } : { ...where }, 0), 0);
+    return el("fieldset", {}, el("legend", {}, method), el("label", { class: "slider" }, el("span", {}, "preset"), preset), tmax.node, cbf.node, numbers, state);
+  }
+
+  private dice(dice: LesionAnswer["dice"]): void {
+    if (!dice) return;
+    const rows = Object.entries(dice).flatMap(([region, pairs]) =>
+      Object.entries(pairs).map(([pair, value]) =>
+        el("tr", {}, el("th", { scope: "row" }, `Dice ${region}, ${pair}`), el("td", { "data-dice": region }, value === null ? "–" : value.toFixed(3)))),
+    );
+    clear(this.diceTable);
+    this.diceTable.append(el("table", { class: "values" }, el("tbody", {}, ...rows)));
+  }
+}
+
+const MARK: Record<string, string> = { fail: "✕", warning: "!", note: "✓", info: "i" };
+
+export function qualityBox(manifest: Manifest): HTMLElement {
+  const verdict = manifest.verdict;
+  const node = box("Quality", verdict?.grade === "fail");
+  if (verdict) {
+    node.append(el("p", { class: `verdict ${verdict.grade}` }, `${MARK[verdict.grade] ?? ""} ${verdict.text}`));
+    for (const reason of verdict.reasons) node.append(el("p", { class: "reason" }, reason));
+  }
+  const rows = (manifest.checks ?? []).map((check) =>
+    el("tr", { class: check.grade },
+      el("td", { class: "mark", title: check.grade }, MARK[check.grade] ?? "·"),
+      el("td", {}, el("b", {}, check.name), ` ${check.message}`, check.remedy && check.grade !== "note" ? el("p", { class: "remedy" }, check.remedy) : null),
+      el("td", { class: "number" }, check.value === null ? "" : `${Number(check.value.toPrecision(4))} ${check.unit}`)),
+  );
+  node.append(el("table", { class: "checks" }, el("tbody", {}, ...rows)));
+  for (const finding of manifest.findings ?? [])
+    if (finding.message) node.append(el("p", { class: "reason" }, finding.message, finding.remedy ? ` ${finding.remedy}` : ""));
+  return node;
+}
+
+export function motionBox(manifest: Manifest): HTMLElement | null {
+  const motion = manifest.motion;
+  if (!motion || !motion.time_s?.length) return null;
+  const lines: Line[] = [{ name: "displacement", x: motion.time_s, y: motion.displacement_mm, colour: "#f6ca34" }];
+  ["x", "y", "z"].forEach((axis, k) => {
+    if (motion.translation_mm) lines.push({ name: axis, x: motion.time_s, y: motion.translation_mm.map((one) => one[k]), colour: ["#ff6e3c", "#6fe3c1", "#5ab4ff"][k], dashed: true });
+  });
+  const dropped = motion.time_s.filter((_, k) => motion.kept[k] === false);
+  if (dropped.length > 0) lines.push({ name: "frame left out", x: dropped, y: dropped.map(() => 0), colour: "#ff4d5e", dots: true });
+  const node = box("Motion", false);
+  node.append(plot("Motion of the head", "time (s)", "mm", "", lines) as unknown as Node, legend(lines));
+  node.append(el("p", { class: "faint" }, dropped.length === 0 ? "No frame was left out." : `${dropped.length} frames were left out.`));
+  return node;
+}
+
+/** AIF and VOF: drag their marks, compute again, see the new rows beside the old. */
+export class ArteryBox {
+  readonly root: HTMLDetailsElement;
+  private moved: { aif: Xyz | null; vof: Xyz | null } = { aif: null, vof: null };
+  private readonly text = el("p", { class: "faint" }, "Drag the AIF (circle) or VOF (square) mark on any panel, then compute again.");
+  private readonly state = el("p", { role: "status" });
+  private runs = 0;
+
+  constructor(
+    private readonly viewer: Viewer,
+    private readonly manifest: Manifest,
+  ) {
+    const method = el("select", { "aria-label": "Method to compute again" }, ...manifest.methods.map((one) => el("option", { value: one }, one)));
+    const go = button("Recompute", "Compute this method again with the moved AIF and VOF", () => void this.run(method.value, go));
+    this.root = box("AIF and VOF", false, this.text, el("p", {}, method, " ", go), this.state);
+  }
+
+  marker(name: "AIF" | "VOF", at: Xyz): void {
+    if (name === "AIF") this.moved.aif = at;
+    else this.moved.vof = at;
+    this.root.open = true;
+    this.text.textContent = `AIF ${this.moved.aif ? `at ${this.moved.aif.join(", ")}` : "as found"}, VOF ${this.moved.vof ? `at ${this.moved.vof.join(", ")}` : "as found"}.`;
+  }
+
+  private async run(method: string, go: HTMLButtonElement): Promise<void> {
+    go.disabled = true;
+    this.state.textContent = "computing";
+    try {
+      const { job } = await post<{ job: string }>(`/api/exams/${this.manifest.id}/recompute`, { method, ...this.moved });
+      for (;;) {
+        await new Promise((later) => setTimeout(later, 300));
+        const said = await ask<{ state: string; error?: string; exam?: string }>(`/api/jobs/${job}`);
+        if (said.state === "failed") throw new Error(said.error ?? "The computation failed.");
+        if (said.state === "done" && said.exam) {
+          const fresh = await ask<Manifest>(`/api/exams/${said.exam}`);
+          const suffix = ` again ${++this.runs}`;
+          const infos = fresh.volumes
+            .filter((info) => info.method === method && info.kind === "map")
+            .map((info) => ({ ...info, key: `r${this.runs}:${info.key}` }));
+          this.viewer.addPanels(infos, suffix);
+          const found = fresh.thresholds?.[method];
+          this.state.textContent = found
+            ? `${method}${suffix}: core ${found.core_ml.toFixed(1)} ml, hypoperfused ${found.hypoperfused_ml.toFixed(1)} ml`
+            : "done";
+          break;
+        }
+      }
+    } catch (error) {
+      this.state.textContent = (error as Error).message;
+    } finally {
+      go.disabled = false;
+    }
+  }
+}

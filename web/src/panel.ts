@@ -1,0 +1,193 @@
+// One panel: a slice of one volume, its letters, its colour bar with unit and window.
+
+import { button, el } from "./dom";
+import { anyLabel, CORE_CSS, paintContours, paintSlice, PENUMBRA_CSS, pixel, type Table } from "./paint";
+import type { Facing, Grid } from "./space";
+import type { Volume } from "./volume";
+import type { VolumeInfo, Xyz } from "./wire";
+
+export interface Scene {
+  z: number;
+  shape: Xyz;
+  cursor: [number, number] | null;
+  face: Facing;
+  brain: Volume | null;
+  lesion: Uint8Array | null; // contours of this panel's method
+  outline: Uint8Array | null;
+  brush: number; // radius in mm, 0: none
+  spacing: Xyz;
+  markers: { name: "AIF" | "VOF"; at: Xyz[] }[];
+}
+
+export interface PanelActions {
+  enlarge(panel: Panel): void;
+  volumeView(panel: Panel): void;
+  window(panel: Panel, low: number, high: number): void;
+}
+
+export class Panel {
+  readonly root: HTMLElement;
+  readonly canvas: HTMLCanvasElement;
+  volume: Volume | null = null;
+  hover: [number, number] | null = null;
+  private readonly context: CanvasRenderingContext2D;
+  private image: ImageData | null = null;
+  private pixels = new Uint32Array(0);
+  private readonly letters: HTMLElement[];
+  private readonly bar: HTMLCanvasElement;
+  private readonly lowField: HTMLInputElement;
+  private readonly highField: HTMLInputElement;
+  private readonly note: HTMLElement;
+  private readonly title: HTMLElement;
+
+  constructor(
+    readonly info: VolumeInfo,
+    readonly name: string,
+    actions: PanelActions,
+  ) {
+    this.canvas = el("canvas", { class: "slice" });
+    this.canvas.setAttribute("role", "img");
+    const context = this.canvas.getContext("2d", { alpha: false });
+    if (!context) throw new Error("This browser can't draw.");
+    this.context = context;
+    this.letters = ["left", "right", "top", "bottom"].map((side) => el("b", { class: `letter ${side}`, "aria-hidden": "true" }));
+    this.bar = el("canvas", { class: "bar", width: 256, height: 1, "aria-hidden": "true" });
+    const field = (what: string): HTMLInputElement =>
+      el("input", {
+        type: "number",
+        step: "any",
+        "aria-label": `${name}: ${what} end of the window in ${info.unit || "HU"}`,
+        title: `${what} end of the window`,
+        onchange: () => actions.window(this, Number(this.lowField.value), Number(this.highField.value)),
+      });
+    this.lowField = field("low");
+    this.highField = field("high");
+    this.note = el("p", { class: "loading" }, "loading");
+    this.title = el("h2", { title: name }, name);
+    this.root = el(
+      "section",
+      { class: "panel", "aria-label": name, "data-key": info.key },
+      el(
+        "header",
+        {},
+        this.title,
+        button("◫", `${name}: all three planes`, () => actions.volumeView(this), { class: "small" }),
+        button("⤢", `${name}: enlarge or back`, () => actions.enlarge(this), { class: "small" }),
+      ),
+      el("div", { class: "picture" }, this.canvas, ...this.letters, this.note),
+      el("footer", {}, this.lowField, this.bar, this.highField, el("span", { class: "unit" }, info.unit)),
+    );
+  }
+
+  showWindow(low: number, high: number, colours: Table): void {
+    if (document.activeElement !== this.lowField) this.lowField.value = String(Number(low.toPrecision(4)));
+    if (document.activeElement !== this.highField) this.highField.value = String(Number(high.toPrecision(4)));
+    const context = this.bar.getContext("2d");
+    if (!context) return;
+    const image = context.createImageData(256, 1);
+    new Uint32Array(image.data.buffer).set(colours);
+    context.putImageData(image, 0, 0);
+  }
+
+  say(text: string): void {
+    this.note.textContent = text;
+    this.note.hidden = text === "";
+  }
+
+  draw(scene: Scene, place: Grid, low: number, high: number, colours: Table): void {
+    const { w, h } = place;
+    if (this.canvas.width !== w || this.canvas.height !== h || !this.image) {
+      this.canvas.width = w;
+      this.canvas.height = h;
+      this.image = this.context.createImageData(w, h);
+      this.pixels = new Uint32Array(this.image.data.buffer);
+    }
+    const [nx, ny] = scene.shape;
+    const first = scene.z * nx * ny;
+    if (this.volume) {
+      const outside = this.info.kind === "image" ? null : (scene.brain?.numbers ?? null);
+      paintSlice(this.pixels, this.volume.numbers, first, nx, place, low, high, colours, outside);
+    } else this.pixels.fill(pixel(0, 0, 0));
+    const thick = w > 500 ? 2 : 1;
+    if (scene.outline && anyLabel(scene.outline, first, nx * ny)) {
+      tint(this.pixels, scene.outline, first, nx, place);
+      paintContours(this.pixels, scene.outline, first, nx, place, thick);
+    }
+    if (scene.lesion && anyLabel(scene.lesion, first, nx * ny))
+      paintContours(this.pixels, scene.lesion, first, nx, place, thick);
+    this.context.putImageData(this.image, 0, 0);
+    this.marks(scene, place);
+    const { face } = scene;
+    [face.left, face.right, face.top, face.bottom].forEach((letter, k) => {
+      if (this.letters[k].textContent !== letter) this.letters[k].textContent = letter;
+    });
+  }
+
+  private marks(scene: Scene, place: Grid): void {
+    const pen = this.context;
+    if (scene.cursor) {
+      const [x, y] = place.toPixel(...scene.cursor);
+      const gap = 5;
+      pen.strokeStyle = "rgb(255 255 255 / 80%)";
+      pen.lineWidth = 1;
+      pen.beginPath();
+      for (const [a, b, c, d] of [
+        [0, y, x - gap, y], [x + gap, y, place.w, y], [x, 0, x, y - gap], [x, y + gap, x, place.h],
+      ]) {
+        pen.moveTo(Math.round(a) + 0.5, Math.round(b) + 0.5);
+        pen.lineTo(Math.round(c) + 0.5, Math.round(d) + 0.5);
+      }
+      pen.stroke();
+    }
+    for (const { name, at } of scene.markers) {
+      pen.strokeStyle = name === "AIF" ? "rgb(255 110 60)" : "rgb(90 180 255)";
+      pen.lineWidth = 2;
+      const here = at.filter((voxel) => voxel[2] === scene.z);
+      for (const voxel of here) {
+        const [x, y] = place.toPixel(voxel[0], voxel[1]);
+        pen.beginPath();
+        if (name === "AIF") pen.arc(x, y, 4, 0, 2 * Math.PI);
+        else pen.rect(x - 4, y - 4, 8, 8);
+        pen.stroke();
+      }
+      if (here.length > 0 && place.w > 300) {
+        const [x, y] = place.toPixel(here[0][0], here[0][1]);
+        pen.fillStyle = pen.strokeStyle;
+        pen.font = "12px sans-serif";
+        pen.fillText(name, x + 8, y - 6);
+      }
+    }
+    if (scene.brush > 0 && this.hover) {
+      pen.strokeStyle = "white";
+      pen.lineWidth = 1;
+      pen.beginPath();
+      const perMm = place.pixelsPerX / scene.spacing[0];
+      pen.arc(this.hover[0], this.hover[1], scene.brush * perMm, 0, 2 * Math.PI);
+      pen.stroke();
+    }
+  }
+}
+
+/** Drawn regions get a thin film of their colour, so that they differ from computed contours. */
+function tint(out: Uint32Array, labels: Uint8Array, first: number, nx: number, place: Grid): void {
+  const films = [0, pixel(52, 190, 84), pixel(222, 38, 150)].map((one) => (one >>> 2) & 0x3f3f3f3f);
+  for (let j = 0; j < place.h; j++) {
+    if (place.rows[j] < 0) continue;
+    const here = first + place.rows[j] * nx;
+    for (let i = 0; i < place.w; i++) {
+      const column = place.columns[i];
+      if (column < 0) continue;
+      const label = labels[here + column];
+      if (label === 0) continue;
+      const k = j * place.w + i;
+      const under = out[k];
+      // three quarters of the picture and a quarter of the film, channel by channel
+      out[k] = (((under >>> 1) & 0x7f7f7f7f) + ((under >>> 2) & 0x3f3f3f3f) + films[label]) | pixel(0, 0, 0);
+    }
+  }
+}
+
+export const CONTOUR_KEY: [string, string][] = [
+  ["core", CORE_CSS],
+  ["penumbra", PENUMBRA_CSS],
+];
