@@ -79,8 +79,8 @@ def judge(
         *of_exam,
         _bolus(curves, arteries),
         _truncation(exam, arteries),
-        _vessel("aif", arteries),
-        _vessel("vof", arteries),
+        vessel_check("aif", arteries),
+        vessel_check("vof", arteries),
     )
 
 
@@ -167,7 +167,8 @@ def _tail(curve: Float64Array) -> float:
     return float(np.clip(curve[-3:].mean() / max(curve.max(), 1e-6), 0, 1))
 
 
-def _vessel(name: str, arteries: Arteries) -> Check:
+def vessel_check(name: str, arteries: Arteries) -> Check:
+    """The check of the AIF or of the VOF."""
     vessel = arteries.aif if name == "aif" else arteries.vof
     findings = [f for f in arteries.findings if f.code.startswith(name)]
     grade = _Limit(CONFIDENCE_WARNING, CONFIDENCE_FAIL, rising=False).grade(vessel.confidence)

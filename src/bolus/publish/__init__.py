@@ -19,7 +19,7 @@ from bolus.publish.report import report_html
 from bolus.publish.summary import summary_json
 from bolus.publish.voxels import VOXELS, write_voxels
 from bolus.publish.windows import WINDOWS
-from bolus.types import MAP_UNITS, Arteries, Float64Array, MethodResult, Results
+from bolus.types import MAP_UNITS, Arteries, Float64Array, Geometry, MethodResult, Results
 
 __all__ = ["check_output", "publish"]
 
@@ -80,7 +80,7 @@ def _write_volumes(results: Results, folder: Path) -> list[str]:
     contents = {"brain.nii.gz": nifti_bytes(brain, results.geometry, f"brain mask, {by}")}
     contents |= image_volumes(results, by)
     for name, method in results.methods.items():
-        for key, content in _method_volumes(results, method, f"{by} {name}").items():
+        for key, content in method_volumes(results.geometry, method, f"{by} {name}").items():
             contents[f"{name}/{key}.nii.gz"] = content
     for pair in pairs(results):
         one, two = (results.methods[name].maps for name in (pair.first, pair.second))
@@ -98,8 +98,8 @@ def _write_volumes(results: Results, folder: Path) -> list[str]:
     return [*contents, VOXELS]
 
 
-def _method_volumes(results: Results, method: MethodResult, by: str) -> dict[str, bytes]:
-    geometry = results.geometry
+def method_volumes(geometry: Geometry, method: MethodResult, by: str) -> dict[str, bytes]:
+    """NIfTI files of one method's maps and lesion, by name without ``.nii.gz``."""
     contents = {}
     for key, unit in MAP_UNITS.items():
         values = np.asarray(getattr(method.maps, key), dtype=np.float32)

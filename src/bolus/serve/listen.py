@@ -69,6 +69,12 @@ def listen(folders: Sequence[Path], *, host: str, port: int | None, browser: boo
 def _app(folders: Sequence[Path]) -> FastAPI:
     from bolus.serve.results import results_app
 
+    if any((folder / "study.json").is_file() for folder in folders):
+        if len(folders) > 1:
+            raise UsageError("a reading study is viewed alone; give its folder and no other")
+        from bolus.serve.readings import study_app
+
+        return study_app(folders[0])
     if not folders:
         raise NoReadableFiles("give the folder of results, or of a reading study")
     return results_app(folders)

@@ -54,8 +54,14 @@ def can_recompute(exam: Exam) -> bool:
     """Whether maps can be made with another artery."""
     from bolus.deconvolve import METHODS
 
-    curves = exam.has_curves and exam.summary["arteries"] is not None
+    curves = exam.has_curves and has_arteries(exam)
     return curves and exam.folder is not None and any(name in METHODS for name in exam.methods)
+
+
+def has_arteries(exam: Exam) -> bool:
+    """False where the network ran alone and none were found."""
+    arteries = exam.summary["arteries"]
+    return arteries is not None and arteries.get("aif") is not None
 
 
 def volume_entry(
@@ -125,8 +131,8 @@ def _volumes(exam: Exam) -> list[dict[str, Any]]:
 
 def ttp_ends(exam: Exam) -> tuple[float, float]:
     """Window of TTP, s: from the arrival of contrast to the end of the curves."""
-    arteries = exam.summary["arteries"]
-    start = 0.0 if arteries is None else float(arteries["arrival_s"] or 0.0)
+    arteries = exam.summary["arteries"] or {}
+    start = float(arteries.get("arrival_s") or 0.0)
     end = float(exam.summary["exam"]["duration_s"] or 60.0)
     low = 5.0 * np.floor(start / 5.0)
     return float(low), float(max(min(low + 25.0, end), low + 5.0))
@@ -161,8 +167,8 @@ def _presets() -> list[str]:
 
 def _curves(exam: Exam) -> dict[str, Any] | None:
     arteries = exam.summary["arteries"]
-    columns = exam.summary.get("curves") or _csv_columns(exam)
-    if arteries is None or columns is None:
+    columns = curve_columns(exam)
+    if not has_arteries(exam) or columns is None:
         return None
     return {
         **columns,
@@ -173,8 +179,10 @@ def _curves(exam: Exam) -> dict[str, Any] | None:
     }
 
 
-def _csv_columns(exam: Exam) -> dict[str, list[float]] | None:
-    """Columns of ``curves.csv``."""
+def curve_columns(exam: Exam) -> dict[str, list[float]] | None:
+    """AIF and VOF over time: those made anew, or the columns of ``curves.csv``."""
+    if "curves" in exam.summary:
+        return dict(exam.summary["curves"])
     if exam.folder is None or not (exam.folder / "curves.csv").is_file():
         return None
     lines = (exam.folder / "curves.csv").read_text("ascii", "replace").splitlines()

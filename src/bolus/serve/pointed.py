@@ -53,4 +53,30 @@ def _number(value: Any) -> float | int | None:
 
 
 def _fits(exam: Exam, curve: Any, place: tuple[int, int, int]) -> dict[str, Any]:
-    return {}
+    """The curves that the maps of each method stand for, where they can be had."""
+    from bolus.deconvolve.fitted import FITTED, Measured
+    from bolus.serve.manifest import curve_columns
+
+    columns, curves = curve_columns(exam), exam.voxels.curves
+    if columns is None or len(columns["time_s"]) != curves.time_s.size:
+        return {}
+    fits = {}
+    for method in exam.methods:
+        at = {name: float(exam.volume(f"{method}/{name}")[place]) for name in ("cbv", "mtt")}
+        delay = f"{method}/delay"
+        if method not in FITTED or at["mtt"] <= 0:
+            continue
+        fit = FITTED[method](
+            Measured(
+                curve_hu=curve,
+                times_s=curves.times_s[:, place[0]],
+                cbv=at["cbv"],
+                mtt_s=at["mtt"],
+                delay_s=float(exam.volume(delay)[place]) if delay in exam.files else None,
+                time_s=curves.time_s,
+                input_hu=np.array(columns["aif_scaled_hu"]),
+            )
+        )
+        if np.isfinite(fit).all():
+            fits[method] = fit.tolist()
+    return {"fits": fits, "fit_time_s": curves.time_s.tolist()}

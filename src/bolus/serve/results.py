@@ -2,31 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from bolus import __version__
-from bolus.serve.app import RESEARCH_ONLY, new_app, volume_response
+from bolus.errors import BolusError
+from bolus.serve.app import RESEARCH_ONLY, body_bytes, new_app, volume_response
 from bolus.serve.exams import Exam, Volumes, open_results
+from bolus.serve.jobs import Jobs
 from bolus.serve.manifest import manifest
+from bolus.serve.outlines import Outlines
 from bolus.serve.pointed import pointed
-from bolus.serve.refused import missing
+from bolus.serve.refused import Refused, missing
+
+KEPT_ANEW = 4
+"""Maps made anew stay in memory until so many later ones are there."""
+
+Body = Annotated[bytes, Depends(body_bytes)]
+Whole = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
+
+
+class Thresholds(BaseModel):
+    """Thresholds of one method: a preset, or both numbers."""
+
+    model_config = ConfigDict(extra="ignore")
+    preset: str | None = None
+    tmax_s: float | None = None
+    relative_cbf: float | None = None
+
+
+class LesionRequest(Thresholds):
+    """A method's thresholds, and those of others that it is compared with."""
+
+    method: str
+    others: dict[str, Thresholds] = Field(default_factory=dict, max_length=8)
+
+
+class RecomputeRequest(BaseModel):
+    """Another artery or vein, as voxel x, y, z."""
+
+    method: str
+    aif: tuple[Whole, Whole, Whole] | None = None
+    vof: tuple[Whole, Whole, Whole] | None = None
 
 
 def results_app(folders: Sequence[Path]) -> FastAPI:
     """The application for folders of results; errors as `bolus.serve.exams.open_results`."""
-    volumes = Volumes()
+    volumes, outlines, jobs = Volumes(), Outlines(), Jobs()
     exams = {str(n): open_results(n, folder, volumes) for n, folder in enumerate(folders)}
+    anew: dict[str, Exam] = {}
+    counting = threading.Lock()
+    warmed: set[str] = set()
     app = new_app()
+    lesions = _lazily_lesions()
 
     def exam_of(name: str) -> Exam:
-        if name not in exams:
+        found = exams.get(name) or anew.get(name)
+        if found is None:
             raise missing("exam")
-        return exams[name]
+        return found
 
     @app.get("/api/session")
     def session() -> dict[str, Any]:
@@ -37,13 +77,20 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
             "rater": None,
             "exams": [
                 {"id": one.id, "name": one.name, "verdict": one.summary["verdict"]["grade"]}
-                for one in exams.values()
+                for one in (*exams.values(), *anew.values())
             ],
         }
 
     @app.get("/api/exams/{exam}")
     def whole(exam: str) -> dict[str, Any]:
-        return manifest(exam_of(exam))
+        one = exam_of(exam)
+        answer = manifest(one)
+        with counting:
+            fresh = exam not in warmed
+            warmed.add(exam)
+        if fresh:
+            threading.Thread(target=_warm, args=(one, lesions), daemon=True).start()
+        return answer
 
     @app.get("/api/exams/{exam}/volumes/{path:path}")
     def volume(exam: str, path: str, request: Request) -> Response:
@@ -57,4 +104,88 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
     def voxel(exam: str, x: int, y: int, z: int) -> dict[str, Any]:
         return pointed(exam_of(exam), x, y, z)
 
+    @app.post("/api/exams/{exam}/lesion")
+    def lesion(exam: str, asked: LesionRequest) -> dict[str, Any]:
+        from bolus.serve.lesions import lesion_answer
+
+        one = exam_of(exam)
+        if not one.has_curves:
+            raise Refused(409, "the run kept no masks; run the exam again with this version")
+        others = {name: other.model_dump() for name, other in asked.others.items()}
+        return lesion_answer(lesions(), one, asked.model_dump(), others)
+
+    @app.post("/api/exams/{exam}/recompute", status_code=202)
+    def recompute(exam: str, asked: RecomputeRequest) -> dict[str, str]:
+        from bolus.serve.anew import check_request, made_anew
+
+        one = exam_of(exam)
+        check_request(one, asked.method, asked.aif, asked.vof)
+
+        def work() -> str:
+            with counting:
+                number = 1 + max((int(n.rpartition("r")[2]) for n in anew), default=0)
+            made = made_anew(one, f"{exam}r{number}", asked.method, asked.aif, asked.vof)
+            with counting:
+                anew[made.id] = made
+                while len(anew) > KEPT_ANEW:
+                    oldest = next(iter(anew))
+                    del anew[oldest]
+                    lesions().forget(oldest)
+            return made.id
+
+        return {"job": jobs.begin(work)}
+
+    @app.get("/api/jobs/{job}")
+    def job(job: str) -> dict[str, Any]:
+        return jobs.state(job)
+
+    @app.get("/api/exams/{exam}/outlines")
+    def raters(exam: str) -> dict[str, list[str]]:
+        return {"raters": outlines.raters(exam_of(exam))}
+
+    @app.get("/api/exams/{exam}/outlines/{rater}")
+    def outline(exam: str, rater: str) -> dict[str, Any]:
+        return outlines.read(exam_of(exam), rater)
+
+    @app.put("/api/exams/{exam}/outlines/{rater}/slices/{z}")
+    def put_slice(
+        exam: str, rater: str, z: int, revision: int, active_s: float, body: Body
+    ) -> dict[str, int]:
+        new = outlines.put_slice(exam_of(exam), rater, z, body, revision, active_s)
+        return {"revision": new}
+
+    @app.post("/api/exams/{exam}/outlines/{rater}/export")
+    def export(exam: str, rater: str) -> dict[str, list[str]]:
+        return {"files": outlines.export(exam_of(exam), rater)}
+
     return app
+
+
+def _lazily_lesions() -> Callable[[], Any]:
+    """The session's `bolus.serve.lesions.Lesions`, imported when it is first asked for."""
+    lock = threading.Lock()
+    made: list[Any] = []
+
+    def get() -> Any:
+        from bolus.serve.lesions import Lesions
+
+        with lock:
+            if not made:
+                made.append(Lesions())
+            return made[0]
+
+    return get
+
+
+def _warm(exam: Exam, lesions: Callable[[], Any]) -> None:
+    """Load what clicks and sliders will ask for."""
+    try:
+        if exam.has_curves:
+            _ = exam.voxels
+        for key in exam.files:
+            exam.volume(key)
+        if exam.has_curves:
+            for method in exam.methods:
+                lesions().prepared(exam, method)
+    except (BolusError, Refused, OSError):
+        return  # whoever asks for it is told
