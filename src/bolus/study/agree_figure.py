@@ -104,7 +104,7 @@ def _strip(ax: Axes, dice: Float64Array, place: int, colour: str, marker: str) -
 
 def _dress_volumes(ax: Axes, region: str, sides: tuple[str, str]) -> None:
     _dress(ax, f"{sides[0]}, {region}, ml", f"{sides[1]}, {region}, ml")
-    high = max(ax.get_xlim()[1], ax.get_ylim()[1], 1.0)
+    high = 1.04 * max(ax.get_xlim()[1], ax.get_ylim()[1], 1.0)
     ax.plot([0, high], [0, high], color=INK, lw=0.8, zorder=0)
     ax.set_xlim(-0.04 * high, high)
     ax.set_ylim(-0.04 * high, high)

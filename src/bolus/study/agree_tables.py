@@ -95,7 +95,7 @@ def region_cells(region: RegionAgreement) -> list[str]:
     )
     return [
         region.region,
-        str(region.pairs),
+        str(region.pairs) + _empties(region),
         number(region.dice.value, 2) + spread + _interval(region.dice, 2),
         number(region.hd95_mm.value, 1) + _interval(region.hd95_mm, 1),
         number(region.absolute_ml.value, 1) + _interval(region.absolute_ml, 1),
@@ -105,6 +105,13 @@ def region_cells(region: RegionAgreement) -> list[str]:
         number(limits.repeatability, 1),
         *(number(one.value, 3) + _interval(one, 2) for one in (region.r, region.ccc, region.icc)),
     ]
+
+
+def _empties(region: RegionAgreement) -> str:
+    """Pairs without a distance of borders."""
+    if not region.both_empty and not region.one_empty:
+        return ""
+    return f" (empty: {region.one_empty} one, {region.both_empty} both)"
 
 
 TRIAL_HEADINGS = ("trial", "imaging criterion", "first yes", "second yes", "same", "kappa")

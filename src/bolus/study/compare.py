@@ -27,7 +27,7 @@ from bolus.study.agree_tables import (
     trial_cells,
     trial_rows,
 )
-from bolus.study.concordance import LIMITS_SD, lin, pearson
+from bolus.study.concordance import FEWEST, LIMITS_SD, lin, pearson
 from bolus.study.matching import Match, brain_of, matches
 from bolus.study.overlap import CORE
 from bolus.study.page import Section, Table, check_out, page, picture_uri, trial_table
@@ -138,7 +138,8 @@ def write_comparison(found: Comparison, out: Path, seed: int = 0) -> None:
         if trials:
             cells = [[group, *trial_cells(trial)] for group, trial in trials]
             keep("eligibility", trial_rows(lines), ["what", *TRIAL_HEADINGS], cells)
-        contents["agreement.png"] = picture(found)
+        if max(len(agreed.pairs) for agreed in found.masks.values()) >= FEWEST:
+            contents["agreement.png"] = picture(found)
     if found.maps:
         cells = [map_cells(one) for one in found.maps]
         keep("maps", [_map_row(one) for one in found.maps], MAP_HEADINGS, cells)
@@ -149,7 +150,7 @@ def write_comparison(found: Comparison, out: Path, seed: int = 0) -> None:
 
 
 def picture(found: Comparison) -> bytes:
-    """The figure of the masks; those with the same regions as the first group."""
+    """The figure of masks, for three pairs and more; those with the same regions as the first group."""
     regions = [[r.region for r in agreed.regions] for agreed in found.masks.values()]
     alike = [
         (group, agreed)
