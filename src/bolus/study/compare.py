@@ -150,7 +150,7 @@ def write_comparison(found: Comparison, out: Path, seed: int = 0) -> None:
 
 
 def picture(found: Comparison) -> bytes:
-    """The figure of masks, for three pairs and more; those with the same regions as the first group."""
+    """The figure of the masks that have the same regions as the first group."""
     regions = [[r.region for r in agreed.regions] for agreed in found.masks.values()]
     alike = [
         (group, agreed)
