@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom import dcmread
 from reading_study import GRID, SHAPE, write_results
 
 from bolus.errors import BolusError, DamagedFile, NoReadableFiles, OutputError, UsageError
@@ -185,6 +186,31 @@ def test_a_finished_reading_stays_unless_it_is_reopened(study: Study) -> None:
     assert (state.revision, state.active_s) == (2, 60)  # time worked never falls
     with pytest.raises(UsageError, match="not finished"):
         reopen(study, "ben", "r0002")
+
+
+def test_a_finished_outline_is_a_dicom_segmentation_too(study: Study) -> None:
+    path = study.folder_of("anna", "r0004") / "outline.dcm"
+    write_outline(study, "anna", "r0004", outline(), active_s=1, done=False)
+    assert not path.exists()
+    write_outline(study, "anna", "r0004", outline(), active_s=1, done=True)
+    found = dcmread(path)
+    frames = found.pixel_array
+    segments = [
+        item.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        for item in found.PerFrameFunctionalGroupsSequence
+    ]
+    names = {item.SegmentNumber: item.SegmentLabel for item in found.SegmentSequence}
+    for label, name in ((2, "Core"), (1, "Penumbra")):
+        drawn = sum(
+            int(frame.sum())
+            for frame, number in zip(frames, segments, strict=True)
+            if names[number] == name
+        )
+        assert drawn == (outline() == label).sum()
+    assert not found.PatientName
+    reopen(study, "anna", "r0004")
+    write_outline(study, "anna", "r0004", outline(1), active_s=1, done=False)
+    assert not path.exists()  # it was of another outline
 
 
 def test_opening_is_noted_once(study: Study) -> None:

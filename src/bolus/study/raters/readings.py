@@ -13,10 +13,20 @@ from numpy.typing import NDArray
 from bolus import __version__
 from bolus.errors import DamagedFile, UsageError
 from bolus.publish.nifti import nifti_bytes
-from bolus.study.raters.store import DONE, NEW, OPEN, Study, json_bytes, read_json, write_whole
+from bolus.study.raters.store import (
+    DONE,
+    NEW,
+    OPEN,
+    Study,
+    json_bytes,
+    read_json,
+    remove,
+    write_whole,
+)
 from bolus.study.volumes import LABELS, read_labels, same_grid
+from bolus.types import Geometry
 
-OUTLINE, RECORD = "outline.nii.gz", "reading.json"
+OUTLINE, SEGMENTATION, RECORD = "outline.nii.gz", "outline.dcm", "reading.json"
 SOFTWARE = f"bolus {__version__}"
 DESCRIPTION = f"outline: 1 penumbra 2 core, {SOFTWARE}, research use"
 
@@ -141,7 +151,13 @@ def write_outline(
     if not (math.isfinite(active_s) and active_s >= 0):
         raise UsageError("the active time of a reading is a number of seconds, 0 or more")
     folder = study.folder_of(rater, reading)
+    segmentation = folder / SEGMENTATION
+    remove(segmentation)  # it would be of an older outline
     write_whole(folder / OUTLINE, nifti_bytes(labels, geometry, DESCRIPTION))
+    if done and labels.any():
+        content = _segmentation(labels, geometry, rater, simulated)
+        if content is not None:
+            write_whole(segmentation, content)
     now = _now()
     after = State(
         state=DONE if done else OPEN,
@@ -169,6 +185,22 @@ def reopen(study: Study, rater: str, reading: str) -> None:
         raise UsageError(f"reading {reading} is not finished, so it can't be reopened")
     after = asdict(before) | {"state": OPEN, "finished": ""}
     _record(study, rater, reading, State(**after))
+
+
+def _segmentation(
+    labels: NDArray[np.uint8], geometry: Geometry, rater: str, simulated: bool
+) -> bytes | None:
+    """DICOM SEG of a finished outline; None without highdicom, which `bolus view` brings.
+
+    It names no exam: UIDs would tell which two readings are of one.
+    """
+    from bolus.publish.seg import seg_bytes
+
+    description = "Outline by a simulated rater" if simulated else "Outline of a reading study"
+    try:
+        return seg_bytes(labels, geometry, {}, rater=rater, description=description)
+    except ImportError:
+        return None
 
 
 def _record(study: Study, rater: str, reading: str, state: State) -> None:

@@ -211,6 +211,20 @@ def write_whole(path: Path, content: bytes) -> None:
         raise OutputError(f"{path} can't be written: {error.strerror or error}") from error
 
 
+def remove(path: Path) -> None:
+    """Remove a file if there is one.
+
+    Raises
+    ------
+    OutputError
+        The file system refuses.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path} can't be removed: {error.strerror or error}") from error
+
+
 def geometry_json(geometry: Geometry) -> dict[str, Any]:
     """A grid for ``info.json``."""
     return {
