@@ -6,6 +6,11 @@ import type { Viewer } from "./viewer";
 import { ask, labelsFrom, post, Refused, type LesionAnswer, type Manifest, type Threshold, type Voxel, type Xyz } from "./wire";
 
 const METHOD_COLOURS = ["#f6ca34", "#6fe3c1", "#c99bff", "#ff9dbb", "#9bd0ff", "#d8e06a"];
+/** A position as the sides of the patient: "L 23.8, A 54.0, S 11.0". */
+function sides(ras: number[]): string {
+  return ras.map((mm, k) => `${["RL", "AP", "SI"][k][mm < 0 ? 1 : 0]} ${Math.abs(mm).toFixed(1)}`).join(", ");
+}
+
 const AIF = "#ff6e3c";
 const VOF = "#5ab4ff";
 
@@ -63,7 +68,7 @@ export class VoxelBox {
       );
     });
     const parts: Node[] = [
-      el("p", { class: "where", "data-at": at.join(",") }, `voxel ${at.join(", ")} of ${shape.join(" × ")} · L ${(-ras[0]).toFixed(1)}, P ${(-ras[1]).toFixed(1)}, S ${ras[2].toFixed(1)} mm`),
+      el("p", { class: "where", "data-at": at.join(",") }, `voxel ${at.join(", ")} of ${shape.join(" × ")} · ${sides(ras)} mm`),
     ];
     const lines = this.lines(said);
     if (lines.length > 0) {

@@ -8,7 +8,7 @@ import { Viewer } from "./viewer";
 import { ask, fetched, labelsFrom, post, Refused, type Manifest, type Session, type VolumeInfo, type Worklist } from "./wire";
 
 const page = document.body;
-const bar = el("header", { class: "top" });
+const bar = el("header", { class: "topbar" });
 const place = el("div", { class: "place" });
 const keysHelp = help();
 
@@ -149,12 +149,15 @@ function listen(view: Viewer, box: DrawBox, voxel: (at: [number, number, number]
 
 function lay(view: Viewer, boxes: (HTMLElement | null)[]): void {
   clear(place);
+  for (const one of boxes)
+    one?.addEventListener("toggle", () => (one as HTMLDetailsElement).open && one.scrollIntoView({ block: "nearest" }));
   const side = el("aside", { "aria-label": "Numbers and tools" }, ...boxes);
   place.append(view.root, side);
 }
 
 function planes(info: VolumeInfo, table: Table, low: number, high: number): void {
-  const at = viewer?.cursor ? [...viewer.cursor, viewer.z] : null;
+  const voxel = viewer?.cursor ? [...viewer.cursor, viewer.z, 1] : null;
+  const at = voxel && viewer ? viewer.manifest.affine_xyz_to_ras.slice(0, 3).map((row) => row.reduce((sum, one, k) => sum + one * voxel[k], 0)) : null;
   const radiological = localStorage.getItem("bolus-orientation") !== "neurological";
   void import("./planes").then((module) => module.showPlanes(info, table, low, high, at, radiological)).catch((error: Error) => alert(error.message));
 }

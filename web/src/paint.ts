@@ -24,8 +24,6 @@ const BLACK = pixel(0, 0, 0);
 // as in src/bolus/publish/palette.py
 export const CORE = pixel(222, 38, 150);
 export const PENUMBRA = pixel(52, 190, 84);
-export const CORE_CSS = "rgb(222 38 150)";
-export const PENUMBRA_CSS = "rgb(52 190 84)";
 
 /** The slice in colours; what is not a number stays black. */
 export function paintSlice(
@@ -74,6 +72,7 @@ export function paintContours(
   nx: number,
   place: Grid,
   thick: number,
+  dotted: boolean,
 ): void {
   const { w, h, columns, rows } = place;
   for (let j = thick; j < h - thick; j++) {
@@ -83,7 +82,7 @@ export function paintContours(
     const down = rows[j + thick] < 0 ? -1 : first + rows[j + thick] * nx;
     for (let i = thick; i < w - thick; i++) {
       const column = columns[i];
-      if (column < 0) continue;
+      if (column < 0 || (dotted && ((i + j) & 4) !== 0)) continue;
       const label = labels[here + column];
       if (label === 0) continue;
       const l = columns[i - thick];

@@ -1,7 +1,7 @@
 // One panel: a slice of one volume, its letters, its colour bar with unit and window.
 
 import { button, el } from "./dom";
-import { anyLabel, CORE_CSS, paintContours, paintSlice, PENUMBRA_CSS, pixel, type Table } from "./paint";
+import { anyLabel, paintContours, paintSlice, pixel, type Table } from "./paint";
 import type { Facing, Grid } from "./space";
 import type { Volume } from "./volume";
 import type { VolumeInfo, Xyz } from "./wire";
@@ -14,6 +14,7 @@ export interface Scene {
   brain: Volume | null;
   lesion: Uint8Array | null; // contours of this panel's method
   outline: Uint8Array | null;
+  dotted: boolean; // computed contours, where there is an outline to tell them from
   brush: number; // radius in mm, 0: none
   spacing: Xyz;
   markers: { name: "AIF" | "VOF"; at: Xyz[] }[];
@@ -111,10 +112,10 @@ export class Panel {
     const thick = w > 500 ? 2 : 1;
     if (scene.outline && anyLabel(scene.outline, first, nx * ny)) {
       tint(this.pixels, scene.outline, first, nx, place);
-      paintContours(this.pixels, scene.outline, first, nx, place, thick);
+      paintContours(this.pixels, scene.outline, first, nx, place, thick, false);
     }
     if (scene.lesion && anyLabel(scene.lesion, first, nx * ny))
-      paintContours(this.pixels, scene.lesion, first, nx, place, thick);
+      paintContours(this.pixels, scene.lesion, first, nx, place, scene.dotted ? 1 : thick, scene.dotted);
     this.context.putImageData(this.image, 0, 0);
     this.marks(scene, place);
     const { face } = scene;
@@ -186,8 +187,3 @@ function tint(out: Uint32Array, labels: Uint8Array, first: number, nx: number, p
     }
   }
 }
-
-export const CONTOUR_KEY: [string, string][] = [
-  ["core", CORE_CSS],
-  ["penumbra", PENUMBRA_CSS],
-];

@@ -6,13 +6,13 @@ import type { Table } from "./paint";
 import type { VolumeInfo } from "./wire";
 
 export async function showPlanes(
-  info: VolumeInfo, colours: Table, low: number, high: number, at: number[] | null, radiological: boolean,
+  info: VolumeInfo, colours: Table, low: number, high: number, at: number[] | null /* RAS, mm */, radiological: boolean,
 ): Promise<void> {
   const canvas = el("canvas", { class: "planes" });
   const dialog = el(
     "dialog",
     { class: "over", "aria-label": `${info.label}, all planes` },
-    el("header", {}, el("h2", {}, `${info.label} ${info.unit} ${info.method === "?" ? "" : info.method}`), button("Close", "Close (Escape)", () => dialog.close())),
+    el("header", {}, el("h2", {}, `${info.label} ${info.method === "?" ? "" : (info.method ?? "")} (${info.unit})`), button("Close", "Close (Escape)", () => dialog.close())),
     el("div", { class: "planes-box" }, canvas),
     el("p", { class: "use" }, "Research use, not for diagnosis"),
   );
@@ -41,6 +41,6 @@ export async function showPlanes(
   });
   await view.loadVolumes([{ url: new URL(info.url, location.href).href, name: "volume.nii.gz", colormap: "bolus", cal_min: low, cal_max: high }]);
   view.setSliceType(SLICE_TYPE.MULTIPLANAR);
-  if (at && view.volumes[0]) view.scene.crosshairPos = view.vox2frac(at as [number, number, number]);
+  if (at && view.volumes[0]) view.scene.crosshairPos = view.mm2frac(at as [number, number, number]);
   view.drawScene();
 }

@@ -59,10 +59,18 @@ export interface Grid {
   pixelsPerY: number;
 }
 
-export function grid(manifest: Manifest, face: Facing, sight: Sight, w: number, h: number): Grid {
+/** What is to be seen at zoom 1: its middle and size in voxels. */
+export interface Home {
+  x: number;
+  y: number;
+  nx: number;
+  ny: number;
+}
+
+export function grid(manifest: Manifest, face: Facing, sight: Sight, home: Home, w: number, h: number): Grid {
   const [nx, ny] = manifest.shape_xyz;
   const [sx, sy] = manifest.spacing_xyz_mm;
-  const perMm = Math.min(w / (nx * sx), h / (ny * sy)) * sight.zoom;
+  const perMm = Math.min(w / (home.nx * sx), h / (home.ny * sy)) * sight.zoom;
   const pixelsPerX = perMm * sx;
   const pixelsPerY = perMm * sy;
   const signX = face.flipX ? -1 : 1;

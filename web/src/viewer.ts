@@ -3,7 +3,7 @@
 import { button, choice, clear, el } from "./dom";
 import { table, type Table } from "./paint";
 import { Panel } from "./panel";
-import { facing, grid, type Convention, type Facing, type Grid, type Sight } from "./space";
+import { facing, grid, type Convention, type Facing, type Grid, type Home, type Sight } from "./space";
 import { readVolume, type Volume } from "./volume";
 import type { Manifest, VolumeInfo, Xyz } from "./wire";
 
@@ -24,6 +24,24 @@ const remembered = <T extends string>(name: string, allowed: readonly T[]): T =>
   return found && allowed.includes(found) ? found : allowed[0];
 };
 
+/** The head: the brain and what lies 14 mm around it. */
+function around(brain: Volume, manifest: Manifest): Home {
+  const [nx, ny, nz] = manifest.shape_xyz;
+  let [x0, x1, y0, y1] = [nx, -1, ny, -1];
+  for (let z = 0, k = 0; z < nz; z++)
+    for (let y = 0; y < ny; y++)
+      for (let x = 0; x < nx; x++, k++)
+        if (brain.numbers[k] !== 0) {
+          if (x < x0) x0 = x;
+          if (x > x1) x1 = x;
+          if (y < y0) y0 = y;
+          if (y > y1) y1 = y;
+        }
+  if (x1 < 0) return { x: (nx - 1) / 2, y: (ny - 1) / 2, nx, ny };
+  const [sx, sy] = manifest.spacing_xyz_mm;
+  return { x: (x0 + x1) / 2, y: (y0 + y1) / 2, nx: x1 - x0 + 28 / sx, ny: y1 - y0 + 28 / sy };
+}
+
 export class Viewer {
   readonly root: HTMLElement;
   readonly panels: Panel[] = [];
@@ -40,6 +58,7 @@ export class Viewer {
   private scale = remembered<Scale>("scale", ["perfusion", "uniform"]);
   private face: Facing;
   private sight: Sight;
+  private home: Home;
   private readonly windows = new Map<string, [number, number]>();
   private readonly hidden = new Set<string>();
   private readonly tables: Record<string, Table>;
@@ -64,7 +83,8 @@ export class Viewer {
     this.tables.lesion ??= this.tables.grey;
     const [nx, ny, nz] = manifest.shape_xyz;
     this.z = Math.floor(nz / 2);
-    this.sight = { zoom: 1, x: (nx - 1) / 2, y: (ny - 1) / 2 };
+    this.home = { x: (nx - 1) / 2, y: (ny - 1) / 2, nx, ny };
+    this.sight = { zoom: 1, x: this.home.x, y: this.home.y };
     this.face = facing(manifest, this.convention);
     this.slider = el("input", {
       type: "range", min: "0", max: String(nz - 1), step: "1", value: String(this.z),
@@ -111,10 +131,9 @@ export class Viewer {
         button("Fit", "Whole slice (z)", () => this.fit()),
         this.menu,
         this.orientationText,
-        this.reading,
       ),
       this.cells,
-      el("div", { class: "slices" }, this.slider, this.sliceText),
+      el("div", { class: "slices" }, this.slider, this.sliceText, this.reading),
     );
     new ResizeObserver(() => this.arrange()).observe(this.cells);
     this.cells.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
@@ -130,7 +149,8 @@ export class Viewer {
       if (info.map === "brain" || info.key === "brain") {
         void this.load(info).then((volume) => {
           this.brain = volume;
-          this.redraw();
+          this.home = around(volume, this.manifest);
+          this.fit();
         }, () => undefined);
         continue;
       }
@@ -335,8 +355,7 @@ export class Viewer {
   }
 
   fit(): void {
-    const [nx, ny] = this.manifest.shape_xyz;
-    this.sight = { zoom: 1, x: (nx - 1) / 2, y: (ny - 1) / 2 };
+    this.sight = { zoom: 1, x: this.home.x, y: this.home.y };
     this.moved();
   }
 
@@ -361,7 +380,7 @@ export class Viewer {
     const key = `${w}x${h}`;
     let found = this.places.get(key);
     if (!found) {
-      found = grid(this.manifest, this.face, this.sight, w, h);
+      found = grid(this.manifest, this.face, this.sight, this.home, w, h);
       this.places.set(key, found);
     }
     return found;
@@ -401,6 +420,7 @@ export class Viewer {
         brain: this.brain,
         lesion: this.contours ? this.lesionOf(panel, difference) : null,
         outline: this.outline,
+        dotted: this.outline !== null,
         brush: this.brush,
         spacing: this.manifest.spacing_xyz_mm,
         markers: this.markers,
