@@ -1,0 +1,100 @@
+"""A real server in a process of its own, and a real browser in front of it."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START_S = 90.0
+
+
+@dataclass
+class Server:
+    """`bolus view` on one port, which can be killed and started again."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "bolus", "view", str(self.folder)]
+        options = ["--port", str(self.port), "--no-browser"]
+        self.process = subprocess.Popen(
+            [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        end = time.monotonic() + START_S
+        while time.monotonic() < end:
+            assert self.process.poll() is None, "the server ended by itself"
+            try:
+                urllib.request.urlopen(f"{self.url}api/session", timeout=5).close()
+                return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        raise TimeoutError("the server does not answer")
+
+    def kill(self) -> None:
+        """As `kill -9`: it has no chance to save anything."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """A running server; its port stays its own when it is started again."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Server(folder, port)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def opened(page: Any, url: str) -> Any:
+    """Opens results and waits until every panel has its volume."""
+    page.goto(url)
+    page.wait_for_selector(".viewer[data-loaded]", timeout=60_000)
+    return page
+
+
+def canvas(page: Any, key: str) -> dict[str, float]:
+    """Where the picture of a panel is on the screen."""
+    box: dict[str, float] = page.locator(f"[data-key='{key}'] canvas.slice").bounding_box()
+    return box
+
+
+def at(box: dict[str, float], x: float, y: float) -> tuple[float, float]:
+    """A point of a picture, by fractions of its width and height."""
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def draw(page: Any, key: str, *points: tuple[float, float], release: bool = True) -> None:
+    """A stroke through points of a panel."""
+    box = canvas(page, key)
+    page.mouse.move(*at(box, *points[0]))
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*at(box, *point), steps=6)
+    if release:
+        page.mouse.up()
+
+
+def saved(page: Any) -> None:
+    """Waits until the server has everything."""
+    page.wait_for_selector(".keep-state[data-state=saved]", timeout=30_000)

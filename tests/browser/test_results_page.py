@@ -1,0 +1,157 @@
+"""Results in a real browser: what is shown is what is in the files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from browsing import Server, at, canvas, opened, serving
+
+from bolus.pipeline import Choices, Stages, analyse
+from bolus.publish import publish
+from bolus.simulate.truth import Truth
+from bolus.types import Exam
+
+
+@pytest.fixture(scope="module")
+def server(out: Path) -> Iterator[Server]:
+    with serving(out) as running:
+        yield running
+
+
+def slice_shown(page: Any) -> int:
+    return int(page.locator(".viewer").get_attribute("data-slice"))
+
+
+def test_page_asks_nobody_else_and_says_what_it_is_for(page: Any, server: Server) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    opened(page, server.url)
+    page.locator("[data-key='nlr/tmax'] button[title*=planes]").click()
+    page.wait_for_selector("canvas.planes")
+    page.wait_for_timeout(1500)
+    assert len(asked) > 10
+    assert [url for url in asked if not url.startswith((server.url, "data:", "blob:"))] == []
+    assert page.locator(".topbar .use").inner_text() == "Research use, not for diagnosis"
+
+
+def test_name_of_an_exam_is_text(page: Any, server: Server) -> None:
+    said: list[str] = []
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    opened(page, server.url)
+    assert page.locator(".topbar .exam").inner_text() == "<img src=x onerror=alert(1)>"
+    assert page.locator("img").count() == 0
+    assert said == []
+
+
+def test_wheel_and_keys_move_all_panels_through_the_slices(page: Any, server: Server) -> None:
+    opened(page, server.url)
+    start = slice_shown(page)
+    page.keyboard.press("ArrowUp")
+    page.wait_for_selector(f".viewer[data-slice='{start + 1}']")
+    page.mouse.move(*at(canvas(page, "cnn/cbf"), 0.5, 0.5))
+    page.mouse.wheel(0, 100)
+    page.wait_for_selector(f".viewer[data-slice='{start}']")
+    page.keyboard.press("Home")
+    page.wait_for_selector(".viewer[data-slice='0']")
+
+
+def test_click_reads_the_numbers_of_the_files(page: Any, server: Server, out: Path) -> None:
+    opened(page, server.url)
+    page.mouse.click(*at(canvas(page, "nlr/cbf"), 0.62, 0.45))
+    page.wait_for_selector("[data-answered]")
+    x, y, z = map(int, page.locator(".where").get_attribute("data-at").split(","))
+    cells = page.locator(".values td[data-key]")
+    assert cells.count() >= 12
+    for k in range(cells.count()):
+        key = cells.nth(k).get_attribute("data-key")
+        file = nibabel.load(out / f"{key}.nii.gz")
+        value = np.asanyarray(file.dataobj)[x, y, z]
+        served = cells.nth(k).inner_text()
+        own = cells.nth(k).get_attribute("data-file")
+        assert np.float32(served) == np.float32(value), key
+        assert np.float32(own) == np.float32(value), key
+    assert page.locator("svg.plot circle").count() > 20  # the measured curve
+    assert page.locator("svg.plot polyline").count() >= 3  # fit, AIF, VOF
+
+
+def test_sides_of_the_screen_are_the_patients(page: Any, server: Server, out: Path) -> None:
+    opened(page, server.url)
+    affine = nibabel.load(out / "nlr" / "cbf.nii.gz").affine
+
+    def ras_at(x: float, y: float) -> Any:
+        page.mouse.click(*at(canvas(page, "nlr/cbf"), x, y))
+        voxel = list(map(int, page.locator(".where").get_attribute("data-at").split(",")))
+        return (affine @ [*voxel, 1])[:3]
+
+    left_of_screen, right_of_screen = ras_at(0.3, 0.5), ras_at(0.7, 0.5)
+    assert left_of_screen[0] > right_of_screen[0]  # the patient's right is on the viewer's left
+    assert ras_at(0.5, 0.4)[1] > ras_at(0.5, 0.6)[1]  # the front is on top
+    letters = page.locator("[data-key='nlr/cbf'] .letter").all_inner_texts()
+    assert letters == ["R", "L", "A", "P"]
+    page.locator("button", has_text="Neurological").click()
+    page.wait_for_function("document.querySelector('.letter.left').textContent === 'L'")
+    assert ras_at(0.3, 0.5)[0] < ras_at(0.7, 0.5)[0]
+
+
+def test_moved_thresholds_give_the_volumes_of_bolus_run(
+    page: Any, server: Server, small: tuple[Exam, Truth], tmp_path: Path
+) -> None:
+    publish(analyse(small[0], Choices(methods=("nlr",), preset="rapid"), Stages()), tmp_path / "r")
+    expected = json.loads((tmp_path / "r" / "summary.json").read_text())
+    lesion = expected["methods"]["nlr"]["lesion"]
+    opened(page, server.url)
+    for key, value in (("tmax_s", "6"), ("relative_cbf", "0.3")):
+        page.locator(f"input[data-threshold='nlr/{key}']").fill(value)
+    for key in ("core_ml", "hypoperfused_ml", "mismatch_ml"):
+        page.wait_for_function(
+            """([key, ml]) => {
+                const cell = document.querySelector(`[data-volume="nlr/${key}"]`);
+                return Math.abs(Number(cell.dataset.exact) - ml) <= 1e-5 * ml;
+            }""",
+            arg=[key, lesion[key]],
+        )
+    assert page.locator("[data-dice=core]").inner_text() != "–"
+
+
+def test_double_click_enlarges_and_escape_goes_back(page: Any, server: Server) -> None:
+    opened(page, server.url)
+    panels = page.locator(".cells .panel").count()
+    page.mouse.dblclick(*at(canvas(page, "cnn/tmax"), 0.5, 0.5))
+    page.wait_for_selector(".cells.one")
+    assert page.locator(".cells .panel").count() == 1
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".cells:not(.one)")
+    assert page.locator(".cells .panel").count() == panels
+
+
+def test_right_drag_moves_the_window_of_a_map_in_all_methods(page: Any, server: Server) -> None:
+    opened(page, server.url)
+    fields = [f"[data-key='{key}/tmax'] footer input" for key in ("nlr", "cnn")]
+    before = page.locator(fields[0]).last.input_value()
+    page.mouse.move(*at(canvas(page, "nlr/tmax"), 0.5, 0.5))
+    page.mouse.down(button="right")
+    page.mouse.move(*at(canvas(page, "nlr/tmax"), 0.9, 0.5), steps=4)
+    page.mouse.up(button="right")
+    page.wait_for_timeout(200)
+    after = [page.locator(field).last.input_value() for field in fields]
+    assert after[0] == after[1] != before
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (1024, 768)])
+def test_nothing_is_cut_off_on_laptop_and_tablet(
+    page: Any, server: Server, width: int, height: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    opened(page, server.url)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for key in ("baseline", "nlr/cbf", "cnn/delay"):
+        box = canvas(page, key)
+        assert box["width"] >= 70
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= height
