@@ -29,7 +29,7 @@ from bolus.study.raters.simulated import (
     simulate_readings,
 )
 
-EXAMS, REPEATS = 4, 4
+EXAMS, REPEATS = 3, 2
 ALL = 2 * EXAMS + REPEATS
 """Readings of each rater."""
 EXACT = Habits(tmax_above_s=6.0, relative_cbf_below=0.30, border_mm=0.0)
