@@ -270,9 +270,25 @@ export class ArteryBox {
     private readonly viewer: Viewer,
     private readonly manifest: Manifest,
   ) {
+    const here = (name: "AIF" | "VOF"): HTMLButtonElement =>
+      button(`${name} here`, `Take the voxel under the crosshair as ${name}`, () => {
+        if (!viewer.cursor) {
+          this.state.textContent = "Click a voxel first.";
+          return;
+        }
+        const at: Xyz = [viewer.cursor[0], viewer.cursor[1], viewer.z];
+        viewer.markers = viewer.markers.map((one) => (one.name === name ? { name, at: [at] } : one));
+        viewer.redraw();
+        this.marker(name, at);
+      });
+    const show = (name: "AIF" | "VOF"): HTMLButtonElement =>
+      button(`Show ${name}`, `Go to the slice of the ${name}`, () => {
+        const at = viewer.markers.find((one) => one.name === name)?.at[0];
+        if (at) viewer.goTo(at[2]);
+      });
     const method = el("select", { "aria-label": "Method to compute again" }, ...manifest.methods.map((one) => el("option", { value: one }, one)));
     const go = button("Recompute", "Compute this method again with the moved AIF and VOF", () => void this.run(method.value, go));
-    this.root = box("AIF and VOF", false, this.text, el("p", {}, method, " ", go), this.state);
+    this.root = box("AIF and VOF", false, this.text, el("p", { class: "row" }, show("AIF"), show("VOF"), here("AIF"), here("VOF")), el("p", { class: "row" }, method, go), this.state);
   }
 
   marker(name: "AIF" | "VOF", at: Xyz): void {
@@ -283,6 +299,10 @@ export class ArteryBox {
   }
 
   private async run(method: string, go: HTMLButtonElement): Promise<void> {
+    if (!this.moved.aif && !this.moved.vof) {
+      this.state.textContent = "First give another AIF or VOF.";
+      return;
+    }
     go.disabled = true;
     this.state.textContent = "computing";
     try {

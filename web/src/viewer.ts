@@ -156,7 +156,7 @@ export class Viewer {
       }
       const blind = info.method === "?" || !info.method;
       const method = blind ? "" : ` ${info.method}`;
-      const what = info.kind === "se" && !/SE|error/i.test(info.label) ? " standard error" : info.kind === "difference" && !/diff|−|-/i.test(info.label) ? " difference" : "";
+      const what = info.kind === "se" && !/SE|error/i.test(info.label) ? " standard error" : info.kind === "difference" && !/diff|−|-|Δ/i.test(info.label) ? " difference" : "";
       const panel = new Panel(info, `${info.label}${what}${method}${suffix}`, {
         enlarge: (one) => this.enlarge(this.enlarged === one ? null : one),
         volumeView: (one) => {
@@ -403,6 +403,7 @@ export class Viewer {
       for (const panel of this.shown()) this.drawPanel(panel);
       this.root.dataset.slice = String(this.z);
       this.root.dataset.drawMs = (performance.now() - begin).toFixed(1);
+      if (!this.root.dataset.firstMs && this.panels.some((panel) => panel.volume)) this.root.dataset.firstMs = performance.now().toFixed(0);
     });
   }
 
