@@ -144,7 +144,8 @@ export class LesionBox {
         field.dataset.exact = String(value);
       }
     };
-    put({ core_ml: start.core_ml, hypoperfused_ml: start.hypoperfused_ml });
+    const growth = start.hypoperfused_ml - start.core_ml;
+    put({ core_ml: start.core_ml, hypoperfused_ml: start.hypoperfused_ml, penumbra_ml: growth, mismatch_ml: growth });
     let count = 0;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const apply = (body: Record<string, unknown>, wait: number): void => {
@@ -207,7 +208,8 @@ export class LesionBox {
       if (typeof said.tmax_s === "number") tmax.set(said.tmax_s);
       if (typeof said.relative_cbf === "number") cbf.set(said.relative_cbf);
     };
-    setTimeout(() => apply(preset.value ? { preset: preset.value } : { ...where }, 0), 0);
+    // the pictures come first: this keeps a core of the server busy
+    void this.viewer.loaded.then(() => count === 0 && apply(preset.value ? { preset: preset.value } : { ...where }, 0));
     return el("fieldset", {}, el("legend", {}, method), el("label", { class: "slider" }, el("span", {}, "preset"), preset), tmax.node, cbf.node, numbers, state);
   }
 

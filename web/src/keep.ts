@@ -126,7 +126,7 @@ export class Keeper {
           });
           this.revision = ((await answer.json()) as { revision: number }).revision;
         } catch (error) {
-          if (error instanceof Refused && error.status === 409 && error.revision !== undefined) {
+          if (error instanceof Refused && error.status === 409 && error.revision !== undefined && error.revision !== this.revision) {
             this.revision = error.revision; // another page wrote; this slice is newer than its
             continue;
           }

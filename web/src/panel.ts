@@ -48,7 +48,7 @@ export class Panel {
   ) {
     this.canvas = el("canvas", { class: "slice" });
     this.canvas.setAttribute("role", "img");
-    const context = this.canvas.getContext("2d", { alpha: false });
+    const context = this.canvas.getContext("2d", { alpha: false, willReadFrequently: true }); // pixels stay in memory, where they are made
     if (!context) throw new Error("This browser can't draw.");
     this.context = context;
     this.letters = ["left", "right", "top", "bottom"].map((side) => el("b", { class: `letter ${side}`, "aria-hidden": "true" }));

@@ -64,6 +64,11 @@ export class Viewer {
   private readonly tables: Record<string, Table>;
   private readonly volumes = new Map<string, Promise<Volume>>();
   private brain: Volume | null = null;
+  private busy = 0;
+  private readonly queue: (() => void)[] = [];
+  private finished: () => void = () => undefined;
+  /** Resolves when all panels have their volumes. */
+  readonly loaded = new Promise<void>((go) => (this.finished = go));
   private enlarged: Panel | null = null;
   private places = new Map<string, Grid>();
   private asked = false;
@@ -177,14 +182,26 @@ export class Viewer {
   async load(info: VolumeInfo): Promise<Volume> {
     let found = this.volumes.get(info.url);
     if (!found) {
-      found = readVolume(info, this.manifest.shape_xyz);
+      found = this.turn(() => readVolume(info, this.manifest.shape_xyz));
       this.volumes.set(info.url, found);
     }
     return found;
   }
 
+  /** Two volumes at a time, in the order asked for: the first pictures are there early. */
+  private async turn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.busy >= 2) await new Promise<void>((go) => this.queue.push(go));
+    else this.busy++;
+    try {
+      return await work();
+    } finally {
+      const next = this.queue.shift();
+      if (next) next();
+      else this.busy--;
+    }
+  }
+
   private async loadShown(): Promise<void> {
-    // two at a time: the first pictures are there early, and unpacking uses both cores
     const wanted = this.shown().filter((panel) => !panel.volume);
     const next = async (): Promise<void> => {
       for (let panel = wanted.shift(); panel; panel = wanted.shift()) {
@@ -199,7 +216,10 @@ export class Viewer {
       }
     };
     await Promise.all([next(), next()]);
-    if (this.shown().every((panel) => panel.volume)) this.root.dataset.loaded = "yes";
+    if (this.shown().every((panel) => panel.volume)) {
+      this.root.dataset.loaded = "yes";
+      this.finished();
+    }
   }
 
   private shown(): Panel[] {
