@@ -95,7 +95,7 @@ def read_voxels(path: Path) -> Voxels:
     if not path.is_file():
         raise NoReadableFiles(f"{path} is missing; run the exam again with this version of bolus")
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             found = {name: stored[name] for name in stored.files}
         if str(found["schema"]) != SCHEMA:
             raise ValueError("another schema")

@@ -56,11 +56,11 @@ def listen(folders: Sequence[Path], *, host: str, port: int | None, browser: boo
         )
     )
     address = _address(access)
+    sock.listen(128)  # from now on requests wait instead of failing
     print(f"bolus view  {address}", flush=True)
     if access.token is not None:
         print("Anybody with this address can see the results and draw on them.", flush=True)
     print("Research use, not for diagnosis. Ctrl-C ends it.", flush=True)
-    sock.listen(128)
     if browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     server.run(sockets=[sock])
