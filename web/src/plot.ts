@@ -56,11 +56,20 @@ export function plot(title: string, xLabel: string, left: string, right: string,
     svg.append(make("text", { x: toX(x), y: h - mb + 12, "text-anchor": "middle" }, short(x)));
   }
   svg.append(make("text", { x: (ml + w - mr) / 2, y: h - 4, "text-anchor": "middle" }, xLabel));
+  // both axes have their zero at one height, so that the curves' baselines can be compared
+  const below = Math.max(
+    ...(["left", "right"] as const).map((side) => {
+      const own = lines.filter((line) => (line.axis ?? "left") === side);
+      if (own.length === 0) return 0;
+      const [y0, y1] = limits(own, (line) => line.y);
+      return y0 < 0 && y1 > 0 ? -y0 / (y1 - y0) : 0;
+    }),
+  );
   for (const side of ["left", "right"] as const) {
     const own = lines.filter((line) => (line.axis ?? "left") === side);
     if (own.length === 0) continue;
     let [y0, y1] = limits(own, (line) => line.y);
-    y0 = Math.min(y0, 0);
+    y0 = y1 > 0 ? (-below / (1 - below)) * y1 : Math.min(y0, 0);
     const toY = (y: number): number => h - mb - ((y - y0) / (y1 - y0)) * (h - mt - mb);
     for (const y of ticks(y0, y1, 4)) {
       if (side === "left") svg.append(make("line", { x1: ml, x2: w - mr, y1: toY(y), y2: toY(y), class: "gridline" }));
