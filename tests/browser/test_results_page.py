@@ -143,6 +143,60 @@ def test_right_drag_moves_the_window_of_a_map_in_all_methods(page: Any, server: 
     assert after[0] == after[1] != before
 
 
+def test_another_artery_gives_new_maps_beside_the_old(page: Any, server: Server) -> None:
+    opened(page, server.url)
+    page.locator(".box > summary", has_text="AIF and VOF").click()
+    page.get_by_role("button", name="Go to the slice of the AIF").click()
+    box = canvas(page, "nlr/cbf")
+
+    def voxel_at(x: float, y: float) -> list[int]:
+        page.mouse.click(*at(box, x, y))
+        return list(map(int, page.locator(".where").get_attribute("data-at").split(",")))
+
+    # where one of the artery's own voxels is on the screen, from two clicks beside the head
+    corner, opposite = voxel_at(0.1, 0.1), voxel_at(0.9, 0.9)
+    manifest = page.evaluate("fetch('/api/exams/0').then((answer) => answer.json())")
+    artery = manifest["curves"]["aif_voxels_xyz"][0]
+    fractions = [0.1 + 0.8 * (artery[k] - corner[k]) / (opposite[k] - corner[k]) for k in (0, 1)]
+    page.mouse.move(*at(box, *fractions))
+    page.mouse.down()
+    page.mouse.move(*at(box, fractions[0] + 0.02, fractions[1]))
+    page.mouse.move(*at(box, *fractions))
+    page.mouse.up()
+    page.locator(".box", has_text="VOF as found").get_by_text("AIF at").wait_for()
+    page.locator("[aria-label='Method to compute again']").select_option("nlr")
+    page.get_by_role("button", name="Compute this method again").click()
+    page.wait_for_selector("[data-key='r1:nlr/cbf']", timeout=60_000)
+    assert page.locator("[data-key='nlr/cbf'] canvas.slice").count() == 1
+
+
+def test_fingers_swipe_and_pinch(chromium: Any, server: Server) -> None:
+    context = chromium.new_context(viewport={"width": 1024, "height": 768}, has_touch=True)
+    page = opened(context.new_page(), server.url)
+    fingers = context.new_cdp_session(page)
+    start = slice_shown(page)
+    x, y = at(canvas(page, "cnn/cbf"), 0.5, 0.5)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        places = [{"x": px, "y": py, "id": k} for k, (px, py) in enumerate(points)]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    touch("touchStart", (x, y))
+    touch("touchMove", (x, y - 30))
+    touch("touchEnd")
+    page.wait_for_selector(f".viewer[data-slice='{start + 1}']")
+
+    pixels = "document.querySelector(\"[data-key='cnn/cbf'] canvas.slice\").toDataURL()"
+    before = page.evaluate(pixels)
+    touch("touchStart", (x - 10, y), (x + 10, y))
+    touch("touchMove", (x - 30, y), (x + 30, y))
+    touch("touchEnd")
+    page.wait_for_timeout(300)
+    assert page.evaluate(pixels) != before
+    assert slice_shown(page) == start + 1
+    context.close()
+
+
 @pytest.mark.parametrize(("width", "height"), [(1366, 768), (1024, 768)])
 def test_nothing_is_cut_off_on_laptop_and_tablet(
     page: Any, server: Server, width: int, height: int
