@@ -198,6 +198,8 @@ def test_a_server_killed_amid_strokes_loses_none_that_it_answered(own: Path) -> 
                 pass
             killer.wait()
         assert server.wait() == -signal.SIGKILL
+        assert server.stdout is not None
+        server.stdout.close()
         labels = np.asarray(nib.load(own / "outlines/anna/outline.nii.gz").dataobj)
         on_disk = labels.transpose(2, 1, 0)[4].tobytes()
         assert on_disk in (sent[revision], sent.get(revision + 1))
@@ -213,6 +215,5 @@ def started(folder: Path) -> tuple[subprocess.Popen[str], str]:
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert server.stdout is not None
-    url = server.stdout.readline().split()[-1]
-    server.stdout.close()
-    return server, url
+    # left open: the server has more to say
+    return server, server.stdout.readline().split()[-1]

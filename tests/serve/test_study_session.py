@@ -117,7 +117,7 @@ def test_no_byte_of_any_answer_tells_the_method_or_the_exam(
         answers.append(desk.post(f"/api/readings/{one['reading']}/done", json={"active_s": 1}))
         answers.append(put(desk, one["reading"], 1, 99))
         answers.append(desk.get(f"/api/readings/{one['reading']}/volumes/nlr/cbf.nii.gz"))
-    secret = [*METHODS, out.name, str(out), "delay", "_se", "repeat"]
+    secret = [*METHODS, out.name, str(out), "delay", "_se.", "repeat"]
     assert len(answers) > 25
     for answer in answers:
         seen = [answer.content, repr(answer.headers.raw).encode()]

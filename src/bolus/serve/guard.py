@@ -17,6 +17,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from starlette.exceptions import HTTPException
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,6 +29,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN_HEADER = b"x-bolus-token"
 LARGEST_BODY = 8 * 2**20
 """A slice of 2048 x 2048 labels has half of it."""
+TOO_LARGE = "this is larger than anything the page sends"
 SAFE_METHODS = ("GET", "HEAD")
 
 CONTENT_SECURITY = "; ".join((
@@ -118,13 +121,9 @@ class Guard:
         if self._signs_in(scope):
             await self._with_cookie(scope, send)
             return
-        limited = _Limited(receive)
-        sent = False
 
         async def guarded(message: Message) -> None:
-            nonlocal sent
             if message["type"] == "http.response.start":
-                sent = True
                 present = {name.lower() for name, _ in message["headers"]}
                 added = [h for h in HEADERS if h[0] not in present]
                 if b"cache-control" not in present:
@@ -132,11 +131,7 @@ class Guard:
                 message["headers"] = [*message["headers"], *added]
             await send(message)
 
-        try:
-            await self.app(scope, limited, guarded)
-        except _TooLargeError:
-            if not sent:
-                await _answer(send, 413, "this is larger than anything the page sends")
+        await self.app(scope, _Limited(receive), guarded)
 
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> tuple[int, str] | None:
         host = headers.get(b"host", b"").decode("latin-1")
@@ -153,7 +148,7 @@ class Guard:
                 return 403, "other pages may not use this server"
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or len(length) > 15 or int(length) > LARGEST_BODY:
-            return 413, "this is larger than anything the page sends"
+            return 413, TOO_LARGE
         if self.access.token is not None and not self._has_token(scope, headers):
             return 401, "a token is needed; open the address that `bolus view` printed"
         return None
@@ -179,10 +174,6 @@ class Guard:
         await _send(send, 200, page.encode(), "text/html", [(b"set-cookie", cookie.encode())])
 
 
-class _TooLargeError(Exception):
-    """The body is larger than allowed."""
-
-
 class _Limited:
     """A body of at most `LARGEST_BODY`, also where nobody said its length."""
 
@@ -194,7 +185,7 @@ class _Limited:
         message = await self.receive()
         self.seen += len(message.get("body", b""))
         if self.seen > LARGEST_BODY:
-            raise _TooLargeError
+            raise HTTPException(413, TOO_LARGE)
         return message
 
 

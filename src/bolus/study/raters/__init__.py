@@ -14,17 +14,21 @@ Nothing in here imports the simulator; simulated raters see ``images`` only, as 
 
 from __future__ import annotations
 
-from bolus.study.raters.make import create
-from bolus.study.raters.readings import (
-    State,
-    read_outline,
-    reading_state,
-    reopen,
-    start,
-    write_outline,
-)
-from bolus.study.raters.signin import signed_in
-from bolus.study.raters.store import Reading, Study, open_study
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bolus.study.raters.make import create
+    from bolus.study.raters.readings import (
+        State,
+        read_outline,
+        reading_state,
+        reopen,
+        start,
+        write_outline,
+    )
+    from bolus.study.raters.signin import signed_in
+    from bolus.study.raters.store import Reading, Study, open_study
 
 __all__ = [
     "Reading",
@@ -39,3 +43,24 @@ __all__ = [
     "start",
     "write_outline",
 ]
+
+_HOME = {
+    "create": "make",
+    "State": "readings",
+    "read_outline": "readings",
+    "reading_state": "readings",
+    "reopen": "readings",
+    "start": "readings",
+    "write_outline": "readings",
+    "signed_in": "signin",
+    "Reading": "store",
+    "Study": "store",
+    "open_study": "store",
+}
+
+
+def __getattr__(name: str) -> object:
+    # `bolus view` answers before any of the libraries that read images are loaded
+    if name in _HOME:
+        return getattr(import_module(f"bolus.study.raters.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
