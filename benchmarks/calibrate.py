@@ -4,8 +4,8 @@ Simulated clinical exams (`simulated.clinical_recipe`: a third of the heads move
 healthy) go through the whole pipeline.  The Tmax threshold of a method is the one with the smallest
 mean absolute error of the hypoperfused volume; then the relative CBF threshold likewise for the
 core.  These seeds are used nowhere else.  The result is package data:
-``src/bolus/lesion/calibration.json``.  With ``--method cnn`` (say) only that method's thresholds
-are chosen anew, and the others stay.
+``src/bolus/lesion/calibration.json``.  The network has none: its maps are on the true scale.  With
+``--method bsvd`` (say) only that method's thresholds are chosen anew, and the others stay.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bolus import __version__
 from bolus.lesion import presets
 from bolus.lesion.measure import Levels, outline, smooth_levels
 from bolus.lesion.midline import left_side
-from bolus.pipeline import METHOD_NAMES, Choices, Stages, analyse
+from bolus.pipeline import METHODS, Choices, Stages, analyse
 from bolus.simulate import simulate_exam
 from simulated import clinical_recipe, one_thread_each
 from tables import markdown, write
@@ -90,8 +90,8 @@ def spread(values: np.ndarray) -> str:
 def main() -> None:
     """Write the package's ``calibration.json`` and a table in ``results``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--method", action="append", choices=METHOD_NAMES, metavar="NAME")
-    methods = tuple(parser.parse_args().method or METHOD_NAMES)
+    parser.add_argument("--method", action="append", choices=tuple(METHODS), metavar="NAME")
+    methods = tuple(parser.parse_args().method or METHODS)
     one_thread_each()
     with ProcessPoolExecutor(2) as pool:
         cases = list(pool.map(partial(make_case, methods=methods), SEEDS))
@@ -117,7 +117,7 @@ def main() -> None:
         "method", "Tmax > s", "CBF <", "hypoperfused error at 6 s", "calibrated",
         "core error at 0.30", "calibrated",
     ]  # fmt: skip
-    name = "calibration" if methods == METHOD_NAMES else f"calibration_{'_'.join(methods)}"
+    name = "calibration" if methods == tuple(METHODS) else f"calibration_{'_'.join(methods)}"
     write(name, "Thresholds of each method", [note, markdown(header, rows)])
 
 

@@ -2,8 +2,8 @@
 
 Thresholds belong to the software they were found with: the same number means another volume
 after another deconvolution.  The published presets are offered as they are; ``calibrated`` has
-thresholds for each method of bolus, chosen by ``benchmarks/calibrate.py`` on simulated exams so
-that volumes equal those of true Tmax > 6 s and true CBF < 30 % of normal.
+thresholds for each deconvolution of bolus, chosen by ``benchmarks/calibrate.py`` on simulated
+exams so that volumes equal those of true Tmax > 6 s and true CBF < 30 % of normal.
 """
 
 from __future__ import annotations
@@ -76,6 +76,13 @@ PRESETS: dict[str, Preset] = {
     ),
 }  # fmt: skip
 
+LEARNT = "cnn"
+DEFINED = Preset(
+    "relative CBF", 0.30, "Tmax", 6.0,
+    "cnn draws absolute maps: the definitions themselves (CBF < 30 %, Tmax > 6 s)",
+)  # fmt: skip
+"""What ``calibrated`` is for the network, which learnt true maps: no scale is to be undone."""
+
 PRESET_NAMES = (CALIBRATED, *PRESETS)
 DELAY_PRESETS = tuple(name for name, rule in PRESETS.items() if rule.hypoperfused_map == "delay")
 """Presets for methods that fit the delay."""
@@ -92,6 +99,8 @@ def preset_for(name: str, method: str) -> Preset:
     """The thresholds that a preset of `PRESET_NAMES` has for a method's maps."""
     if name != CALIBRATED:
         return PRESETS[name]
+    if method == LEARNT:
+        return DEFINED
     table = calibration()
     row = table["methods"][method]
     return Preset(
