@@ -20,6 +20,7 @@ DOCUMENTS = (
     "docs/network.md",
     "docs/raters.md",
     "docs/summary-schema.md",
+    "docs/view.md",
 )
 PACKAGES = (
     "acquire",
