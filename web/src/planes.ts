@@ -1,6 +1,6 @@
 // All three planes of one volume, drawn by NiiVue, in a dialog over the page.
 
-import { Niivue, SLICE_TYPE } from "@niivue/niivue";
+import { Niivue, SHOW_RENDER, SLICE_TYPE } from "@niivue/niivue";
 import { button, el } from "./dom";
 import type { Table } from "./paint";
 import type { VolumeInfo } from "./wire";
@@ -23,7 +23,8 @@ export async function showPlanes(
     backColor: [0, 0, 0, 1],
     isColorbar: true,
     dragAndDropEnabled: false,
-    show3Dcrosshair: true,
+    // a thick slab in 3D says little, and takes seconds without a graphics card
+    multiplanarShowRender: SHOW_RENDER.NEVER,
     logLevel: "error",
   });
   dialog.addEventListener("close", () => {
