@@ -57,10 +57,12 @@ def listen(folders: Sequence[Path], *, host: str, port: int | None, browser: boo
     )
     address = _address(access)
     sock.listen(128)  # from now on requests wait instead of failing
-    print(f"bolus view  {address}", flush=True)
+    lines = [f"bolus view  {address}"]
     if access.token is not None:
-        print("Anybody with this address can see the results and draw on them.", flush=True)
-    print("Research use, not for diagnosis. Ctrl-C ends it.", flush=True)
+        lines.append("Anybody with this address can see the results and draw on them.")
+    lines.append("Research use, not for diagnosis. Ctrl-C ends it.")
+    # at once: who started it may read the address and close the pipe
+    print("\n".join(lines), flush=True)
     if browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
     server.run(sockets=[sock])
