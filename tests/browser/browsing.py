@@ -98,3 +98,14 @@ def draw(page: Any, key: str, *points: tuple[float, float], release: bool = True
 def saved(page: Any) -> None:
     """Waits until the server has everything."""
     page.wait_for_selector(".keep-state[data-state=saved]", timeout=30_000)
+
+
+def pointed(page: Any, key: str, x: float, y: float) -> list[int]:
+    """The voxel (x, y, z) that a click on a panel finds; another one than the click before."""
+    shown = page.locator(".where")
+    before = shown.get_attribute("data-at") if shown.count() else ""
+    page.mouse.click(*at(canvas(page, key), x, y))
+    page.wait_for_function(
+        "(old) => (document.querySelector('.where')?.dataset.at ?? old) !== old", arg=before
+    )
+    return [int(index) for index in shown.get_attribute("data-at").split(",")]

@@ -10,7 +10,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
-from browsing import Server, at, canvas, opened, serving
+from browsing import Server, at, canvas, opened, pointed, serving
 
 from bolus.pipeline import Choices, Stages, analyse
 from bolus.publish import publish
@@ -85,8 +85,7 @@ def test_sides_of_the_screen_are_the_patients(page: Any, server: Server, out: Pa
     affine = nibabel.load(out / "nlr" / "cbf.nii.gz").affine
 
     def ras_at(x: float, y: float) -> Any:
-        page.mouse.click(*at(canvas(page, "nlr/cbf"), x, y))
-        voxel = list(map(int, page.locator(".where").get_attribute("data-at").split(",")))
+        voxel = pointed(page, "nlr/cbf", x, y)
         return (affine @ [*voxel, 1])[:3]
 
     left_of_screen, right_of_screen = ras_at(0.3, 0.5), ras_at(0.7, 0.5)
@@ -150,8 +149,7 @@ def test_another_artery_gives_new_maps_beside_the_old(page: Any, server: Server)
     box = canvas(page, "nlr/cbf")
 
     def voxel_at(x: float, y: float) -> list[int]:
-        page.mouse.click(*at(box, x, y))
-        return list(map(int, page.locator(".where").get_attribute("data-at").split(",")))
+        return pointed(page, "nlr/cbf", x, y)
 
     # where one of the artery's own voxels is on the screen, from two clicks beside the head
     corner, opposite = voxel_at(0.1, 0.1), voxel_at(0.9, 0.9)
