@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy as np
 import bolus
 from bolus.simulate import Recipe
 from bolus.simulate.noise import SD_AT_1_MAS
+from bolus.workers import as_they_finish, processes
 
 CACHE = Path(__file__).parent / ".cache"
 FIELD_OF_VIEW_MM = 230.0
@@ -82,19 +82,13 @@ def resumable(
     file = CACHE / f"{name}-{digest_of_code(name)}.jsonl"
     done = _finished(file)
     missing = [case for case in cases if repr(case) not in done]
-    one_thread_each()
-    with ProcessPoolExecutor(workers) as pool, file.open("a") as lines:
-        running = {pool.submit(study, case): case for case in missing}
-        try:
-            for number, future in enumerate(as_completed(running), 1):
-                key = repr(running[future])
-                done[key] = future.result()
-                lines.write(json.dumps({"case": key, "rows": done[key]}) + "\n")
-                lines.flush()
-                print(f"{name}: {number} of {len(missing)}", flush=True)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with processes(workers) as pool, file.open("a") as lines:
+        for number, (index, rows) in enumerate(as_they_finish(pool, study, missing), 1):
+            key = repr(missing[index])
+            done[key] = rows
+            lines.write(json.dumps({"case": key, "rows": rows}) + "\n")
+            lines.flush()
+            print(f"{name}: {number} of {len(missing)}", flush=True)
     return [row for case in cases for row in done[repr(case)]]
 
 

@@ -94,7 +94,7 @@ def test_sides_of_the_screen_are_the_patients(page: Any, server: Server, out: Pa
     letters = page.locator("[data-key='nlr/cbf'] .letter").all_inner_texts()
     assert letters == ["R", "L", "A", "P"]
     page.locator("button", has_text="Neurological").click()
-    page.wait_for_function("document.querySelector('.letter.left').textContent === 'L'")
+    page.wait_for_function("() => document.querySelector('.letter.left').textContent === 'L'")
     assert ras_at(0.3, 0.5)[0] < ras_at(0.7, 0.5)[0]
 
 
