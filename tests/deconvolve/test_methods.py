@@ -171,7 +171,9 @@ def test_voxels_are_independent_of_their_neighbours_and_of_threads(
         np.testing.assert_array_equal(values, flat(again)[name])
     turned = replace(grid_curves, tissue_hu=np.ascontiguousarray(grid_curves.tissue_hu[::-1]))
     for name, values in flat(deconvolve(method, turned, INPUT)).items():
-        np.testing.assert_allclose(values[::-1], flat(both)[name], rtol=1e-5, atol=1e-5)
+        # bma sums over voxels in single precision: their order moves the last digits, by 1.6e-5
+        # with OpenBLAS's kernels for Haswell
+        np.testing.assert_allclose(values[::-1], flat(both)[name], rtol=3e-5, atol=1e-5)
 
 
 def test_maps_are_zero_outside_the_mask_and_in_place_inside() -> None:
