@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nibabel
+import numpy as np
+
 START_S = 90.0
 
 
@@ -109,3 +112,18 @@ def pointed(page: Any, key: str, x: float, y: float) -> list[int]:
         "(old) => (document.querySelector('.where')?.dataset.at ?? old) !== old", arg=before
     )
     return [int(index) for index in shown.get_attribute("data-at").split(",")]
+
+
+def on_disk(folder: Path, rater: str = "anna") -> Any:
+    """(X, Y, Z) labels in the rater's file."""
+    path = folder / "outlines" / rater / "outline.nii.gz"
+    return np.asanyarray(nibabel.load(path).dataobj)
+
+
+def outlining(page: Any) -> None:
+    """Opens the outline of anna, with the pen in hand."""
+    page.locator(".box > summary", has_text="Outline").click()
+    page.get_by_placeholder("your name").fill("anna")
+    page.get_by_placeholder("your name").press("Enter")
+    page.get_by_role("button", name="Paint the region").click()
+    saved(page)

@@ -5,24 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
-from browsing import draw, opened, saved, serving
-
-
-def on_disk(folder: Path, rater: str = "anna") -> Any:
-    """(X, Y, Z) labels in the rater's file."""
-    path = folder / "outlines" / rater / "outline.nii.gz"
-    return np.asanyarray(nibabel.load(path).dataobj)
-
-
-def outlining(page: Any) -> None:
-    """Opens the outline of anna, with the pen in hand."""
-    page.locator(".box > summary", has_text="Outline").click()
-    page.get_by_placeholder("your name").fill("anna")
-    page.get_by_placeholder("your name").press("Enter")
-    page.get_by_role("button", name="Paint the region").click()
-    saved(page)
+from browsing import draw, on_disk, opened, outlining, saved, serving
 
 
 def test_strokes_are_in_the_file_and_undo_takes_them_out(page: Any, own: Path) -> None:
@@ -39,24 +23,6 @@ def test_strokes_are_in_the_file_and_undo_takes_them_out(page: Any, own: Path) -
         page.wait_for_timeout(300)
         saved(page)
         assert not on_disk(own).any()
-
-
-def test_interpolation_fills_the_slices_between(page: Any, own: Path) -> None:
-    with serving(own) as server:
-        opened(page, server.url)
-        outlining(page)
-        for key in ("Home", "ArrowUp", "ArrowUp", "ArrowUp"):
-            page.keyboard.press(key)
-            if key == "Home":
-                draw(page, "nlr/cbf", (0.45, 0.5), (0.5, 0.5))
-        page.wait_for_selector(".viewer[data-slice='3']")
-        draw(page, "nlr/cbf", (0.45, 0.5), (0.5, 0.5))
-        page.get_by_role("button", name="Fill the slices between").click()
-        page.wait_for_timeout(500)
-        saved(page)
-        by_slice = (on_disk(own) == 2).sum(axis=(0, 1))
-        assert (by_slice[:4] > 5).all()
-        assert not by_slice[4:].any()
 
 
 def test_kill_in_the_middle_of_a_stroke_loses_nothing(page: Any, own: Path) -> None:

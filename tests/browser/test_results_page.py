@@ -80,6 +80,51 @@ def test_click_reads_the_numbers_of_the_files(page: Any, server: Server, out: Pa
     assert page.locator("svg.plot polyline").count() >= 3  # fit, AIF, VOF
 
 
+@pytest.mark.parametrize(
+    ("key", "title", "unit"),
+    [
+        ("cnn/cbf_se", "SE CBF cnn", "ml/100g/min"),
+        ("cnn/tmax_se", "SE Tmax cnn", "s"),
+        ("cnn-minus-nlr/cbf", "Δ CBF cnn-minus-nlr", "ml/100g/min"),
+        ("cnn-minus-nlr/cbv", "Δ CBV cnn-minus-nlr", "ml/100g"),
+    ],
+)
+def test_panels_of_standard_errors_and_differences_show_their_files(
+    page: Any, server: Server, out: Path, key: str, title: str, unit: str
+) -> None:
+    opened(page, server.url)
+    page.locator(".menu summary").click()
+    page.get_by_label(title, exact=True).first.check()
+    page.locator(".menu summary").click()
+    panel = page.locator(f".panel[data-key='{key}']")
+    panel.locator(".loading").wait_for(state="hidden")
+    assert panel.locator("h2").inner_text() == title
+    assert panel.locator("footer .unit").inner_text() == unit
+
+    x, y, z = pointed(page, key, 0.62, 0.45)
+    page.wait_for_selector(f"[data-answered='{x},{y},{z}']")
+    stored = np.asanyarray(nibabel.load(out / f"{key}.nii.gz").dataobj)[x, y, z]
+    cell = page.locator(f".values td[data-key='{key}']")
+    assert stored != 0
+    assert np.float32(cell.inner_text()) == stored  # what the server read
+    assert np.float32(cell.get_attribute("data-file")) == stored  # what the panel is drawn from
+    line = page.locator(f".values tr:has(td[data-key='{key}'])").inner_text().split("\t")
+    assert (line[0], line[-1]) == (title, unit)
+    if key.startswith("cnn-minus-nlr"):
+        name = key.rpartition("/")[2]
+        cnn, nlr = (
+            np.asanyarray(nibabel.load(out / f"{method}/{name}.nii.gz").dataobj)[x, y, z]
+            for method in ("cnn", "nlr")
+        )
+        assert stored == pytest.approx(cnn - nlr, rel=1e-6, abs=1e-6)
+
+    page.mouse.move(*at(canvas(page, key), 0.62, 0.45))
+    under = page.locator(".reading").inner_text()
+    assert under.endswith(f" {unit} at {x}, {y}, {z}")
+    shown = float(under.removeprefix(title.removesuffix(f" {key.partition('/')[0]}")).split()[0])
+    assert shown == pytest.approx(float(stored), rel=5e-4)
+
+
 def test_sides_of_the_screen_are_the_patients(page: Any, server: Server, out: Path) -> None:
     opened(page, server.url)
     affine = nibabel.load(out / "nlr" / "cbf.nii.gz").affine

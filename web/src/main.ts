@@ -298,7 +298,9 @@ async function read(session: Session, list: Worklist, reading: string): Promise<
 
 function keys(event: KeyboardEvent): void {
   const target = event.target as HTMLElement;
-  const typing = target instanceof HTMLSelectElement || (target instanceof HTMLInputElement && target.type !== "checkbox");
+  const slider = target instanceof HTMLInputElement && target.type === "range";
+  const typing = target instanceof HTMLSelectElement || (target instanceof HTMLInputElement && !slider && target.type !== "checkbox");
+  if (slider && /^(Arrow|Page|Home|End)/.test(event.key)) return; // a slider in hand is moved by them
   if (typing || document.querySelector("dialog[open]") || !viewer) return;
   const with_ = event.ctrlKey || event.metaKey;
   const key = event.key;

@@ -533,6 +533,8 @@ export class Viewer {
 
     canvas.addEventListener("pointerdown", (event) => {
       canvas.setPointerCapture(event.pointerId);
+      // who works on a picture wants its keys, not those of the field used before
+      if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
       down.set(event.pointerId, { x: event.clientX, y: event.clientY, startX: event.clientX, startY: event.clientY });
       if (down.size === 2) {
         if (doing === "stroke") this.listener?.strokeEnds();
