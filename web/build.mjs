@@ -1,8 +1,11 @@
-// Builds the page into src/bolus/serve/static. The same sources give the same bytes.
+// Builds the page into src/bolus/serve/static, or into the folder given. The same sources give the
+// same bytes; built.sha256 says which sources the page in src/bolus/serve/static was built from.
+import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { build } from "esbuild";
 
-const out = "../src/bolus/serve/static";
+const page = "../src/bolus/serve/static";
+const out = process.argv[2] ?? page;
 mkdirSync(out, { recursive: true });
 for (const name of readdirSync(out)) rmSync(`${out}/${name}`, { recursive: true });
 await build({
@@ -28,3 +31,11 @@ const text = ["@niivue/niivue", "nifti-reader-js", "fflate", "gl-matrix", "array
   return `${name} ${version} (${license})\n\n${file ? readFileSync(`${folder}/${file}`, "utf8").trim() : ""}\n`;
 });
 writeFileSync(`${out}/licences.txt`, text.join(`\n${"-".repeat(72)}\n\n`));
+
+if (out === page) {
+  const sources = ["build.mjs", "package-lock.json", "package.json", "tsconfig.json", ...readdirSync("src").map((name) => `src/${name}`)];
+  const files = [...sources.map((name) => [name, `web/${name}`]), ...readdirSync(page).map((name) => [`${page}/${name}`, `src/bolus/serve/static/${name}`])];
+  // as `sha256sum --check` reads it in the folder above
+  const lines = files.map(([path, shown]) => `${createHash("sha256").update(readFileSync(path)).digest("hex")}  ${shown}\n`);
+  writeFileSync("built.sha256", lines.join(""));
+}
