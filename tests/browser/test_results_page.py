@@ -76,8 +76,10 @@ def test_click_reads_the_numbers_of_the_files(page: Any, server: Server, out: Pa
         own = cells.nth(k).get_attribute("data-file")
         assert np.float32(served) == np.float32(value), key
         assert np.float32(own) == np.float32(value), key
-    assert page.locator("svg.plot circle").count() > 20  # the measured curve
+    assert page.locator("svg.plot circle").count() > 20  # the filtered curve
     assert page.locator("svg.plot polyline").count() >= 3  # fit, AIF, VOF
+    legend = page.locator("figure .legend span").all_inner_texts()
+    assert legend == ["filtered curve", "nlr fit", "AIF", "VOF"]
 
 
 @pytest.mark.parametrize(
@@ -143,15 +145,23 @@ def test_sides_of_the_screen_are_the_patients(page: Any, server: Server, out: Pa
     assert ras_at(0.3, 0.5)[0] < ras_at(0.7, 0.5)[0]
 
 
-def test_moved_thresholds_give_the_volumes_of_bolus_run(
-    page: Any, server: Server, small: tuple[Exam, Truth], tmp_path: Path
-) -> None:
-    publish(analyse(small[0], Choices(methods=("nlr",), preset="rapid"), Stages()), tmp_path / "r")
-    expected = json.loads((tmp_path / "r" / "summary.json").read_text())
-    lesion = expected["methods"]["nlr"]["lesion"]
-    opened(page, server.url)
-    for key, value in (("tmax_s", "6"), ("relative_cbf", "0.3")):
-        page.locator(f"input[data-threshold='nlr/{key}']").fill(value)
+@pytest.fixture(scope="module")
+def ran_by_presets(
+    small: tuple[Exam, Truth], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What ``summary.json`` says of nlr's lesion after `bolus run --preset`, by preset."""
+    folder = tmp_path_factory.mktemp("presets")
+    found = {}
+    for preset in ("rapid", "wintermark", "mistar"):
+        results = analyse(small[0], Choices(methods=("nlr",), preset=preset), Stages())
+        publish(results, folder / preset)
+        summary = json.loads((folder / preset / "summary.json").read_text())
+        found[preset] = summary["methods"]["nlr"]["lesion"]
+    return found
+
+
+def measured(page: Any, lesion: dict[str, Any]) -> None:
+    """Waits until the page shows these volumes for nlr."""
     for key in ("core_ml", "hypoperfused_ml", "mismatch_ml"):
         page.wait_for_function(
             """([key, ml]) => {
@@ -160,7 +170,66 @@ def test_moved_thresholds_give_the_volumes_of_bolus_run(
             }""",
             arg=[key, lesion[key]],
         )
+
+
+def slider(page: Any, region: str) -> Any:
+    return page.locator(f"input[data-threshold='nlr/{region}']")
+
+
+def test_moved_thresholds_give_the_volumes_of_bolus_run(
+    page: Any, server: Server, ran_by_presets: dict[str, Any]
+) -> None:
+    opened(page, server.url)
+    slider(page, "hypoperfused").fill("6")
+    slider(page, "core").fill("0.3")
+    measured(page, ran_by_presets["rapid"])
     assert page.locator("[data-dice=core]").inner_text() != "–"
+    assert page.get_by_label("nlr: preset of thresholds").input_value() == ""
+
+
+@pytest.mark.parametrize(
+    ("preset", "core", "hypoperfused", "words"),
+    [
+        (
+            "wintermark", ("CBV", 2.0), ("relative MTT", 1.45),
+            "core: CBV < 2 ml/100g; hypoperfused: MTT > 145 % of normal tissue",
+        ),
+        (
+            "mistar", ("relative CBF", 0.3), ("delay", 3.0),
+            "core: CBF < 30 % of normal tissue; hypoperfused: delay > 3 s",
+        ),
+    ],
+)  # fmt: skip
+def test_sliders_take_over_the_maps_of_a_preset_and_act_on_them(
+    page: Any,
+    server: Server,
+    ran_by_presets: dict[str, Any],
+    preset: str,
+    core: tuple[str, float],
+    hypoperfused: tuple[str, float],
+    words: str,
+) -> None:
+    opened(page, server.url)
+    choice = page.get_by_label("nlr: preset of thresholds")
+    choice.select_option(preset)
+    measured(page, ran_by_presets[preset])
+    part = page.locator("fieldset", has=choice)
+    assert part.locator(".rule").inner_text() == words
+    for region, (name, threshold) in (("core", core), ("hypoperfused", hypoperfused)):
+        assert slider(page, region).get_attribute("data-map") == name
+        assert float(slider(page, region).input_value()) == threshold
+
+    # by hand to another threshold on the same map, and back: the preset's lesion again
+    own = page.locator("[data-volume='nlr/hypoperfused_ml']")
+    slider(page, "hypoperfused").fill(str(hypoperfused[1] + 1))
+    page.wait_for_function(
+        "([cell, ml]) => Number(cell.dataset.exact) < ml - 0.5",
+        arg=[own.element_handle(), ran_by_presets[preset]["hypoperfused_ml"]],
+    )
+    assert choice.input_value() == ""
+    assert slider(page, "hypoperfused").get_attribute("data-map") == hypoperfused[0]
+    slider(page, "hypoperfused").fill(str(hypoperfused[1]))
+    measured(page, ran_by_presets[preset])
 
 
 def test_double_click_enlarges_and_escape_goes_back(page: Any, server: Server) -> None:
@@ -211,6 +280,15 @@ def test_another_artery_gives_new_maps_beside_the_old(page: Any, server: Server)
     page.get_by_role("button", name="Compute this method again").click()
     page.wait_for_selector("[data-key='r1:nlr/cbf']", timeout=60_000)
     assert page.locator("[data-key='nlr/cbf'] canvas.slice").count() == 1
+
+    # the exam's menu offers the new maps by the method and the artery that made them
+    name = page.evaluate("fetch('/api/exams/0r1').then((answer) => answer.json())")["name"]
+    assert name.startswith(f"{manifest['name']}, nlr, AIF at ")
+    menu = page.get_by_role("combobox", name="Exam")
+    page.get_by_role("option", name=name, exact=True).wait_for(state="attached")
+    assert menu.locator("option").all_inner_texts() == [manifest["name"], name]
+    menu.select_option("0r1")
+    page.wait_for_function("(name) => document.title.startsWith(name)", arg=name)
 
 
 def test_fingers_swipe_and_pinch(chromium: Any, server: Server) -> None:

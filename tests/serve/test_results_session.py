@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,19 @@ import nibabel as nib
 import numpy as np
 import pytest
 from conftest_serve import unpacked
+from matplotlib import colormaps
 
+from bolus.deconvolve import METHODS
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.lesion import PRESET_NAMES, measure_lesion, preset_for
 from bolus.lesion.presets import DELAY_PRESETS
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.pipeline import METHOD_NAMES, Choices, Stages, analyse
 from bolus.publish.voxels import read_voxels
+from bolus.serve.colours import colour_tables
 from bolus.serve.exams import Volumes, open_results
+from bolus.serve.lesions import rules
+from bolus.serve.manifest import NETWORK
+from bolus.serve.results import telling_names
 from bolus.simulate.truth import Truth
 from bolus.study.agreement import dice
 from bolus.types import Exam, Results
@@ -115,10 +122,11 @@ def test_a_preset_gives_the_lesion_of_the_command_line(
 def test_thresholds_by_hand_are_a_presets_where_the_numbers_are(
     page: httpx.Client, ran: Results
 ) -> None:
-    rules = {name: preset_for("calibrated", name) for name in ("nlr", "cnn")}
+    by_method = {name: preset_for("calibrated", name) for name in ("nlr", "cnn")}
+    # relative CBF and Tmax are meant where no map is named
     numbers = {
-        name: {"tmax_s": rule.hypoperfused_above, "relative_cbf": rule.core_below}
-        for name, rule in rules.items()
+        name: {"hypoperfused_above": rule.hypoperfused_above, "core_below": rule.core_below}
+        for name, rule in by_method.items()
     }
     asked = {"method": "nlr", **numbers["nlr"], "others": {"cnn": numbers["cnn"]}}
     found = page.post("/api/exams/0/lesion", json=asked).json()
@@ -129,13 +137,44 @@ def test_thresholds_by_hand_are_a_presets_where_the_numbers_are(
     assert found["dice"]["hypoperfused"]["cnn vs nlr"] == dice(nlr.labels > 0, cnn.labels > 0)
 
 
+@pytest.mark.parametrize("method", ["nlr", "cnn"])
+@pytest.mark.parametrize("preset", PRESET_NAMES)
+def test_the_rule_of_a_preset_put_in_by_hand_gives_its_lesion(
+    page: httpx.Client, ran: Results, method: str, preset: str
+) -> None:
+    """So sliders that show a preset's maps and thresholds show what it does."""
+    rule = page.get("/api/exams/0/rules").json()[method][preset]
+    asked = {
+        "method": method,
+        "core_map": rule["core"]["map"],
+        "core_below": rule["core"]["below"],
+        "hypoperfused_map": rule["hypoperfused"]["map"],
+        "hypoperfused_above": rule["hypoperfused"]["above"],
+    }
+    found = page.post("/api/exams/0/lesion", json=asked).json()
+    expected = measure_lesion(ran.methods[method].maps, ran.tissue, ran.geometry, preset)
+    np.testing.assert_array_equal(unpacked(found["mask"], ran.geometry.shape), expected.labels)
+    assert rule["core"]["text"] == expected.core_rule
+    assert rule["hypoperfused"]["text"] == expected.hypoperfused_rule
+    assert rule["source"] == expected.rule_source
+
+
+def test_presets_that_need_a_delay_are_not_offered_without_one(out: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(out, tmp_path / "own"))
+    (own / "nlr/delay.nii.gz").unlink()
+    offered = rules(open_results(0, own, Volumes()))
+    assert set(offered["cnn"]) - set(offered["nlr"]) == set(DELAY_PRESETS)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"method": "nlr"},
         {"method": "nlr", "preset": "no such"},
-        {"method": "nlr", "tmax_s": -1, "relative_cbf": 0.3},
-        {"method": "nlr", "tmax_s": 1e300, "relative_cbf": 0.3},
+        {"method": "nlr", "hypoperfused_above": -1, "core_below": 0.3},
+        {"method": "nlr", "hypoperfused_above": 1e300, "core_below": 0.3},
+        {"method": "nlr", "hypoperfused_above": 6, "core_below": 0.3, "core_map": "TTP"},
+        {"method": "nlr", "hypoperfused_above": 6, "core_below": 3, "core_map": "relative CBF"},
         {"method": "bma", "preset": "rapid"},
         {"preset": "rapid"},
         {"method": "nlr", "preset": "rapid", "others": {"svd": {"preset": "rapid"}}},
@@ -180,6 +219,14 @@ def test_another_artery_gives_the_maps_of_the_command_line(
     lesion = manifest["thresholds"]["nlr"]
     own = expected.methods["nlr"].lesion
     assert lesion["hypoperfused_ml"] == pytest.approx(own.hypoperfused_ml, rel=0.02, abs=0.5)
+    text = ",".join(map(str, aif))
+    assert manifest["name"] == f"small, nlr, AIF at {text}"
+    # asked for again, the maps are the same and the name is another
+    again = page.post("/api/exams/0/recompute", json={"method": "nlr", "aif": aif})
+    twin = job_done(page, again)["exam"]
+    names = {one["id"]: one["name"] for one in page.get("/api/session").json()["exams"]}
+    assert names[name] == manifest["name"]
+    assert names[twin] == f"small, nlr, AIF at {text} (2)"
     values = page.get(f"/api/exams/{name}/voxel/{aif[0]}/{aif[1]}/{aif[2]}").json()["values"]
     assert "nlr/cbf" in values
 
@@ -201,6 +248,20 @@ def test_an_artery_that_is_none_is_refused_with_the_reason(
     refused = page.post("/api/exams/0/recompute", json={"method": "cnn", "aif": [1, 1, 1]})
     assert "needs no artery" in refused.json()["error"]
     assert page.post("/api/exams/0/recompute", json={"method": "nlr"}).status_code == 422
+
+
+def test_folders_of_one_name_are_told_apart_by_those_above(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("a/x/out", "b/x/out", "b/other")]
+    assert telling_names(folders) == ["a/x/out", "b/x/out", "other"]
+    assert telling_names(folders[1:]) == ["out", "other"]
+
+
+def test_what_is_written_down_for_speed_is_what_it_stands_for() -> None:
+    """Colours and names that would take a second to import."""
+    even = np.linspace(0.0, 1.0, 256)
+    expected = (colormaps["viridis"](even)[:, :3] * 255).round().astype(int)
+    assert colour_tables()["uniform"] == expected.tolist()
+    assert set(METHOD_NAMES) - set(METHODS) == {NETWORK}
 
 
 def test_curves_survive_the_file(out: Path, ran: Results) -> None:

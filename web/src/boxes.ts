@@ -1,9 +1,9 @@
-// The boxes beside the grid: a voxel's numbers and curves, the lesion's thresholds, quality, motion.
+// The boxes beside the grid: a voxel's numbers and curves, quality, motion, arteries.
 
 import { button, clear, el } from "./dom";
 import { legend, plot, type Line } from "./plot";
 import type { Viewer } from "./viewer";
-import { ask, labelsFrom, post, Refused, type LesionAnswer, type Manifest, type Threshold, type Voxel, type Xyz } from "./wire";
+import { ask, post, type Manifest, type Voxel, type Xyz } from "./wire";
 
 const METHOD_COLOURS = ["#f6ca34", "#6fe3c1", "#c99bff", "#ff9dbb", "#9bd0ff", "#d8e06a"];
 /** A position as the sides of the patient: "L 23.8, A 54.0, S 11.0". */
@@ -86,7 +86,7 @@ export class VoxelBox {
   private lines(said: Voxel | null): Line[] {
     const lines: Line[] = [];
     if (!said?.curve_hu || !said.time_s) return lines;
-    lines.push({ name: "measured", x: said.time_s, y: said.curve_hu, colour: "#ffffff", dots: true });
+    lines.push({ name: "filtered curve", x: said.time_s, y: said.curve_hu, colour: "#ffffff", dots: true });
     Object.entries(said.fits ?? {}).forEach(([method, fit], k) => {
       lines.push({ name: `${method} fit`, x: said.fit_time_s ?? said.time_s ?? [], y: fit, colour: METHOD_COLOURS[k % METHOD_COLOURS.length] });
     });
@@ -96,131 +96,6 @@ export class VoxelBox {
       lines.push({ name: "VOF", x: curves.time_s, y: curves.vof_hu, colour: VOF, axis: "right", dashed: true });
     }
     return lines;
-  }
-}
-
-/** Threshold sliders of every method; what follows from them is the server's, as in `bolus run`. */
-export class LesionBox {
-  readonly root: HTMLDetailsElement;
-  private readonly now = new Map<string, { tmax_s: number; relative_cbf: number }>();
-  private readonly diceTable = el("div", { class: "dice" });
-
-  constructor(
-    private readonly viewer: Viewer,
-    private readonly manifest: Manifest,
-  ) {
-    this.root = box("Lesion", true);
-    for (const method of manifest.methods) {
-      const threshold = manifest.thresholds?.[method];
-      if (threshold) this.root.append(this.method(method, threshold));
-    }
-    this.root.append(this.diceTable);
-  }
-
-  private method(method: string, start: Threshold): HTMLElement {
-    const where = {
-      tmax_s: start.hypoperfused?.above ?? 6,
-      relative_cbf: start.core?.below ?? 0.3,
-    };
-    this.now.set(method, where);
-    const fields: Record<string, HTMLElement> = {};
-    const row = (key: string, label: string, unit: string): HTMLElement => {
-      fields[key] = el("td", { "data-volume": `${method}/${key}` }, "–");
-      return el("tr", {}, el("th", { scope: "row" }, label), fields[key], el("td", { class: "unit" }, unit));
-    };
-    const state = el("p", { class: "faint", role: "status" });
-    const numbers = el(
-      "table",
-      { class: "values lesion" },
-      el("tbody", {},
-        row("core_ml", "core", "ml"), row("penumbra_ml", "penumbra", "ml"), row("hypoperfused_ml", "hypoperfused", "ml"),
-        row("mismatch_ml", "mismatch", "ml"), row("mismatch_ratio", "mismatch ratio", ""), row("side", "side", "")),
-    );
-    const put = (answer: Record<string, unknown>): void => {
-      for (const [key, field] of Object.entries(fields)) {
-        const value = answer[key];
-        if (value === undefined) continue;
-        field.textContent = typeof value === "number" ? value.toFixed(key === "mismatch_ratio" ? 2 : 1) : value === null ? "–" : String(value);
-        field.dataset.exact = String(value);
-      }
-    };
-    const growth = start.hypoperfused_ml - start.core_ml;
-    put({ core_ml: start.core_ml, hypoperfused_ml: start.hypoperfused_ml, penumbra_ml: growth, mismatch_ml: growth });
-    let count = 0;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const apply = (body: Record<string, unknown>, wait: number): void => {
-      clearTimeout(timer);
-      const mine = ++count;
-      numbers.classList.add("stale");
-      timer = setTimeout(async () => {
-        try {
-          const others = Object.fromEntries([...this.now].filter(([name]) => name !== method));
-          const answer = await post<LesionAnswer>(`/api/exams/${this.manifest.id}/lesion`, { method, ...body, others });
-          const shape = this.manifest.shape_xyz;
-          const labels = await labelsFrom(answer.mask, shape[0] * shape[1] * shape[2]);
-          if (mine !== count) return;
-          this.viewer.lesions.set(method, labels);
-          this.viewer.redraw();
-          put(answer as unknown as Record<string, unknown>);
-          if (answer.thresholds) set(answer.thresholds);
-          this.dice(answer.dice);
-          state.textContent = "";
-          numbers.classList.remove("stale");
-          numbers.dataset.count = String(mine);
-        } catch (error) {
-          if (mine !== count) return;
-          state.textContent = error instanceof Refused && error.status === 0 ? "The server does not answer: the numbers are of the thresholds before." : (error as Error).message;
-        }
-      }, wait);
-    };
-    const slider = (key: "tmax_s" | "relative_cbf", label: string, unit: string, max: number, step: number): { node: HTMLElement; set: (v: number) => void } => {
-      const text = el("input", { type: "number", min: "0", max: String(max), step: String(step), value: String(where[key]), "aria-label": `${method}: ${label} threshold, ${unit}` });
-      const range = el("input", { type: "range", min: "0", max: String(max), step: String(step), value: String(where[key]), "aria-label": `${method}: ${label} threshold, ${unit}`, "data-threshold": `${method}/${key}` });
-      const moved = (value: number): void => {
-        if (!Number.isFinite(value) || value < 0 || value > max) return;
-        where[key] = value;
-        range.value = String(value);
-        text.value = String(value);
-        preset.value = "";
-        apply({ ...where }, 120);
-      };
-      range.addEventListener("input", () => moved(Number(range.value)));
-      text.addEventListener("change", () => moved(Number(text.value)));
-      return {
-        node: el("label", { class: "slider" }, el("span", {}, label), range, text, el("span", { class: "unit" }, unit)),
-        set: (value) => {
-          where[key] = value;
-          range.value = String(value);
-          text.value = String(value);
-        },
-      };
-    };
-    const preset = el(
-      "select",
-      { "aria-label": `${method}: preset of thresholds`, onchange: () => preset.value && apply({ preset: preset.value }, 0) },
-      el("option", { value: "" }, "own thresholds"),
-      ...(this.manifest.presets ?? []).map((name) => el("option", { value: name }, name)),
-    );
-    preset.value = start.preset;
-    const tmax = slider("tmax_s", "Tmax above", "s", 25, 0.1);
-    const cbf = slider("relative_cbf", "relative CBF below", "", 1, 0.01);
-    const set = (said: { tmax_s?: number | null; relative_cbf?: number | null }): void => {
-      if (typeof said.tmax_s === "number") tmax.set(said.tmax_s);
-      if (typeof said.relative_cbf === "number") cbf.set(said.relative_cbf);
-    };
-    // the pictures come first: this keeps a core of the server busy
-    void this.viewer.loaded.then(() => count === 0 && apply(preset.value ? { preset: preset.value } : { ...where }, 0));
-    return el("fieldset", {}, el("legend", {}, method), el("label", { class: "slider" }, el("span", {}, "preset"), preset), tmax.node, cbf.node, numbers, state);
-  }
-
-  private dice(dice: LesionAnswer["dice"]): void {
-    if (!dice) return;
-    const rows = Object.entries(dice).flatMap(([region, pairs]) =>
-      Object.entries(pairs).map(([pair, value]) =>
-        el("tr", {}, el("th", { scope: "row" }, `Dice ${region}, ${pair}`), el("td", { "data-dice": region }, value === null ? "–" : value.toFixed(3)))),
-    );
-    clear(this.diceTable);
-    this.diceTable.append(el("table", { class: "values" }, el("tbody", {}, ...rows)));
   }
 }
 
@@ -271,6 +146,7 @@ export class ArteryBox {
   constructor(
     private readonly viewer: Viewer,
     private readonly manifest: Manifest,
+    private readonly made: () => void, // another exam is there
   ) {
     const here = (name: "AIF" | "VOF"): HTMLButtonElement =>
       button(`${name} here`, `Take the voxel under the crosshair as ${name}`, () => {
@@ -320,6 +196,7 @@ export class ArteryBox {
             .filter((info) => info.method === method && info.kind === "map")
             .map((info) => ({ ...info, key: `r${this.runs}:${info.key}` }));
           this.viewer.addPanels(infos, suffix);
+          this.made();
           const found = fresh.thresholds?.[method];
           this.state.textContent = found
             ? `${method}${suffix}: core ${found.core_ml.toFixed(1)} ml, hypoperfused ${found.hypoperfused_ml.toFixed(1)} ml`

@@ -6,7 +6,7 @@ import { Keeper, type State } from "./keep";
 import { Drawing, type Tool } from "./outline";
 import type { Panel } from "./panel";
 import type { Viewer } from "./viewer";
-import { labelsFrom, type Manifest, type Xyz } from "./wire";
+import type { Manifest, Xyz } from "./wire";
 
 /** Seconds in which the reader did something: 30 s without a sign of life stop the clock. */
 export class ActiveTime {
@@ -66,6 +66,7 @@ export class DrawBox {
   private readonly lowField: HTMLInputElement;
   private readonly highField: HTMLInputElement;
   private readonly message = el("p", { class: "trouble", role: "status" });
+  private readonly elsewhere = el("p", { class: "trouble elsewhere", role: "alert" });
 
   constructor(
     private readonly viewer: Viewer,
@@ -132,6 +133,7 @@ export class DrawBox {
       ),
       this.volumes,
       this.message,
+      this.elsewhere,
       el("p", { class: "row keep" }, this.status, this.clock),
     );
   }
@@ -152,24 +154,37 @@ export class DrawBox {
   async open(owner: string, path: string): Promise<void> {
     this.close();
     const [nx, ny, nz] = this.manifest.shape_xyz;
-    const keeper = new Keeper(owner, path, () => this.time.value, (state, text) => this.say(state, text));
-    const { outline, slices } = await keeper.restore();
-    const labels = outline ? await labelsFrom(outline.mask, nx * ny * nz) : undefined;
-    const drawing = new Drawing(nx, ny, nz, labels);
-    for (const kept of slices)
-      if (kept.z < nz && kept.bytes.length === nx * ny) drawing.slice(kept.z).set(kept.bytes);
-    if (outline) this.time.add(outline.active_s);
+    let drawing: Drawing;
+    const keeper = new Keeper(
+      owner, path, nx * ny, nz,
+      () => this.time.value,
+      (state, text) => this.say(state, text),
+      (from, to) => this.underneath(drawing, from, to),
+      (z) => drawing.slice(z),
+    );
+    const { labels, active_s } = await keeper.restore();
+    this.time.add(active_s);
+    drawing = new Drawing(nx, ny, nz, labels);
     this.drawing = drawing;
     this.keeper = keeper;
     this.viewer.outline = drawing.labels;
     this.viewer.redraw();
     this.measure();
-    this.say("saved", "saved");
-    if (slices.length > 0) keeper.push();
+    if (keeper.pending > 0) keeper.push();
+    else this.say("saved", "saved");
+  }
+
+  /** Another page drew on this outline. */
+  private underneath(drawing: Drawing, from: Uint8Array, to: Uint8Array): void {
+    if (!drawing.underneath(from, to) || drawing !== this.drawing) return;
+    this.elsewhere.textContent = "This outline was also changed in another window. What was drawn there is shown now; what you drew here lies on top.";
+    this.viewer.redraw();
+    this.measure();
   }
 
   close(): void {
     this.keeper?.close();
+    this.elsewhere.textContent = "";
     this.keeper = null;
     this.drawing = null;
     this.viewer.outline = null;

@@ -1,16 +1,21 @@
 // Nothing drawn is lost: every change goes to IndexedDB at once and to the server after it.
 //
 // A slice stays in IndexedDB until the server has said that it is on disk. A page that opens lays
-// the slices it finds there over the server's outline and sends them.
+// what was changed in the slices it finds there over the server's outline and sends it.
+//
+// Two pages may have one outline open. The server refuses the one that does not know of the other's
+// strokes; that page then takes them over and lays its own on top, voxel by voxel.
 
-import { fetched, Refused, type Outline } from "./wire";
+import { laidOver } from "./outline";
+import { ask, fetched, labelsFrom, Refused, type Outline } from "./wire";
 
 export type State = "saved" | "saving" | "unreachable" | "refused";
 
 interface Kept {
-  key: string; // exam and rater, then slice
+  key: string; // exam and rater, then slice, then page
   z: number;
   bytes: Uint8Array;
+  base?: Uint8Array; // the server's slice that was drawn on
   at: number; // counts up with every change of this slice
 }
 
@@ -38,8 +43,12 @@ async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore
   });
 }
 
+/** Tells the pieces of this page from those of others that are open in this browser. */
+const PAGE = Array.from(crypto.getRandomValues(new Uint32Array(2)), (one) => one.toString(36)).join("");
+
 export class Keeper {
   private revision = 0;
+  private known: Uint8Array; // the server's outline as far as this page knows
   private waiting = new Map<number, Kept>();
   private sending = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -49,39 +58,60 @@ export class Keeper {
   constructor(
     private readonly owner: string, // exam and rater
     private readonly path: string, // of the outline on the server
+    private readonly voxels: number, // of a slice
+    slices: number,
     private readonly activeSeconds: () => number,
     private readonly show: (state: State, message: string) => void,
-  ) {}
-
-  /** The server's outline (null: none yet), and slices that only this browser has. */
-  async restore(): Promise<{ outline: Outline | null; slices: Kept[] }> {
-    const range = IDBKeyRange.bound(`${this.owner}\n`, `${this.owner}\n\uffff`);
-    const slices = (await inStore("readonly", (store) => store.getAll(range))) as Kept[];
-    const outline = await this.fetchOutline();
-    for (const kept of slices) {
-      this.waiting.set(kept.z, kept);
-      this.count = Math.max(this.count, kept.at);
-    }
-    return { outline, slices };
+    private readonly elsewhere: (from: Uint8Array, to: Uint8Array) => void, // the server's outline changed
+    private readonly drawn: (z: number) => Uint8Array, // a slice as it is now
+  ) {
+    this.known = new Uint8Array(voxels * slices);
   }
 
-  private async fetchOutline(): Promise<Outline | null> {
+  /** The labels to go on with, the server's and over them what only this browser has; seconds so far. */
+  async restore(): Promise<{ labels: Uint8Array; active_s: number }> {
+    const range = IDBKeyRange.bound(`${this.owner}\n`, `${this.owner}\n\uffff`);
+    const pieces = (await inStore("readonly", (store) => store.getAll(range))) as Kept[];
+    const { labels: known, active_s } = await this.fetchOutline();
+    this.known = known;
+    const labels = known.slice();
+    pieces.sort((a, b) => a.at - b.at);
+    for (const piece of pieces) {
+      if (piece.bytes.length !== this.voxels || (piece.z + 1) * this.voxels > labels.length) continue;
+      const slice = labels.subarray(piece.z * this.voxels, (piece.z + 1) * this.voxels);
+      slice.set(piece.base ? laidOver(piece.base, piece.bytes, slice) : piece.bytes);
+      this.keep(piece.z, slice, false);
+      if (piece.key !== this.key(piece.z)) await inStore("readwrite", (store) => store.delete(piece.key));
+    }
+    return { labels, active_s };
+  }
+
+  private key(z: number): string {
+    return `${this.owner}\n${z}\n${PAGE}`;
+  }
+
+  private slice(z: number): Uint8Array {
+    return this.known.subarray(z * this.voxels, (z + 1) * this.voxels);
+  }
+
+  /** The server's outline, whose revision is then the one to write on; nothing where there is none. */
+  private async fetchOutline(): Promise<{ labels: Uint8Array; active_s: number }> {
+    const voxels = this.known.length;
     try {
-      const outline = (await (await fetched(this.path)).json()) as Outline;
+      const outline = await ask<Outline>(this.path);
+      const labels = await labelsFrom(outline.mask, voxels);
       this.revision = outline.revision;
-      return outline;
+      return { labels, active_s: outline.active_s };
     } catch (error) {
-      if (error instanceof Refused && error.status === 404) {
-        this.revision = 0;
-        return null;
-      }
-      throw error;
+      if (!(error instanceof Refused && error.status === 404)) throw error;
+      this.revision = 0;
+      return { labels: new Uint8Array(voxels), active_s: 0 };
     }
   }
 
   /** Keeps a slice in this browser; `send` also hands it to the server (at the end of a stroke). */
   keep(z: number, bytes: Uint8Array, send: boolean): void {
-    const kept: Kept = { key: `${this.owner}\n${z}`, z, bytes: bytes.slice(), at: ++this.count };
+    const kept: Kept = { key: this.key(z), z, bytes: bytes.slice(), base: this.slice(z).slice(), at: ++this.count };
     this.waiting.set(z, kept);
     this.show("saving", "saving");
     inStore("readwrite", (store) => store.put(kept)).catch(() =>
@@ -111,6 +141,14 @@ export class Keeper {
     return this.waiting.size === 0;
   }
 
+  /** What another page drew comes into this one, under what this one drew and has not sent yet. */
+  private async takeOver(): Promise<void> {
+    const before = this.known;
+    this.known = (await this.fetchOutline()).labels;
+    this.elsewhere(before, this.known);
+    for (const z of [...this.waiting.keys()]) this.keep(z, this.drawn(z), false);
+  }
+
   private async send(): Promise<void> {
     this.sending = true;
     clearTimeout(this.timer);
@@ -127,11 +165,12 @@ export class Keeper {
           this.revision = ((await answer.json()) as { revision: number }).revision;
         } catch (error) {
           if (error instanceof Refused && error.status === 409 && error.revision !== undefined && error.revision !== this.revision) {
-            this.revision = error.revision; // another page wrote; this slice is newer than its
+            await this.takeOver();
             continue;
           }
           throw error;
         }
+        this.slice(kept.z).set(kept.bytes);
         if (this.waiting.get(kept.z)?.at === kept.at) {
           this.waiting.delete(kept.z);
           await inStore("readwrite", (store) => store.delete(kept.key));

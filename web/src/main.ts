@@ -1,8 +1,9 @@
 // The page: a session of results, or a reading study.
 
-import { ArteryBox, LesionBox, motionBox, qualityBox, VoxelBox } from "./boxes";
+import { ArteryBox, motionBox, qualityBox, VoxelBox } from "./boxes";
 import { DrawBox } from "./drawbox";
 import { button, clear, el } from "./dom";
+import { LesionBox } from "./lesionbox";
 import type { Table } from "./paint";
 import { Viewer } from "./viewer";
 import { ask, fetched, labelsFrom, post, Refused, type Manifest, type Session, type VolumeInfo, type Worklist } from "./wire";
@@ -53,13 +54,22 @@ async function results(session: Session): Promise<void> {
     place.append(el("p", { class: "problem" }, "No exam is open."));
     return;
   }
-  const select = el(
-    "select",
-    { "aria-label": "Exam", onchange: () => { location.hash = `exam=${encodeURIComponent(select.value)}`; void show(select.value); } },
-    ...exams.map((exam) => el("option", { value: exam.id }, exam.name)),
-  );
+  const select = el("select", { "aria-label": "Exam", onchange: () => { location.hash = `exam=${encodeURIComponent(select.value)}`; void show(select.value); } });
+  const single = el("span", { class: "exam" });
   const verdict = el("span", { class: "pill" });
-  top([exams.length > 1 ? select : el("span", { class: "exam" }, first.name), verdict]);
+  top([select, single, verdict]);
+  /** A menu where there is a choice; maps made anew come to it. */
+  const fill = (all: typeof exams, chosen: string): void => {
+    select.replaceChildren(...all.map((exam) => el("option", { value: exam.id }, exam.name)));
+    select.value = chosen;
+    single.textContent = all[0].name;
+    select.hidden = all.length < 2;
+    single.hidden = !select.hidden;
+  };
+  const refill = async (): Promise<void> => {
+    const fresh = await ask<Session>("/api/session");
+    fill(fresh.exams ?? exams, select.value);
+  };
   const show = async (id: string): Promise<void> => {
     await leave();
     const manifest = await ask<Manifest>(`/api/exams/${encodeURIComponent(id)}`);
@@ -67,18 +77,18 @@ async function results(session: Session): Promise<void> {
     verdict.textContent = manifest.verdict?.text ?? "";
     verdict.className = `pill ${manifest.verdict?.grade ?? ""}`;
     verdict.title = (manifest.verdict?.reasons ?? []).join(" ");
-    openExam(manifest);
+    openExam(manifest, () => void refill());
   };
-  select.value = first.id;
+  fill(exams, first.id);
   await show(first.id);
 }
 
-function openExam(manifest: Manifest): void {
+function openExam(manifest: Manifest, another: () => void): void {
   const view = new Viewer(manifest, colours, planes);
   viewer = view;
   const voxel = new VoxelBox(view, manifest, manifest.has_curves ?? false);
   const lesion = new LesionBox(view, manifest);
-  const artery = new ArteryBox(view, manifest);
+  const artery = new ArteryBox(view, manifest, another);
   const rater = el("input", { type: "text", maxLength: 32, pattern: "[a-z0-9\\-]{1,32}", value: localStorage.getItem("bolus-rater") ?? "", placeholder: "your name", "aria-label": "Name of the outline's rater: small letters, digits, hyphens" });
   const base = `/api/exams/${encodeURIComponent(manifest.id)}/outlines`;
   const start = async (): Promise<boolean> => {

@@ -2,6 +2,11 @@
 
 export type Tool = "look" | "pen" | "fill" | "erase";
 
+/** What was changed from `from` to `to`, laid over `under`. */
+export function laidOver(from: Uint8Array, to: Uint8Array, under: Uint8Array): Uint8Array {
+  return under.map((label, k) => (to[k] === from[k] ? label : to[k]));
+}
+
 interface Step {
   slices: { z: number; before: Uint8Array; after: Uint8Array }[];
 }
@@ -53,7 +58,7 @@ export class Drawing {
     const step = this.done.pop();
     if (!step) return [];
     this.undone.push(step);
-    for (const { z, before } of step.slices) this.slice(z).set(before);
+    this.turn(step, (one) => [one.after, one.before]);
     return step.slices.map((one) => one.z);
   }
 
@@ -61,8 +66,31 @@ export class Drawing {
     const step = this.undone.pop();
     if (!step) return [];
     this.done.push(step);
-    for (const { z, after } of step.slices) this.slice(z).set(after);
+    this.turn(step, (one) => [one.before, one.after]);
     return step.slices.map((one) => one.z);
+  }
+
+  /** Only the voxels that the step changed: others may have come from another page since. */
+  private turn(step: Step, way: (one: Step["slices"][number]) => [Uint8Array, Uint8Array]): void {
+    for (const one of step.slices) {
+      const slice = this.slice(one.z);
+      slice.set(laidOver(...way(one), slice));
+    }
+  }
+
+  /** The outline underneath changed; true where that is to be seen. A stroke may be under way. */
+  underneath(from: Uint8Array, to: Uint8Array): boolean {
+    let seen = false;
+    const moved = (slice: Uint8Array, first: number): void => {
+      for (let k = 0; k < slice.length; k++)
+        if (slice[k] === from[first + k] && to[first + k] !== slice[k]) {
+          slice[k] = to[first + k];
+          seen = true;
+        }
+    };
+    for (const [z, before] of this.before) moved(before, z * this.nx * this.ny);
+    moved(this.labels, 0);
+    return seen;
   }
 
   /** A round brush of `radius` mm from (x0, y0) to (x1, y1); `may` says which voxels it may change. */

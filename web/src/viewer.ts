@@ -423,7 +423,7 @@ export class Viewer {
       for (const panel of this.shown()) this.drawPanel(panel);
       this.root.dataset.slice = String(this.z);
       this.root.dataset.drawMs = (performance.now() - begin).toFixed(1);
-      if (!this.root.dataset.firstMs && this.panels.some((panel) => panel.volume)) this.root.dataset.firstMs = performance.now().toFixed(0);
+      if (!this.root.dataset.firstMs && this.shown().some((panel) => panel.volume && panel.info.kind === "map")) this.root.dataset.firstMs = performance.now().toFixed(0);
     });
   }
 

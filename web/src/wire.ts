@@ -16,13 +16,21 @@ export interface VolumeInfo {
   url: string;
 }
 
+/** What the run itself found, and by which preset. */
 export interface Threshold {
   preset: string;
-  hypoperfused: { map: string; above?: number; below?: number } | null;
-  core: { map: string; above?: number; below?: number } | null;
   core_ml: number;
   hypoperfused_ml: number;
 }
+
+/** What a preset says for one method. */
+export interface Rule {
+  core: { map: string; below: number; text: string };
+  hypoperfused: { map: string; above: number; text: string };
+  source: string;
+}
+
+export type Rules = Record<string, Rule>; // by preset
 
 export interface Check {
   name: string;
@@ -44,7 +52,6 @@ export interface Manifest {
   methods: string[];
   volumes: VolumeInfo[];
   thresholds?: Record<string, Threshold>;
-  presets?: string[];
   curves?: {
     time_s: number[];
     aif_hu: number[];
@@ -92,7 +99,6 @@ export interface LesionAnswer {
   mismatch_ratio: number | null;
   side: string;
   dice?: Record<string, Record<string, number | null>>;
-  thresholds?: { tmax_s?: number; relative_cbf?: number };
   mask: string;
 }
 

@@ -12,10 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bolus.publish.agreement import difference, pairs
-from bolus.publish.images import image_volumes
-from bolus.publish.nifti import nifti_bytes
 from bolus.publish.place import check_output, staged
-from bolus.publish.report import report_html
 from bolus.publish.summary import summary_json
 from bolus.publish.voxels import VOXELS, write_voxels
 from bolus.publish.windows import WINDOWS
@@ -55,6 +52,8 @@ def publish(results: Results, out: Path) -> None:
     OutputError
         ``out`` holds something else, or the file system refuses; ``out`` is then untouched.
     """
+    from bolus.publish.report import report_html  # slow to import
+
     check_output(out)
     start = time.perf_counter()
     with staged(out) as folder:
@@ -75,6 +74,9 @@ def publish(results: Results, out: Path) -> None:
 
 
 def _write_volumes(results: Results, folder: Path) -> list[str]:
+    from bolus.publish.images import image_volumes
+    from bolus.publish.nifti import nifti_bytes
+
     by = f"bolus {results.versions.get('bolus', '')}".strip()
     brain = results.tissue.brain.astype(np.uint8)
     contents = {"brain.nii.gz": nifti_bytes(brain, results.geometry, f"brain mask, {by}")}
@@ -100,6 +102,8 @@ def _write_volumes(results: Results, folder: Path) -> list[str]:
 
 def method_volumes(geometry: Geometry, method: MethodResult, by: str) -> dict[str, bytes]:
     """NIfTI files of one method's maps and lesion, by name without ``.nii.gz``."""
+    from bolus.publish.nifti import nifti_bytes
+
     contents = {}
     for key, unit in MAP_UNITS.items():
         values = np.asarray(getattr(method.maps, key), dtype=np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bolus.publish.nifti import nifti_bytes
 from bolus.publish.windows import Window
 from bolus.types import Results
 
@@ -14,6 +13,8 @@ MAXIMUM = Window(
 
 def image_volumes(results: Results, by: str) -> dict[str, bytes]:
     """``baseline.nii.gz`` and ``maximum.nii.gz``, HU float32, by name."""
+    from bolus.publish.nifti import nifti_bytes
+
     before = results.tissue.baseline
     images = ((BASELINE, before), (MAXIMUM, before + results.peak_hu))
     return {

@@ -86,10 +86,13 @@ def made_anew(exam: Exam, name: str, method: str, aif: Voxel | None, vof: Voxel 
         for key, content in method_volumes(geometry, result, by).items()
     }
     images = {key: file for key, file in exam.files.items() if "/" not in key}
-    moved = [f"{kind} {voxel}" for kind, voxel in (("AIF", aif), ("VOF", vof)) if voxel]
+    moved = [
+        f"{kind} at {','.join(map(str, voxel))}"
+        for kind, voxel in (("AIF", aif), ("VOF", vof)) if voxel
+    ]  # fmt: skip
     return Exam(
         id=name,
-        name=f"{exam.name}, {' and '.join(moved)}",
+        name=", ".join([exam.name, method, *moved]),
         summary=_summary(exam.summary, _results(exam, curves.time_s, tissue, arteries, result)),
         files=files | images,
         folder=None,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from bolus.serve.viridis import VIRIDIS
+
 STEPS = 256
 
 
 def colour_tables() -> dict[str, list[list[int]]]:
     """The report's scales, a grey ramp, and viridis, whose steps look equally large."""
-    from matplotlib import colormaps
-
     from bolus.publish.palette import CORE, DIFFERENCE_STOPS, PENUMBRA, STOPS
 
-    even = np.linspace(0.0, 1.0, STEPS)
-    uniform = (colormaps["viridis"](even)[:, :3] * 255).round().astype(int).tolist()
+    steps = np.frombuffer(bytes.fromhex("".join(VIRIDIS)), np.uint8)
+    uniform: list[list[int]] = steps.reshape(STEPS, 3).tolist()
     grey = [[step, step, step] for step in range(STEPS)]
     return {
         "perfusion": _between(STOPS),

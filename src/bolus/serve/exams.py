@@ -151,8 +151,8 @@ class Exam:
         return self.curves_from.is_file()
 
 
-def open_results(number: int, folder: Path, volumes: Volumes) -> Exam:
-    """Results of `bolus run` in a folder.
+def open_results(number: int, folder: Path, volumes: Volumes, name: str | None = None) -> Exam:
+    """Results of `bolus run` in a folder, shown under its name or the one given.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def open_results(number: int, folder: Path, volumes: Volumes) -> Exam:
         keys = _keys(summary)
         exam = Exam(
             id=str(number),
-            name=folder.absolute().name,
+            name=name or folder.absolute().name,
             summary=summary,
             files=_present(folder.resolve(), keys),
             folder=folder.resolve(),

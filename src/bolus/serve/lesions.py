@@ -8,12 +8,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from bolus.errors import UsageError
-from bolus.lesion import PRESET_NAMES, preset_for
+from bolus.lesion import DELAY_PRESETS, PRESET_NAMES, preset_for
 from bolus.lesion.measure import (
     CORE,
     PENUMBRA,
@@ -23,7 +23,7 @@ from bolus.lesion.measure import (
     smooth_levels,
 )
 from bolus.lesion.midline import left_side
-from bolus.lesion.presets import Preset
+from bolus.lesion.presets import CoreMap, HypoperfusedMap, Preset
 from bolus.serve.exams import Exam
 from bolus.serve.masks import Labels, packed
 from bolus.serve.refused import Refused, missing
@@ -32,9 +32,18 @@ from bolus.types import BoolArray, Maps, Tissue
 
 MARGIN = 8
 """Pixels around the brain: what surrounds it must stay one large piece, and no hole."""
-TMAX_RANGE_S = (0.0, 60.0)
-RELATIVE_RANGE = (0.0, 2.0)
+CORE_RANGES: dict[CoreMap, tuple[float, float]] = {
+    "relative CBF": (0.0, 2.0),
+    "CBV": (0.0, 20.0),
+}
+HYPOPERFUSED_RANGES: dict[HypoperfusedMap, tuple[float, float]] = {
+    "Tmax": (0.0, 60.0),
+    "delay": (0.0, 60.0),
+    "relative MTT": (0.0, 10.0),
+}
+"""Thresholds that can be asked for; units as in `bolus.lesion.presets.Preset`."""
 Box = tuple[slice, slice, slice]
+Name = TypeVar("Name", bound=str)
 
 
 @dataclass(frozen=True)
@@ -119,13 +128,39 @@ class Lesions:
         return Prepared(cut, self._left[exam.id][box].copy(), box)
 
 
+def rules(exam: Exam) -> dict[str, dict[str, Any]]:
+    """For each method, what every preset that it can follow says: map, threshold, words, source."""
+    return {method: _rules_of(exam, method) for method in exam.methods}
+
+
+def _rules_of(exam: Exam, method: str) -> dict[str, Any]:
+    found = {}
+    for name in PRESET_NAMES:
+        if name in DELAY_PRESETS and f"{method}/delay" not in exam.files:
+            continue
+        try:
+            rule = preset_for(name, method)
+        except KeyError:  # a method that this version has no calibration for
+            continue
+        found[name] = {
+            "core": {"map": rule.core_map, "below": rule.core_below, "text": rule.core_text},
+            "hypoperfused": {
+                "map": rule.hypoperfused_map,
+                "above": rule.hypoperfused_above,
+                "text": rule.hypoperfused_text,
+            },
+            "source": rule.source,
+        }
+    return found
+
+
 def rule_of(exam: Exam, method: str, asked: Mapping[str, Any]) -> Preset:
     """The thresholds that a request asks for.
 
     Raises
     ------
     Refused
-        Unknown presets, and numbers that are none or out of range.
+        Unknown presets or maps, and numbers that are none or out of range.
     """
     if method not in exam.methods:
         raise missing("method")
@@ -137,9 +172,15 @@ def rule_of(exam: Exam, method: str, asked: Mapping[str, Any]) -> Preset:
             return preset_for(name, method)
         except KeyError:
             raise Refused(422, f"{name} has no thresholds for this method") from None
-    tmax_s = _number(asked.get("tmax_s"), "tmax_s", TMAX_RANGE_S)
-    relative = _number(asked.get("relative_cbf"), "relative_cbf", RELATIVE_RANGE)
-    return Preset("relative CBF", relative, "Tmax", tmax_s, "thresholds set by hand")
+    core_map = _one_of(asked.get("core_map"), "core_map", CORE_RANGES)
+    hypoperfused_map = _one_of(
+        asked.get("hypoperfused_map"), "hypoperfused_map", HYPOPERFUSED_RANGES
+    )
+    below = _number(asked.get("core_below"), "core_below", CORE_RANGES[core_map])
+    above = _number(
+        asked.get("hypoperfused_above"), "hypoperfused_above", HYPOPERFUSED_RANGES[hypoperfused_map]
+    )
+    return Preset(core_map, below, hypoperfused_map, above, "thresholds set by hand")
 
 
 def lesion_answer(
@@ -174,6 +215,13 @@ def lesion_answer(
         },
         "mask": packed(found.labels),
     }
+
+
+def _one_of(value: Any, name: str, names: Mapping[Name, Any]) -> Name:
+    for one in names:
+        if one == value:
+            return one
+    raise Refused(422, f"{name} is one of {', '.join(names)}")
 
 
 def _number(value: Any, name: str, ends: tuple[float, float]) -> float:

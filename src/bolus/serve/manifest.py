@@ -11,6 +11,8 @@ from bolus.serve.exams import IMAGES, Exam
 from bolus.types import MAP_UNITS, Geometry
 
 UNKNOWN_METHOD = "?"
+NETWORK = "cnn"
+"""The method that needs no artery; the others' module is slow to import."""
 DELAY_HIGH_S = 10.0
 LESION_HIGH = 2
 
@@ -24,7 +26,6 @@ def manifest(exam: Exam) -> dict[str, Any]:
         "methods": list(exam.methods),
         "volumes": _volumes(exam),
         "thresholds": {name: _thresholds(exam, name) for name in exam.methods},
-        "presets": _presets(),
         "curves": _curves(exam),
         "motion": summary.get("motion", {}).get("frames"),
         "checks": summary["checks"],
@@ -52,10 +53,8 @@ def described(name_in_url: str, name: str, geometry: Geometry) -> dict[str, Any]
 
 def can_recompute(exam: Exam) -> bool:
     """Whether maps can be made with another artery."""
-    from bolus.deconvolve import METHODS
-
     curves = exam.has_curves and has_arteries(exam)
-    return curves and exam.folder is not None and any(name in METHODS for name in exam.methods)
+    return curves and exam.folder is not None and any(name != NETWORK for name in exam.methods)
 
 
 def has_arteries(exam: Exam) -> bool:
@@ -139,30 +138,9 @@ def ttp_ends(exam: Exam) -> tuple[float, float]:
 
 
 def _thresholds(exam: Exam, method: str) -> dict[str, Any]:
-    """The run's own thresholds and volumes."""
-    from bolus.lesion import preset_for
-
+    """The run's own preset and volumes."""
     lesion: Mapping[str, Any] = exam.summary["methods"][method]["lesion"]
-    shown: dict[str, Any] = {
-        "preset": lesion["preset"],
-        "core_ml": lesion["core_ml"],
-        "hypoperfused_ml": lesion["hypoperfused_ml"],
-        "hypoperfused": None,
-        "core": None,
-    }
-    try:
-        rule = preset_for(lesion["preset"], method)
-    except KeyError:  # a method or preset of another version
-        return shown
-    shown["hypoperfused"] = {"map": rule.hypoperfused_map, "above": rule.hypoperfused_above}
-    shown["core"] = {"map": rule.core_map, "below": rule.core_below}
-    return shown
-
-
-def _presets() -> list[str]:
-    from bolus.lesion import PRESET_NAMES
-
-    return list(PRESET_NAMES)
+    return {key: lesion[key] for key in ("preset", "core_ml", "hypoperfused_ml")}
 
 
 def _curves(exam: Exam) -> dict[str, Any] | None:

@@ -279,7 +279,6 @@ def _manifest(desk: Desk, rater: str, reading: str) -> dict[str, Any]:
         "methods": [UNKNOWN_METHOD],
         "volumes": volumes,
         "thresholds": {},
-        "presets": [],
         "curves": None,
         "motion": None,
         "checks": [],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,12 +30,14 @@ Whole = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 
 
 class Thresholds(BaseModel):
-    """Thresholds of one method: a preset, or both numbers."""
+    """Thresholds of one method: a preset, or both numbers with the maps that they are of."""
 
     model_config = ConfigDict(extra="ignore")
     preset: str | None = None
-    tmax_s: float | None = None
-    relative_cbf: float | None = None
+    core_map: str = "relative CBF"
+    core_below: float | None = None
+    hypoperfused_map: str = "Tmax"
+    hypoperfused_above: float | None = None
 
 
 class LesionRequest(Thresholds):
@@ -55,12 +58,21 @@ class RecomputeRequest(BaseModel):
 def results_app(folders: Sequence[Path]) -> FastAPI:
     """The application for folders of results; errors as `bolus.serve.exams.open_results`."""
     volumes, outlines, jobs = Volumes(), Outlines(), Jobs()
-    exams = {str(n): open_results(n, folder, volumes) for n, folder in enumerate(folders)}
+    names = telling_names(folders)
+    exams = {str(n): open_results(n, folder, volumes, names[n]) for n, folder in enumerate(folders)}
     anew: dict[str, Exam] = {}
     counting = threading.Lock()
     warmed: set[str] = set()
     app = new_app()
     lesions = _lazily_lesions()
+
+    def warm(one: Exam) -> None:
+        """Load what clicks will ask for, once; not before the pictures, which wait for nothing."""
+        with counting:
+            fresh = one.id not in warmed
+            warmed.add(one.id)
+        if fresh:
+            threading.Thread(target=_warm, args=(one, lesions), daemon=True).start()
 
     def exam_of(name: str) -> Exam:
         found = exams.get(name) or anew.get(name)
@@ -83,14 +95,15 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
 
     @app.get("/api/exams/{exam}")
     def whole(exam: str) -> dict[str, Any]:
+        return manifest(exam_of(exam))
+
+    @app.get("/api/exams/{exam}/rules")
+    def rules_of_presets(exam: str) -> dict[str, dict[str, Any]]:
+        from bolus.serve.lesions import rules
+
         one = exam_of(exam)
-        answer = manifest(one)
-        with counting:
-            fresh = exam not in warmed
-            warmed.add(exam)
-        if fresh:
-            threading.Thread(target=_warm, args=(one, lesions), daemon=True).start()
-        return answer
+        warm(one)
+        return rules(one)
 
     @app.get("/api/exams/{exam}/volumes/{path:path}")
     def volume(exam: str, path: str, request: Request) -> Response:
@@ -126,6 +139,11 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
                 number = 1 + max((int(n.rpartition("r")[2]) for n in anew), default=0)
             made = made_anew(one, f"{exam}r{number}", asked.method, asked.aif, asked.vof)
             with counting:
+                # the same artery asked for again: the same maps, and still a name of their own
+                taken = {former.name for former in anew.values()}
+                names = (f"{made.name} ({n})" for n in range(2, KEPT_ANEW + 2))
+                if made.name in taken:
+                    made = replace(made, name=next(one for one in names if one not in taken))
                 anew[made.id] = made
                 while len(anew) > KEPT_ANEW:
                     oldest = next(iter(anew))
@@ -159,6 +177,18 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
         return {"files": outlines.export(exam_of(exam), rater)}
 
     return app
+
+
+def telling_names(folders: Sequence[Path]) -> list[str]:
+    """Names of folders, with as many of those above as tell each from the others."""
+    parts = [folder.absolute().parts for folder in folders]
+    names = []
+    for own in parts:
+        count = 1
+        while count < len(own) and sum(other[-count:] == own[-count:] for other in parts) > 1:
+            count += 1
+        names.append("/".join(own[-count:]) if count < len(own) else own[-1])
+    return names
 
 
 def _lazily_lesions() -> Callable[[], Any]:
