@@ -62,6 +62,18 @@ def test_a_stroke_is_on_the_disk_when_it_is_answered(drawing: httpx.Client, own:
     assert drawing.get("/api/exams/0/outlines").json() == {"raters": ["anna"]}
 
 
+@pytest.mark.parametrize("name", ["con", "nul", "com1", "lpt9"])
+def test_names_that_windows_keeps_for_devices_are_refused(
+    drawing: httpx.Client, own: Path, name: str
+) -> None:
+    url = f"/api/exams/0/outlines/{name}"
+    for answer in (drawing.get(url), put(drawing, 1, disc(1), 0, url)):
+        assert answer.status_code == 422
+        assert f"{name} is the name of a device on Windows" in answer.json()["error"]
+    assert not (own / "outlines").exists()
+    assert put(drawing, 1, disc(1), 0, f"{url}-a").status_code == 200
+
+
 def test_a_second_page_does_not_overwrite_the_first(drawing: httpx.Client) -> None:
     assert put(drawing, 2, disc(1), 0).status_code == 200
     late = put(drawing, 2, disc(2), 0)
@@ -131,6 +143,7 @@ def test_a_dicom_validator_finds_no_error(tmp_path: Path) -> None:
     path = tmp_path / "outline.dcm"
     path.write_bytes(seg_bytes(labels, geometry, {}, rater="anna", description="by hand"))
     done = subprocess.run(["dciodvfy", path], capture_output=True, text=True)
+    assert "Segmentation" in done.stderr  # it was recognised, so that its rules were asked
     assert "Error" not in done.stdout + done.stderr
 
 

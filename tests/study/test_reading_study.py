@@ -258,6 +258,17 @@ def test_no_name_leads_out_of_the_study(
     assert not signed_in(study, rater, "code")
 
 
+@pytest.mark.parametrize("name", ["con", "nul", "aux", "prn", "com1", "lpt9"])
+def test_names_that_windows_keeps_for_devices_are_refused(
+    exams: list[Path], tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "study"
+    with pytest.raises(UsageError, match=f"{name} is the name of a device on Windows"):
+        create(folder, exams[:1], METHODS, ("anna", name), repeats=0, seed=1)
+    assert not folder.exists()
+    create(folder, exams[:1], METHODS, ("anna", f"{name}a", f"{name}-1"), repeats=0, seed=1)
+
+
 @pytest.mark.parametrize("active_s", [-1.0, float("nan"), float("inf")])
 def test_time_is_a_number_of_seconds(study: Study, active_s: float) -> None:
     with pytest.raises(UsageError, match="seconds"):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import base64
 import gzip
-import re
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bolus.serve.refused import Refused, missing
+from bolus.study.raters.store import DEVICE, NAME
 
 Labels = NDArray[np.uint8]
 LABELS = 3
 """0 none, 1 penumbra, 2 core."""
-NAME = re.compile(r"[a-z0-9-]{1,32}")
 MOST_ACTIVE_S = 1e6
 
 
@@ -51,6 +50,8 @@ def checked_rater(name: str) -> str:
     """A name that can be a folder; raises Refused for others."""
     if not NAME.fullmatch(name):
         raise Refused(422, "a rater's name is up to 32 small letters, digits and hyphens")
+    if DEVICE.fullmatch(name):
+        raise Refused(422, f"{name} is the name of a device on Windows; take another name")
     return name
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from bolus import __version__
 from bolus.errors import DamagedFile
 from bolus.serve.exams import Exam
-from bolus.serve.masks import NAME, Labels, checked_active, checked_rater, packed, with_slice
+from bolus.serve.masks import Labels, checked_active, checked_rater, packed, with_slice
 from bolus.serve.refused import Refused, missing
 from bolus.serve.whole import keep
+from bolus.study.raters.store import NAME
 
 OUTLINES = "outlines"
 MASK, RECORD, SEG = "outline.nii.gz", "outline.json", "outline.dcm"

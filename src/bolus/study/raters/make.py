@@ -18,6 +18,7 @@ from bolus.publish.place import staged
 from bolus.study.raters.signin import hashed, new_codes
 from bolus.study.raters.store import (
     BESIDE,
+    DEVICE,
     NAME,
     SCHEMA,
     SEEN,
@@ -129,6 +130,12 @@ def _check_names(kind: str, names: Sequence[str]) -> None:
         raise UsageError(
             f"give at least one {kind}, each once, by names of up to 32 small letters, digits and "
             f"hyphens{f'; not {wrong[0]!r}' if wrong else ''}"
+        )
+    devices = [name for name in names if DEVICE.fullmatch(name)]
+    if devices:
+        raise UsageError(
+            f"{devices[0]} is the name of a device on Windows, where no folder can have it; give "
+            f"that {kind} another name"
         )
 
 

@@ -19,6 +19,8 @@ from bolus.types import Geometry
 
 SCHEMA = "bolus-raters/1"
 NAME = re.compile(r"[a-z0-9-]{1,32}")
+DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
+"""Names that no folder can have on Windows, where results may be carried to."""
 USE = "Research use, not for diagnosis"
 OPEN, DONE, NEW = "open", "done", "new"
 SEEN = ("cbf", "cbv", "mtt", "tmax", "ttp")
