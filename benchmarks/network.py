@@ -43,6 +43,8 @@ SHIFTS: dict[str, dict[str, Any]] = {
         "tilt_deg": (20.0, 0.0, 0.0), "craniectomy": "right"},
     "both sides ill": {"side": "both"},
 }  # fmt: skip
+FLAGS = ("unlike-training", "blood-volume")
+"""Findings by which the network says that an exam is not as usual."""
 MEASURES = (
     ("CBF MAE, ml/100g/min", "cbf_mae", ".2f"),
     ("CBV MAE, ml/100g", "cbv_mae", ".3f"),
@@ -80,7 +82,7 @@ def _rows(seed: int, condition: str, recipe: Recipe, methods: tuple[str, ...]) -
         results = analyse(_rounded(exam), Choices(methods=methods), Stages())
     except BolusError as error:
         return [{**about, "method": name, "refused": str(error)} for name in methods]
-    unlike = [f.grade.name for f in results.findings if f.code == "unlike-training"]
+    unlike = [f.grade.name for f in results.findings if f.code in FLAGS]
     return [
         {
             **about, "method": name, "unlike": max(unlike, default="") if name == "cnn" else "",
@@ -162,7 +164,7 @@ def calibration(rows: list[Row]) -> str:
         refused = sum("refused" in r for r in found)
         lines.append([condition, *(f"{s.mean():.2f} ± {s.std():.2f}" if s.size else ""
                       for s in shares), f"{flagged} of {len(found)}", str(refused)])  # fmt: skip
-    return markdown(["exams", "CBF", "CBV", "MTT", "Tmax", "flagged as unlike training", "refused"],
+    return markdown(["exams", "CBF", "CBV", "MTT", "Tmax", "flagged", "refused"],
                     lines)  # fmt: skip
 
 
@@ -191,7 +193,8 @@ def main() -> None:
         "## Exams unlike those of the training", f"{asked.shifts} exams each, the same heads, "
         f"seeds {SHIFT_SEEDS[0]}-{SHIFT_SEEDS[asked.shifts - 1]}.", markdown(HEADER, lines),
         "## Standard errors of the network", f"Share of voxels whose error is within one standard "
-        f"error; {ONE_SE:g} if they tell the truth.", calibration(rows),
+        f"error; {ONE_SE:g} if they tell the truth. Flagged: unlike the training, or with little "
+        "blood in the whole brain.", calibration(rows),
     ]  # fmt: skip
     write("network", "The network against deconvolution", parts)
 

@@ -15,13 +15,30 @@ from bolus.infer.inputs import (
     BLOOD_ML,
     CONTEXT,
     GRID_S,
+    LEAST_LOG,
+    LITTLE_LOG,
     PIXEL_CHANNELS,
+    USUAL_LOG,
+    VOLUMES_ML,
     Sampled,
     blood,
+    if_little,
     level_reference,
+    log_volume,
     slice_inputs,
     smoother,
 )
+
+
+def with_blood(exam: Sampled, share: float) -> Sampled:
+    """The exam with ``share`` of the blood in all tissue; vessels stay as they are."""
+    factor = np.where(exam.vessel[exam.voxels], 1, share).astype(np.float32)
+    return replace(
+        exam,
+        curves_hu=exam.curves_hu * factor[:, None],
+        area_hu=exam.area_hu * factor,
+        moment_s=exam.moment_s * factor,
+    )
 
 
 def seen(exam: Sampled, z: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -74,6 +91,52 @@ def test_twice_the_contrast_agent_gives_the_same_pixels(times: float) -> None:
         moment_s=exam.moment_s * factor,
     )
     np.testing.assert_allclose(seen(stronger)[0], seen(exam)[0], rtol=1e-3, atol=2e-4)
+
+
+@given(st.floats(0.3, 0.75), st.floats(0.3, 0.75))
+def test_brains_with_little_blood_look_the_same_however_little_it_is(
+    one: float, other: float
+) -> None:
+    exam = a_slab()
+    first, second = (with_blood(exam, share) for share in (one, other))
+    assert blood(first).volume / blood(second).volume == pytest.approx(one / other, rel=1e-3)
+    np.testing.assert_allclose(blood(first).tissue, blood(second).tissue, rtol=1e-3)
+    tissue = exam.voxels[1] & ~exam.vessel[1]
+    pixels = [seen(some)[0][:, tissue] for some in (first, second)]
+    np.testing.assert_allclose(*pixels, rtol=1e-3, atol=3e-4)
+
+
+@given(st.floats(1.0, 2.5))
+def test_brains_with_about_the_usual_blood_or_more_are_left_alone(share: float) -> None:
+    assert blood(with_blood(a_slab(), share)).volume == 1
+
+
+def test_the_step_from_usual_to_little_is_smooth() -> None:
+    logs = np.linspace(0.5, -2.5, 400)
+    volumes = np.log([if_little(float(log)) for log in logs])
+    assert (volumes[logs >= USUAL_LOG] == 0).all()
+    believed = (logs <= LITTLE_LOG) & (logs >= LEAST_LOG)
+    np.testing.assert_allclose(volumes[believed], logs[believed])
+    np.testing.assert_allclose(volumes[logs < LEAST_LOG], LEAST_LOG)
+    assert (np.diff(volumes) <= 1e-12).all()
+    assert np.abs(np.diff(volumes)).max() < 4 * (logs[0] - logs[1])
+
+
+def test_where_vessels_or_tissue_tell_nothing_the_brain_holds_the_usual_volume() -> None:
+    poor = with_blood(a_slab(), 0.4)
+    assert blood(poor).volume < 0.5
+    for vessel in (np.zeros_like(poor.vessel), poor.voxels):
+        assert blood(replace(poor, vessel=vessel)).volume == 1
+    assert blood(replace(poor, curves_hu=-np.abs(poor.curves_hu))).volume == 1
+
+
+def test_the_volume_is_what_its_constants_say() -> None:
+    falling = np.array([1.3, 1.1, 0.95, 0.8, 0.7, 0.5])
+    assert (VOLUMES_ML[1], VOLUMES_ML[3], VOLUMES_ML[5]) == (0.1, 1.2, 5.0)
+    expected = 0.34 + np.log(0.65) - 0.64 * np.log(1.1) - 2.42 * np.log(0.8) + 0.24 * np.log(0.5)
+    assert log_volume(0.65, falling) == pytest.approx(expected)
+    # a usual head: tissue at two thirds of a twentieth of the blood, vessels of one brightness
+    assert log_volume(0.7, np.ones(6)) == pytest.approx(0, abs=0.05)
 
 
 def test_an_exam_that_begins_later_gives_the_same_inputs() -> None:

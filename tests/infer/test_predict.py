@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made_slab import a_slab
 from test_coarse import repeated
+from test_inputs import with_blood
 
 from bolus.infer import Model, Prediction, load_model, predict
 from bolus.infer.inputs import Sampled
@@ -53,6 +54,30 @@ def test_the_results_name_the_model(made: Prediction, model: Model) -> None:
     assert made.maps.method == "cnn"
     assert made.maps.parameters["sha256"] == model.sha256
     assert made.maps.parameters["pixel_mm"] == 1.0
+
+
+def test_a_brain_with_half_of_the_blood_of_another_has_half_of_flow_and_volume_and_its_times(
+    slab: Sampled, model: Model
+) -> None:
+    little, half = (predict(with_blood(slab, share), model) for share in (0.7, 0.35))
+    tissue = slab.voxels & ~slab.vessel
+    for name in ("cbf", "cbv"):
+        ratio = getattr(half.maps, name)[tissue] / getattr(little.maps, name)[tissue]
+        assert np.median(ratio) == pytest.approx(0.5, abs=0.02)
+        errors = half.maps.se[name][tissue] / little.maps.se[name][tissue]
+        assert np.median(errors) == pytest.approx(0.5, abs=0.1)
+    for name in ("mtt", "tmax", "ttp"):
+        found, other = (getattr(one.maps, name)[tissue] for one in (half, little))
+        assert np.abs(found - other).mean() < 0.1
+    for one in (little, half):
+        assert {f.code: f.grade for f in one.findings}["blood-volume"] is Grade.WARNING
+    ratio = [float(one.maps.parameters["blood_volume"]) for one in (half, little)]
+    assert ratio[0] / ratio[1] == pytest.approx(0.5, rel=1e-3)
+
+
+def test_a_brain_with_the_usual_blood_is_not_flagged_for_it(made: Prediction) -> None:
+    assert made.maps.parameters["blood_volume"] == 1
+    assert "blood-volume" not in {f.code for f in made.findings}
 
 
 def test_late_tissue_is_late(slab: Sampled, made: Prediction) -> None:

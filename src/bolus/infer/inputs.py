@@ -4,6 +4,7 @@ The network is given no arterial input function.  It is given what the whole sla
 like, from those that fill first to those that fill last, and works out itself what feeds the
 tissue.  All of it is linear in the measured samples and divided by the blood's mean, so maps don't
 change with the contrast agent's strength, and curves may have any number of samples at any times.
+A brain that holds far less blood than usual is scaled to the usual, and its maps back.
 """
 
 from __future__ import annotations
@@ -37,6 +38,18 @@ SOME = 7
 """Every so many voxels are enough for them."""
 TISSUE_SCALE = 20.0
 """Tissue has 1/20 of the blood's enhancement."""
+MEDIAN = TISSUE_PERCENTILES.index(50)
+FALLING_POWERS = {0.1: -0.64, 1.2: -2.42, 5.0: 0.24}
+"""ml: power of the brightness of vessels of this volume over the blood's."""
+LOG_VOLUME = 0.34
+"""The brain's blood volume over the usual one is its tissue's median enhancement, in units of 1 /
+`TISSUE_SCALE` of the brightest blood's, times these powers and the exponential of this constant.
+Fitted to true CBV, not derived (``benchmarks/blood_volume.py``)."""
+LEAST_TISSUE, LEAST_FALLING = 0.03, 0.1
+"""Below these there is nothing to take a logarithm of."""
+USUAL_LOG, LITTLE_LOG, LEAST_LOG = -0.2, -0.4, -1.5
+"""Of the logarithm of the blood volume: down to the first, brains differ and the estimate errs so
+much that the network knows better; from the second on it is believed, but never below the third."""
 HIGHEST = 8.0
 """Vessels' curves are cut off here, in units of tissue's."""
 LEVEL_HU = 8.0
@@ -90,9 +103,17 @@ class Blood:
     falling: Float64Array
     """Mean of the brightest vessels of `VOLUMES_ML` over ``mean_hu``."""
     tissue: Float64Array
-    """`TISSUE_PERCENTILES` of tissue's mean over ``mean_hu``, times ``TISSUE_SCALE``."""
+    """`TISSUE_PERCENTILES` of tissue's mean over ``usual_hu``."""
     share: float
     """Of the perfused voxels that are vessels."""
+    volume: float
+    """Blood in all of the brain's tissue over the usual, by which tissue is divided and CBF and CBV
+    are multiplied; 1 where it is about usual or more, or vessels or tissue tell nothing."""
+
+    @property
+    def usual_hu(self) -> float:
+        """Enhancement that counts as 1."""
+        return self.mean_hu * self.volume / TISSUE_SCALE
 
 
 def smoother(
@@ -128,7 +149,8 @@ def _kernel(distance_s: Float64Array) -> Float64Array:
 def blood(sampled: Sampled) -> Blood:
     """The slab's vessels in groups, from the first to fill to the last, and the brightest."""
     curves = _on_grid(sampled, sampled.vessel & sampled.voxels)
-    if not len(curves):
+    told = len(curves) > 0
+    if not told:
         # no large vessel in the slab: the brightest tissue has to do
         curves = _on_grid(sampled, sampled.voxels)
     mean = curves.mean(axis=1)
@@ -144,15 +166,43 @@ def blood(sampled: Sampled) -> Blood:
     shapes = np.stack([*groups, brightest])
     heights = shapes.mean(axis=1)
     shapes = shapes / np.maximum(heights, 0.02 * height)[:, None]
-    falling = [mean[order[: max(int(ml * voxels_per_ml), 1)]].mean() for ml in VOLUMES_ML]
+    brightness = [mean[order[: max(int(ml * voxels_per_ml), 1)]].mean() for ml in VOLUMES_ML]
+    falling = np.array(brightness) / height
+    tissue = _tissue_percentiles(sampled) * (TISSUE_SCALE / height)
+    told = told and tissue[MEDIAN] > 0
+    volume = if_little(log_volume(float(tissue[MEDIAN]), falling)) if told else 1.0
     return Blood(
         mean_hu=height,
         shapes=shapes,
         heights=heights / height,
-        falling=np.array(falling) / height,
-        tissue=_tissue_percentiles(sampled) * (TISSUE_SCALE / height),
+        falling=falling,
+        tissue=tissue / volume,
         share=len(curves) / max(len(sampled.curves_hu), 1),
+        volume=volume,
     )
+
+
+def log_volume(tissue: float, falling: Float64Array) -> float:
+    """Logarithm of the blood in all of the brain's tissue over the usual, about.
+
+    Parameters
+    ----------
+    tissue : median over the blood's mean, times `TISSUE_SCALE`.
+    falling : as in `Blood`.
+    """
+    log = LOG_VOLUME + np.log(max(tissue, LEAST_TISSUE))
+    for ml, power in FALLING_POWERS.items():
+        log += power * np.log(max(float(falling[VOLUMES_ML.index(ml)]), LEAST_FALLING))
+    return float(log)
+
+
+def if_little(log: float) -> float:
+    """The volume where it is far below the usual, 1 where it isn't, smooth in between.
+
+    More blood than usual may be more flow or a longer transit: curves' shapes tell more of that.
+    """
+    x = np.clip((log - USUAL_LOG) / (LITTLE_LOG - USUAL_LOG), 0, 1)
+    return float(np.exp(max(log, LEAST_LOG) * x * x * (3 - 2 * x)))
 
 
 def _tissue_percentiles(sampled: Sampled) -> Float64Array:
@@ -212,7 +262,7 @@ def slice_inputs(
     """
     matrix, sd = _smoother(sampled, z)
     rows, mask = sampled.rows(z), sampled.voxels[z]
-    scale = TISSUE_SCALE / slab.mean_hu
+    scale = 1 / slab.usual_hu
     curves = sampled.curves_hu[rows].astype(np.float32) @ (matrix.T * scale).astype(np.float32)
     values = np.empty((PIXEL_CHANNELS, int(mask.sum())), np.float32)
     k = GRID_S.size
@@ -233,7 +283,7 @@ def _context(sampled: Sampled, slab: Blood, sd: Float64Array) -> Float32Array:
     scalars = [
         np.log(max(slab.mean_hu, 1.0) / 100),
         np.log(max(sampled.noise_hu, 0.05)),
-        np.log(max(sampled.noise_hu, 0.05) * TISSUE_SCALE / slab.mean_hu),
+        np.log(max(sampled.noise_hu, 0.05) / slab.usual_hu),
         np.log(interval_s),
         np.log(sampled.spacing_mm[1]),
         np.log(sampled.spacing_mm[0] / 5),

@@ -85,7 +85,7 @@ def load_model(path: Path | None = None) -> Model:
         session = _session(content)
     except WrongVersionError as error:
         raise UsageError(
-            f"{name} was made for another version of bolus ({error}). Export it anew with this one."
+            f"{name} was made for another version of bolus ({error}). Train it anew with this one."
         ) from error
     except ValueError as error:
         raise DamagedFile(f"{name} can't be used as a network: {error}. {REMEDY}") from error

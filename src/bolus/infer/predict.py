@@ -8,14 +8,24 @@ import numpy as np
 
 from bolus.infer.card import MAPS
 from bolus.infer.coarse import coarsened, factor_for, refined
-from bolus.infer.inputs import Sampled, blood, level_reference, slice_inputs
+from bolus.infer.inputs import (
+    USUAL_LOG,
+    Blood,
+    Sampled,
+    blood,
+    level_reference,
+    slice_inputs,
+)
 from bolus.infer.model import Model
 from bolus.infer.unlike import SliceSeen, describe, scores, some_of, unlike_finding
-from bolus.types import BoolArray, Finding, Float32Array, Maps
+from bolus.types import BoolArray, Finding, Float32Array, Grade, Maps
 
 CNN = "cnn"
 """The method's name."""
 MTT_RANGE_S = (0.5, 60.0)
+SCALED = [MAPS.index("cbf"), MAPS.index("cbv")]
+SCALED += [len(MAPS) + i for i in SCALED]
+"""Maps and spreads that go with the brain's volume of blood."""
 LEAST_CBF = 0.01
 """ml/100g/min: zero stands for "nothing there"."""
 
@@ -38,23 +48,28 @@ def predict(exam: Sampled, model: Model) -> Prediction:
     factor = factor_for(min(exam.spacing_mm[1:]))
     seen = coarsened(exam, factor) if factor > 1 else exam
     box = _box(seen.voxels)
-    outputs, slices = _run(replace(seen, voxels=seen.voxels[box], vessel=seen.vessel[box]), model)
+    inside = replace(seen, voxels=seen.voxels[box], vessel=seen.vessel[box])
+    slab = blood(inside)
+    outputs, slices = _run(inside, slab, model)
     whole = np.zeros((2 * len(MAPS), *seen.voxels.shape), np.float32)
     whole[(slice(None), *box)] = outputs
     if factor > 1:
         rows, columns = exam.voxels.shape[1:]
         whole = refined(whole, seen.voxels, factor, (rows, columns))
     scored = scores(model.card.usual, describe(slices))
-    finding = unlike_finding(scored)
     unlike = max(scored.values())
     maps = _maps(whole, exam, model, max(unlike, 1.0))
     about: dict[str, float | str] = {
         "model": model.card.name,
         "sha256": model.sha256,
         "pixel_mm": seen.spacing_mm[1],
+        "blood_volume": slab.volume,
         "unlike_training": unlike,
     }
-    return Prediction(replace(maps, parameters=about), () if finding is None else (finding,))
+    findings = (volume_finding(slab.volume), unlike_finding(scored))
+    return Prediction(
+        replace(maps, parameters=about), tuple(one for one in findings if one is not None)
+    )
 
 
 def _box(voxels: BoolArray) -> tuple[slice, slice, slice]:
@@ -63,9 +78,22 @@ def _box(voxels: BoolArray) -> tuple[slice, slice, slice]:
     return slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _run(exam: Sampled, model: Model) -> tuple[Float32Array, list[SliceSeen]]:
+def volume_finding(volume: float) -> Finding | None:
+    """A warning where the blood's brightness decides on flow, not what is known of brains."""
+    if np.log(volume) >= USUAL_LOG:
+        return None
+    return Finding(
+        "blood-volume",
+        Grade.WARNING,
+        f"cnn: the whole brain seems to hold {volume:.2f} times the usual volume of blood; flow "
+        "and volume are on this scale, which the vessels' brightness decides.",
+        "Compare with --method bma: vessels beside moving bone may look brighter than blood.",
+    )
+
+
+def _run(exam: Sampled, slab: Blood, model: Model) -> tuple[Float32Array, list[SliceSeen]]:
     """(10, Z, Y, X) maps and spreads, and what the network was given."""
-    slab, level_hu = blood(exam), level_reference(exam)
+    level_hu = level_reference(exam)
     outputs = np.zeros((2 * len(MAPS), *exam.voxels.shape), np.float32)
     slices = []
     for z, mask in enumerate(exam.voxels):
@@ -73,6 +101,7 @@ def _run(exam: Sampled, model: Model) -> tuple[Float32Array, list[SliceSeen]]:
             pixels, context = slice_inputs(exam, z, slab, level_hu)
             maps, spread = model.run(pixels, context)
             outputs[:, z] = np.concatenate([maps, spread])
+            outputs[SCALED, z] *= np.float32(slab.volume)
             some = some_of(int(mask.sum()))
             y, x = (axis[some] for axis in np.nonzero(mask))
             slices.append(SliceSeen(pixels[:, y, x], context, spread[:, y, x]))

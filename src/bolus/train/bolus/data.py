@@ -43,7 +43,8 @@ def weights(prepared: Prepared, z: int) -> Float32Array:
 
 
 def slices(prepared: Prepared, rng: np.random.Generator | None) -> list[Slice]:
-    """All slices of an exam; with ``rng`` seen a little differently each time."""
+    """All slices of an exam as of a brain with about the usual blood; with ``rng`` seen a little
+    differently each time."""
     exam = prepared
     if rng is not None:
         shift = float(rng.normal(0, ARRIVAL_SD_S))
@@ -61,6 +62,7 @@ def slices(prepared: Prepared, rng: np.random.Generator | None) -> list[Slice]:
             continue
         pixels, context = slice_inputs(exam, z, slab, level)
         targets = exam.targets[:, z].astype(np.float32)
+        targets[:2] /= slab.volume
         targets[4] -= exam.arrival_s
         found.append((pixels, context, targets, weights(exam, z)))
     return found
