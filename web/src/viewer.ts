@@ -202,7 +202,10 @@ export class Viewer {
   }
 
   private async loadShown(): Promise<void> {
-    const wanted = this.shown().filter((panel) => !panel.volume);
+    // maps first: the pictures of the CT are three times as large
+    const wanted = this.shown()
+      .filter((panel) => !panel.volume)
+      .sort((a, b) => Number(a.info.kind === "image") - Number(b.info.kind === "image"));
     const next = async (): Promise<void> => {
       for (let panel = wanted.shift(); panel; panel = wanted.shift()) {
         try {
