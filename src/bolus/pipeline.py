@@ -27,9 +27,10 @@ from bolus.curves.denoise import RANGE_HU, SIGMA_MM
 from bolus.curves.near import near_vessels
 from bolus.deconvolve import DELAY_METHODS, METHODS, deconvolve
 from bolus.errors import NoPerfusion, UsageError
-from bolus.infer import CNN, Model, load_model, predict, sampled
+from bolus.infer import Model, load_model, predict, sampled
 from bolus.lesion import DELAY_PRESETS, PRESET_NAMES, judge, measure_lesion
 from bolus.types import (
+    CNN,
     Arteries,
     Curves,
     Exam,

@@ -24,6 +24,8 @@ IntArray = NDArray[np.int64]
 
 MAP_UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s", "ttp": "s"}
 """Unit of each of the five maps, everywhere."""
+CNN = "cnn"
+"""The name of the one method that is no deconvolution: the network."""
 
 
 class Grade(IntEnum):

@@ -24,11 +24,10 @@ from bolus.publish.voxels import read_voxels
 from bolus.serve.colours import colour_tables
 from bolus.serve.exams import Volumes, open_results
 from bolus.serve.lesions import rules
-from bolus.serve.manifest import NETWORK
 from bolus.serve.results import telling_names
 from bolus.simulate.truth import Truth
 from bolus.study.agreement import dice
-from bolus.types import Exam, Results
+from bolus.types import CNN, Exam, Results
 
 JobDone = Callable[[httpx.Client, httpx.Response], dict[str, Any]]
 
@@ -261,7 +260,7 @@ def test_what_is_written_down_for_speed_is_what_it_stands_for() -> None:
     even = np.linspace(0.0, 1.0, 256)
     expected = (colormaps["viridis"](even)[:, :3] * 255).round().astype(int)
     assert colour_tables()["uniform"] == expected.tolist()
-    assert set(METHOD_NAMES) - set(METHODS) == {NETWORK}
+    assert set(METHOD_NAMES) - set(METHODS) == {CNN}
 
 
 def test_curves_survive_the_file(out: Path, ran: Results) -> None:

@@ -20,13 +20,13 @@ from bolus.acquire.nifti import is_nifti
 from bolus.acquire.results import SUMMARY, is_summary
 from bolus.dataset.found import Found, entries
 from bolus.dataset.index import MAP_NAMES
-from bolus.types import Finding, Grade
+from bolus.types import CNN, Finding, Grade
 
 LAYOUT = "bolus-run"
 LOOKED_FOR = "exams and results of `bolus run` by the same names (with --maps RESULTS)"
 PREFERRED = ("nlr", "bma")
 """What the maps are taken from, if there are several methods: nlr is the data set's own kind."""
-NEVER = "cnn"
+NEVER = CNN
 """Maps of a network are nothing to learn from."""
 EXAM_ENDINGS = ("", ".zip", ".nii.gz", ".nii")
 

@@ -18,10 +18,8 @@ from bolus.infer.inputs import (
 )
 from bolus.infer.model import Model
 from bolus.infer.unlike import SliceSeen, describe, scores, some_of, unlike_finding
-from bolus.types import BoolArray, Finding, Float32Array, Grade, Maps
+from bolus.types import CNN, BoolArray, Finding, Float32Array, Grade, Maps
 
-CNN = "cnn"
-"""The method's name."""
 MTT_RANGE_S = (0.5, 60.0)
 SCALED = [MAPS.index("cbf"), MAPS.index("cbv")]
 SCALED += [len(MAPS) + i for i in SCALED]

@@ -14,6 +14,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from bolus.types import CNN
+
 CALIBRATED = "calibrated"
 CALIBRATION_FILE = "calibration.json"
 
@@ -76,7 +78,6 @@ PRESETS: dict[str, Preset] = {
     ),
 }  # fmt: skip
 
-LEARNT = "cnn"
 DEFINED = Preset(
     "relative CBF", 0.30, "Tmax", 6.0,
     "cnn draws absolute maps: the definitions themselves (CBF < 30 %, Tmax > 6 s)",
@@ -99,7 +100,7 @@ def preset_for(name: str, method: str) -> Preset:
     """The thresholds that a preset of `PRESET_NAMES` has for a method's maps."""
     if name != CALIBRATED:
         return PRESETS[name]
-    if method == LEARNT:
+    if method == CNN:
         return DEFINED
     table = calibration()
     row = table["methods"][method]

@@ -8,11 +8,11 @@ import numpy as np
 
 from bolus.publish.view import View
 from bolus.publish.windows import Window
-from bolus.types import Results
+from bolus.types import CNN, Results
 
 EDGE_FINDING = "lesion-at-slab-edge"
 
-ABSOLUTE = ("bma", "cnn")
+ABSOLUTE = ("bma", CNN)
 """Methods whose flow is absolute, with standard errors: the average over residue functions, and the
 network, which learnt from all of them."""
 

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 
 from bolus.serve.exams import IMAGES, Exam
-from bolus.types import MAP_UNITS, Geometry
+from bolus.types import CNN, MAP_UNITS, Geometry
 
 UNKNOWN_METHOD = "?"
-NETWORK = "cnn"
-"""The method that needs no artery; the others' module is slow to import."""
 DELAY_HIGH_S = 10.0
 LESION_HIGH = 2
 
@@ -54,7 +52,7 @@ def described(name_in_url: str, name: str, geometry: Geometry) -> dict[str, Any]
 def can_recompute(exam: Exam) -> bool:
     """Whether maps can be made with another artery."""
     curves = exam.has_curves and has_arteries(exam)
-    return curves and exam.folder is not None and any(name != NETWORK for name in exam.methods)
+    return curves and exam.folder is not None and any(name != CNN for name in exam.methods)
 
 
 def has_arteries(exam: Exam) -> bool:

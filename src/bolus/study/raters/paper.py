@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bolus.types import CNN
+
 PREPRINT = "arXiv 2101.05992, abstract"
 FINAL = "Front Neuroinform 2023, 10.3389/fninf.2023.852105, abstract"
-GROUND_TRUTH, NETWORK = "nlr", "cnn"
+GROUND_TRUTH, NETWORK = "nlr", CNN
 """Our methods of the same kind: box-shaped non-linear regression, and a network."""
 
 
