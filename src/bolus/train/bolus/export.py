@@ -31,6 +31,8 @@ ONE_SD = 68.27
 """Percent of the errors that shall lie within one standard error."""
 SLICES_PER_EXAM = 6
 """Enough for quantiles over an exam."""
+DESCRIBED = 400
+"""Exams, evenly spread over those of the training, that tell what is usual."""
 SAME = 1e-4
 """Of a map's largest value: how far ONNX Runtime's results may be from PyTorch's."""
 
@@ -74,7 +76,8 @@ def export(
     net = PerfusionNet()
     net.load_state_dict(load(checkpoint)["model"])
     net.eval()
-    learnt = [look(net, path).description for path in training]
+    step = -(-len(training) // DESCRIBED)
+    learnt = [look(net, path).description for path in training[::step]]
     checked = [look(net, path) for path in validation]
     ratios = np.concatenate([seen.ratios for seen in checked], axis=1)
     factors = np.percentile(ratios, ONE_SD, axis=1)
