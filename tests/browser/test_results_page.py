@@ -75,6 +75,7 @@ def test_click_reads_the_numbers_of_the_files(page: Any, server: Server, out: Pa
         served = cells.nth(k).inner_text()
         own = cells.nth(k).get_attribute("data-file")
         assert np.float32(served) == np.float32(value), key
+        assert sum(c.isdigit() for c in served) <= 12, served  # and no digits that say nothing
         assert np.float32(own) == np.float32(value), key
     assert page.locator("svg.plot circle").count() > 20  # the filtered curve
     assert page.locator("svg.plot polyline").count() >= 3  # fit, AIF, VOF

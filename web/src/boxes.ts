@@ -11,6 +11,15 @@ function sides(ras: number[]): string {
   return ras.map((mm, k) => `${["RL", "AP", "SI"][k][mm < 0 ? 1 : 0]} ${Math.abs(mm).toFixed(1)}`).join(", ");
 }
 
+/** The fewest digits that are this float32 and no other: 36.445759, not 36.44575881958008. */
+function shortest(value: number): string {
+  for (let digits = 1; digits < 9; digits++) {
+    const text = value.toPrecision(digits);
+    if (Math.fround(Number(text)) === value) return String(Number(text));
+  }
+  return String(Number(value.toPrecision(9)));
+}
+
 const AIF = "#ff6e3c";
 const VOF = "#5ab4ff";
 
@@ -58,7 +67,7 @@ export class VoxelBox {
       const served = said?.values[panel.info.key];
       // the server's number is the file's, and so is the page's own: both are float32 in full
       const shown = served === undefined ? value : served;
-      const text = shown === null || Number.isNaN(shown) ? "–" : String(shown);
+      const text = shown === null || Number.isNaN(shown) ? "–" : shortest(shown);
       return el(
         "tr",
         {},
