@@ -32,7 +32,7 @@ ONE_SD = 68.27
 SLICES_PER_EXAM = 6
 """Enough for quantiles over an exam."""
 DESCRIBED = 400
-"""Exams, evenly spread over those of the training, that tell what is usual."""
+"""At most so many exams, evenly spread over those of the training, tell what is usual."""
 SAME = 1e-4
 """Of a map's largest value: how far ONNX Runtime's results may be from PyTorch's."""
 
