@@ -4,8 +4,8 @@
 # make calibration  chooses thresholds and standard errors anew on simulated exams (20 minutes)
 # make studies  the cohort, what the quality checks are worth, the arteries (30 minutes; goes on
 #             where it was stopped)
-# make network  the network against deconvolution, what it can't read, how it tells the blood's
-#             volume, its speed (25 minutes)
+# make network  the network against deconvolution, where its errors are, what it can't read, how it
+#             tells the blood's volume, its speed (30 minutes)
 # make raters  a reading study on 15 simulated exams with simulated raters (10 minutes)
 # make weights  trains the network that ships with bolus from nothing (1.5 hours)
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
@@ -47,6 +47,7 @@ studies: $(STAMP)
 
 network: $(STAMP)
 	$(BIN)/python benchmarks/network.py --exams 20 --shifts 4
+	$(BIN)/python benchmarks/error_sources.py
 	$(BIN)/python benchmarks/unlike.py
 	$(BIN)/python benchmarks/blood_volume.py
 	$(BIN)/python benchmarks/network_speed.py
