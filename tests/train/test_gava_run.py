@@ -16,6 +16,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_set import FRAMES, WIDTH, write_tiny_set
 
 from bolus.acquire import read_exam
@@ -58,6 +59,20 @@ def test_a_run_leaves_everything_there_is_to_see(finished: Finished) -> None:
     for text in ("2 patients", "clipped", "Apache-2.0", "not for diagnosis", "| test |", "Seed: 1"):
         assert text in card
     assert str(run.parent) not in card
+
+
+def require_tensorboard_shows(run: Path) -> None:
+    """Every number of every epoch, each once."""
+    board = EventAccumulator(str(run / "tensorboard")).Reload()
+    for name in history(run)[0]:
+        shown = {event.step: event.value for event in board.Scalars(name)}
+        assert len(board.Scalars(name)) == len(shown)
+        wanted = {int(row["epoch"]): float(row[name]) for row in history(run)}
+        assert shown == pytest.approx(wanted, rel=1e-6)
+
+
+def test_tensorboard_shows_what_the_history_holds(finished: Finished) -> None:
+    require_tensorboard_shows(finished[2])
 
 
 def test_the_test_exam_is_read_after_the_last_epoch(finished: Finished) -> None:
@@ -164,6 +179,7 @@ def test_a_killed_run_ends_with_the_weights_of_one_that_was_not(
         ours, theirs = load(run / name)["model"], load(whole / name)["model"]
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     assert untimed(history(run)) == untimed(history(whole))
+    require_tensorboard_shows(run)
 
 
 def untimed(rows: list[dict[str, str]]) -> list[dict[str, str]]:
