@@ -1,4 +1,4 @@
-"""Where the shipped network's errors are: an exam's scale, tissue that is late, a lesion's edge.
+"""Where the network's errors are: an exam's scale, detail, late tissue, a lesion's edge.
 
 On the exams that validated its training (``make weights``), in voxels where the truth holds, of
 brains scaled to the usual volume of blood: ``python benchmarks/error_sources.py``.
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from bolus.infer.model import load_model
 from bolus.simulate.priors import clinical_case
 from bolus.train.bolus.data import slices
 from bolus.train.prepare import TARGETS, read_prepared
-from bolus.types import MAP_UNITS, Float32Array
+from bolus.types import MAP_UNITS, BoolArray, Float32Array
 from tables import markdown, write
 from weights import FOLDER, VALIDATION, WEIGHTS, prepared
 
@@ -23,6 +24,8 @@ EVERY = 2
 """Of an exam's slices."""
 LATE_S = 6.0
 LESION_ML = 10.0
+SMOOTH_MM = 10.0
+"""SD of the Gaussian beyond which an error is no longer fine."""
 FAR_OFF = 0.1
 """A scale is worth a line of its own if it is off by more."""
 CBF, TMAX = TARGETS.index("cbf"), TARGETS.index("tmax")
@@ -31,12 +34,14 @@ SHOWN = ("cbf", "cbv", "mtt", "tmax")
 
 @dataclass(frozen=True)
 class Drawn:
-    """An exam's valid voxels: maps, truth and standard errors (5, n), and a voxel's volume."""
+    """An exam's valid voxels: maps, truth and standard errors (5, n), and a voxel's volume, ml."""
 
     seed: int
     maps: Float32Array
     truth: Float32Array
     se: Float32Array
+    fine: Float32Array
+    """(5, n) absolute error less its mean around each voxel."""
     voxel_ml: float
 
     @property
@@ -63,9 +68,18 @@ def draw(path: Path) -> Drawn:
     for pixels, context, targets, weight in slices(exam, None)[::EVERY]:
         maps, spread = model.run(pixels, context)
         valid = weight >= 1
-        found.append((maps[:, valid], targets[:, valid], factors * spread[:, valid]))
-    maps, truth, se = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
-    return Drawn(int(path.stem), maps, truth, se, float(np.prod(exam.spacing_mm)) / 1000 * EVERY)
+        fine = detail(maps - targets, valid, SMOOTH_MM / exam.spacing_mm[1])
+        found.append((maps[:, valid], targets[:, valid], factors * spread[:, valid], fine))
+    maps, truth, se, fine = (np.concatenate(part, axis=1) for part in zip(*found, strict=True))
+    voxel_ml = float(np.prod(exam.spacing_mm)) / 1000 * EVERY
+    return Drawn(int(path.stem), maps, truth, se, np.abs(fine), voxel_ml)
+
+
+def detail(error: Float32Array, valid: BoolArray, sd: float) -> Float32Array:
+    """(5, n) of (5, Y, X): each valid pixel less the mean of those around, by a Gaussian."""
+    weight = ndimage.gaussian_filter(valid.astype(np.float32), sd)
+    around = ndimage.gaussian_filter(np.where(valid, error, 0), (0, sd, sd))
+    return np.asarray((error - around / np.maximum(weight, 1e-3))[:, valid])
 
 
 def over(values: list[float], digits: int) -> str:
@@ -86,6 +100,7 @@ def errors(exams: list[Drawn]) -> str:
                 over([float(one.error[k].mean()) for one in exams], digits),
                 over([float(one.scale[k]) for one in exams], 3),
                 over([float(value) for value in unscaled], digits),
+                over([float(one.fine[k].mean()) for one in exams], digits),
                 over([float(one.error[k][~one.late[1]].mean()) for one in exams], digits),
                 over([float(one.error[k][one.late[1]].mean()) for one in lesions], digits),
             ]
@@ -95,6 +110,7 @@ def errors(exams: list[Drawn]) -> str:
         "MAE",
         "scale",
         "MAE without the scale",
+        "MAE of detail",
         f"MAE where Tmax < {LATE_S:g} s",
         "where it is more",
     ]
@@ -152,7 +168,8 @@ def main() -> None:
     parts = [
         f"{len(exams)} simulated exams that validated the training, every other slice, valid "
         "voxels; mean ± SD over exams. The scale is the median over an exam's voxels of map over "
-        "truth; without it, each exam's map is divided by its own.",
+        "truth; without it, each exam's map is divided by its own. Detail is what is left of the "
+        f"error without its mean around each voxel (Gaussian, SD {SMOOTH_MM:g} mm).",
         errors(exams),
         f"## Exams whose flow is off by more than {100 * FAR_OFF:g} %",
         far_off(exams),
