@@ -76,7 +76,7 @@ def draw(path: Path) -> Drawn:
 
 
 def detail(error: Float32Array, valid: BoolArray, sd: float) -> Float32Array:
-    """(5, n) of (5, Y, X): each valid pixel less the mean of those around, by a Gaussian."""
+    """(5, n) of (5, Y, X): each valid pixel less the mean around it (Gaussian, SD in pixels)."""
     weight = ndimage.gaussian_filter(valid.astype(np.float32), sd)
     around = ndimage.gaussian_filter(np.where(valid, error, 0), (0, sd, sd))
     return np.asarray((error - around / np.maximum(weight, 1e-3))[:, valid])
