@@ -88,7 +88,8 @@ def train(
         say("interrupted; the same command goes on after the last whole epoch")
         raise SystemExit(130) from None
     except OSError as error:
-        raise OutputError(f"{out}: the run can't be written ({error.strerror}).") from error
+        place = error.filename or out
+        raise OutputError(f"{place}: can't be read or written ({error.strerror}).") from error
 
 
 def _print(line: str) -> None:

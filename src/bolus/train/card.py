@@ -48,7 +48,9 @@ def write_card(card: Card, folder: Path) -> None:
         lines += ["", f"## {table.title}", "", *_table(table.rows)]
         lines += ["", table.note] if table.note else []
     lines += ["", "## Limits", "", *(f"- {limit}" for limit in card.limits), ""]
-    (folder / CARD).write_text("\n".join(lines), encoding="utf-8", newline="\n")
+    part = (folder / CARD).with_suffix(".part")
+    part.write_text("\n".join(lines), encoding="utf-8", newline="\n")
+    part.replace(folder / CARD)
 
 
 def environment() -> dict[str, str]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from bolus.align import correct_motion
 from bolus.curves import baseline_and_arrival, common_grid, denoise, segment, tissue_curves
-from bolus.infer.inputs import Sampled
+from bolus.deconvolve.model import peak_of
+from bolus.infer.inputs import GRID_S, Sampled, smoother
 from bolus.infer.sampled import sampled
 from bolus.types import BoolArray, Exam, Float32Array
 
@@ -27,7 +28,19 @@ class Prepared(Sampled):
 
 
 def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prepared:
-    """Align, segment and denoise an exam as `bolus run` does, and cut it to its brain."""
+    """Align, segment and denoise an exam as `bolus run` does, and cut it to its brain.
+
+    Parameters
+    ----------
+    exam : as it is read.
+    maps : (Z, Y, X) by name, `TARGETS`; without a TTP, it is that of the curves as the network sees them.
+    valid : (Z, Y, X) where they hold.
+
+    Raises
+    ------
+    BolusError
+        The exam is none that `bolus run` would draw.
+    """
     still, motion = correct_motion(exam)
     moved_mm = float(motion.displacement_mm[motion.kept].max(initial=0.0))
     baseline = baseline_and_arrival(still, moved_mm)
@@ -36,13 +49,26 @@ def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prep
     quiet = denoise(curves, tissue, still.geometry)
     seen = sampled(still, tissue, curves, quiet)
     voxels = seen.voxels
+    known = maps if "ttp" in maps else {**maps, "ttp": _time_to_peak(seen)}
     rows, columns = (np.flatnonzero(voxels.any(axis=axes)) for axes in ((0, 2), (0, 1)))
     box = (slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     return Prepared(
         **vars(replace(seen, voxels=voxels[box], vessel=seen.vessel[box])),
-        targets=np.stack([maps[name] for name in TARGETS])[(slice(None), *box)],
+        targets=np.stack([known[name] for name in TARGETS])[(slice(None), *box)],
         valid=valid[box],
     )
+
+
+def _time_to_peak(seen: Sampled) -> Float32Array:
+    """(Z, Y, X) when each voxel's curve is at its highest, s after the first frame."""
+    image = np.zeros(seen.voxels.shape, np.float32)
+    step_s = GRID_S[1] - GRID_S[0]
+    for z, voxels in enumerate(seen.voxels):
+        matrix, _ = smoother(seen.times_s[:, z], seen.weight, seen.noise_hu, seen.arrival_s)
+        curves = seen.curves_hu[seen.rows(z)] @ matrix.T.astype(np.float32)
+        peaks = np.array([peak_of(curve)[1] for curve in curves], np.float32)
+        image[z, voxels] = seen.arrival_s + GRID_S[0] + peaks * step_s
+    return image
 
 
 def write_prepared(prepared: Prepared, path: Path) -> None:

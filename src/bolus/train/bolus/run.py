@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bolus import __version__
 from bolus.dataset import Case, read_index, read_split
 from bolus.errors import UsageError
 from bolus.train.bolus.data import slices, whole
@@ -25,8 +26,9 @@ from bolus.train.bolus.recipe import (
     BolusTask,
 )
 from bolus.train.bolus.store import prepare_cases
-from bolus.train.card import LICENCE, USE, Card, Results, write_card
+from bolus.train.card import CARD, LICENCE, USE, Card, Results, write_card
 from bolus.train.curves import Column, Sheet, Watch
+from bolus.train.folder import own
 from bolus.train.loop import BEST, Row, Settings, fit, load
 from bolus.train.prepare import TARGETS, read_prepared
 from bolus.types import MAP_UNITS, Float32Array
@@ -93,6 +95,7 @@ def train(
     for side in ("training", "validation"):
         if not cases[side]:
             raise UsageError(f"no usable exam for {side}; make another split")
+    own(folder, _settings(index.digest, cases, seed, epochs))
     prepared, refused = {}, {}
     for side, some in cases.items():
         prepared[side], refused[side] = prepare_cases(some, index, folder / PREPARED, say)
@@ -100,6 +103,8 @@ def train(
     identity = _identity(index.digest, prepared, seed, epochs)
     watch = Watch(folder, lambda: samples(task), say)
     rows = fit(task, folder, Settings(epochs, PATIENCE, seed, identity), seen=watch)
+    if (folder / CARD).exists():  # it is written last
+        return rows
     say("measuring and exporting the best epoch")
     best = load(folder / BEST)
     facts = {"recipe": "bolus", "seed": seed, "epochs": best["epoch"], "data": index.digest[:16]}
@@ -113,6 +118,18 @@ def train(
     measured = {side: prepared[side] for side in ("validation", "test") if prepared[side]}
     write_card(_card(net, index.layout, index.digest, cases, refused, rows, seed, measured), folder)
     return rows
+
+
+def _settings(
+    digest: str, cases: dict[str, tuple[Case, ...]], seed: int, epochs: int
+) -> dict[str, object]:
+    names = {side: [case.name for case in some] for side, some in cases.items()}
+    split = hashlib.sha256(json.dumps(names).encode()).hexdigest()
+    return {
+        "recipe": "bolus", "seed": seed, "epochs": epochs, "data": digest[:16], "split": split[:16],
+        # prepared exams are those of a version
+        "bolus": __version__,
+    }  # fmt: skip
 
 
 def _identity(digest: str, prepared: dict[str, list[Path]], seed: int, epochs: int) -> str:

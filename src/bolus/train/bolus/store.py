@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from bolus.train.prepare import TARGETS, prepare, write_prepared
 from bolus.types import BoolArray, Float32Array, Geometry
 from bolus.workers import as_they_finish, processes
 
-NEEDED = ("cbf", "cbv", "mtt", "ttp")
-"""And Tmax or delay."""
+NEEDED = ("cbf", "cbv", "mtt")
+"""And Tmax or delay; the peak's time can be read off the curves."""
 
 Say = Callable[[str], None]
 
@@ -37,7 +38,7 @@ def prepare_cases(
         No case is left.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{case.name}.npz" for case in cases]
+    paths = [folder / file_name(case) for case in cases]
     missing = [(case, index, path) for case, path in zip(cases, paths, strict=True)
                if not path.exists() and not _refusal(path).exists()]  # fmt: skip
     if missing:
@@ -49,6 +50,11 @@ def prepare_cases(
     if cases and not kept:
         raise UsageError(f"no exam can be learnt from; the first: {refused[0]}")
     return kept, refused
+
+
+def file_name(case: Case) -> str:
+    """Of the prepared case: names of cases can have folders in them."""
+    return f"{quote(case.name, safe=' ')}.npz"
 
 
 def _refusal(path: Path) -> Path:
@@ -74,7 +80,7 @@ def targets(
 
     Returns
     -------
-    maps : (Z, Y, X) float32 by name, `bolus.train.prepare.TARGETS`
+    maps : (Z, Y, X) float32 by name, `bolus.train.prepare.TARGETS`; TTP where there is one
     valid : (Z, Y, X) where they hold; of maps without truth, wherever there is a transit time
 
     Raises
@@ -92,6 +98,7 @@ def targets(
     if "tmax" not in maps:
         # for the model fits Tmax is the centre of the residue function
         maps["tmax"] = (maps["delay"] + maps["mtt"] / 2).astype(np.float32)
-    whole = np.all([np.isfinite(maps[name]) for name in TARGETS], axis=0)
-    found = {name: np.where(whole, maps[name], 0).astype(np.float32) for name in TARGETS}
+    known = [name for name in TARGETS if name in maps]
+    whole = np.all([np.isfinite(maps[name]) for name in known], axis=0)
+    found = {name: np.where(whole, maps[name], 0).astype(np.float32) for name in known}
     return found, whole & (maps["mtt"] > 0)

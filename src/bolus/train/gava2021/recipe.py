@@ -14,6 +14,7 @@ from bolus.dataset import Case, Index, read_index, read_split
 from bolus.errors import UsageError
 from bolus.train.card import LICENCE, USE, write_card
 from bolus.train.curves import Column, Sheet, Watch
+from bolus.train.folder import own
 from bolus.train.gava2021.export import MODEL, export
 from bolus.train.gava2021.modelcard import data_facts, gava_card, model_facts, training_facts
 from bolus.train.gava2021.network import LEVELS, WIDTH, UNet
@@ -25,7 +26,7 @@ from bolus.train.loop import BEST, Row, Settings, fit, load
 from bolus.types import MAP_UNITS, Float32Array
 
 MAPS = ("cbf", "cbv", "mtt", "ttp", "tmax", "delay")
-SETTINGS, SLICES = "settings.json", "slices"
+SLICES = "slices"
 SAMPLES = 4
 HEAD_HU = (0.0, 100.0)
 """Window in which samples of the input are shown."""
@@ -131,40 +132,6 @@ def _data(index: Index, sides: Sides) -> dict[str, str]:
 
 def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def own(folder: Path, settings: dict[str, object]) -> None:
-    """Make the folder this run's, or check that it is.
-
-    Raises
-    ------
-    UsageError
-        It holds a run with other settings, or something else.
-    """
-    former = _settings_of(folder)
-    if former is None:
-        if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} holds other files; give the run a folder of its own")
-        folder.mkdir(parents=True, exist_ok=True)
-        part = (folder / SETTINGS).with_suffix(".part")
-        part.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        part.replace(folder / SETTINGS)
-        return
-    other = [name for name in settings if former.get(name) != settings[name]]
-    if other:
-        raise UsageError(
-            f"{folder} holds a run with another {', '.join(other)}; give this one another folder, "
-            "or the settings of that one to go on with it"
-        )
-
-
-def _settings_of(folder: Path) -> dict[str, object] | None:
-    """Settings of the run in a folder; None if it holds none that can be read."""
-    try:
-        found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def samples(task: GavaTask, spec: Spec) -> Sheet:

@@ -1,0 +1,44 @@
+"""The folder of a run: which one it belongs to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bolus.errors import UsageError
+
+SETTINGS = "settings.json"
+
+
+def own(folder: Path, settings: dict[str, object]) -> None:
+    """Make the folder this run's, or check that it is.
+
+    Raises
+    ------
+    UsageError
+        It holds a run with other settings, or something else.
+    """
+    former = _settings_of(folder)
+    if former is None:
+        if folder.exists() and any(folder.iterdir()):
+            raise UsageError(f"{folder} holds other files; give the run a folder of its own")
+        folder.mkdir(parents=True, exist_ok=True)
+        part = (folder / SETTINGS).with_suffix(".part")
+        part.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+        part.replace(folder / SETTINGS)
+        return
+    other = [name for name in settings if former.get(name) != settings[name]]
+    if other:
+        raise UsageError(
+            f"{folder} holds a run with another {', '.join(other)}; give this one another folder, "
+            "or the settings of that one to go on with it"
+        )
+
+
+def _settings_of(folder: Path) -> dict[str, object] | None:
+    """Settings of the run in a folder; None if it holds none that can be read."""
+    try:
+        found = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
