@@ -32,6 +32,7 @@ PACKAGES = (
     "lesion",
     "publish",
     "simulate",
+    "study",
 )
 
 

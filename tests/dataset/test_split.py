@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from bolus.dataset import Case, Index, read_split
 from bolus.dataset.check import check_split
 from bolus.dataset.duplicates import linked_patients
-from bolus.dataset.split import Split, cross_validation, hold_out, read_splits, write_split
+from bolus.dataset.split import Choice, Split, cross_validation, hold_out, read_splits, write_split
 from bolus.errors import DamagedFile, NoReadableFiles, UsageError
 from bolus.types import Finding, Grade
 
@@ -108,6 +109,32 @@ def test_the_papers_split() -> None:
     assert (len(split.train), len(split.test)) == (100, 15)
     (other,) = hold_out(patients(115), test=15, seed=2)
     assert split.test != other.test
+
+
+def test_the_papers_split_of_a_larger_data_set(tmp_path: Path) -> None:
+    """100 and 15 patients of one protocol, without those that the authors leave out."""
+    shuttle = (case("MOL-200"), replace(case("MOL-201"), frames=18))
+    index = index_of(*patients(140).cases, *shuttle)
+    choice = Choice(frames=89, leave_out=("MOL-060", "MOL-061"))
+    (split,) = hold_out(index, 15, 3, seed=1, train=100, choice=choice)
+    assert (len(split.train), len(split.validation), len(split.test)) == (100, 3, 15)
+    dealt = {*split.train, *split.validation, *split.test}
+    assert not dealt & {"MOL-060", "MOL-061", "MOL-201"}
+    write_split([split], index, tmp_path / "split.json")
+    left_out = json.loads((tmp_path / "split.json").read_text())["left_out"]
+    assert sorted(dealt | set(left_out)) == sorted(index.patients)
+    folds = cross_validation(index, 3, choice=choice)
+    assert sorted(p for fold in folds for p in fold.test) == sorted(choice.of(index))
+
+
+def test_a_patient_who_is_not_there_cannot_be_left_out() -> None:
+    with pytest.raises(UsageError, match="no patient MOL-999"):
+        hold_out(patients(5), 1, choice=Choice(leave_out=("MOL-999",)))
+
+
+def test_more_patients_to_learn_from_than_there_are() -> None:
+    with pytest.raises(UsageError, match="--train"):
+        hold_out(patients(20), 5, train=16)
 
 
 def test_a_patient_more_leaves_the_order_of_the_others() -> None:

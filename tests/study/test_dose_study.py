@@ -14,6 +14,7 @@ from cyclopts import App
 
 import bolus.study
 from bolus.cli.study import study as study_app
+from bolus.dataset import Case, Index, write_index
 from bolus.errors import NoPerfusion, UsageError
 from bolus.simulate import Truth, write_truth
 from bolus.simulate.nifti import write_exam
@@ -76,8 +77,22 @@ def test_an_exam_that_cannot_be_read_is_counted(ran: tuple[Path, Study], cohort:
     assert (lost["case"], lost["outcome"], lost["stage"]) == ("case-2", "refused", "read")
     text = (out / "dose.md").read_text()
     assert "2 exams, 1 of them readable" in text
+    assert "from the first frame on" in text
     everything = text + (out / "dose.csv").read_text() + (out / "settings.json").read_text()
     assert str(cohort.parent) not in everything
+
+
+def test_what_the_scanner_made_is_studied_not_what_a_filter_left(
+    cohort: Path, tmp_path: Path
+) -> None:
+    """A filter that saw all frames has put some of each into those that are kept."""
+    raw, filtered = (cohort / name / "exam.nii.gz" for name in ("case-1", "case-2"))
+    truth = cohort / "case-1" / "truth"
+    case = Case("case-1", "case-1", filtered, {}, truth, 32, 6, raw=raw)
+    write_index(Index(cohort, "unitobrain", (case,)), tmp_path / "index.json")
+    plan = replace(PLAN, frames=(), every=(), doses=(1,))
+    study = run_dose_study(tmp_path / "index.json", tmp_path / "out", plan, workers=1)
+    assert [row["outcome"] for row in study.rows] == ["done"]
 
 
 def test_a_killed_study_goes_on_to_the_same_bytes(

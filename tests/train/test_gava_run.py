@@ -21,7 +21,9 @@ from tiny_set import FRAMES, WIDTH, write_tiny_set
 
 from bolus.acquire import read_exam
 from bolus.errors import UsageError
-from bolus.train.gava2021.export import KEY, FromHounsfield, export
+from bolus.infer.card import KEY_GAVA2021
+from bolus.infer.model import load_model
+from bolus.train.gava2021.export import FromHounsfield, export
 from bolus.train.gava2021.network import UNet
 from bolus.train.gava2021.recipe import Options, train
 from bolus.train.gava2021.slices import Spec
@@ -204,7 +206,7 @@ def test_the_exported_model_gives_what_pytorch_gives(finished: Finished) -> None
 
 def test_the_exported_model_says_what_it_is_and_not_where_it_was_made(finished: Finished) -> None:
     model = onnx.load(finished[2] / "model.onnx")
-    about = json.loads({p.key: p.value for p in model.metadata_props}[KEY])
+    about = json.loads({p.key: p.value for p in model.metadata_props}[KEY_GAVA2021])
     assert (about["map"], about["frame_numbers"], about["window"]) == (
         "cbf",
         [0, 3, 6, 9],
@@ -212,6 +214,11 @@ def test_the_exported_model_says_what_it_is_and_not_where_it_was_made(finished: 
     )
     assert "site-packages" not in str(model.graph.node)
     assert b"/src/bolus" not in (finished[2] / "model.onnx").read_bytes()
+
+
+def test_bolus_run_says_that_the_model_is_of_this_recipe(finished: Finished) -> None:
+    with pytest.raises(UsageError, match=r"gava2021.*--recipe bolus"):
+        load_model(finished[2] / "model.onnx")
 
 
 def test_levels_in_the_exported_model_are_those_of_training() -> None:

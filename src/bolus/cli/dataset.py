@@ -101,7 +101,10 @@ def split(
     out: Out,
     test: int | None = None,
     validation: int = 0,
+    train: int | None = None,
     folds: int | None = None,
+    frames: int | None = None,
+    leave_out: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     seed: int = 0,
 ) -> None:
     """Split a data set by patients, and write the split to a file.
@@ -116,21 +119,28 @@ def split(
         Number of patients kept for the test (15 in the paper).
     validation
         Number of patients that steer the training.
+    train
+        Number of patients to learn from (100 in the paper); all the others without it.
     folds
         Number of folds of a cross-validation, instead of --test.
+    frames
+        Deal only patients with an exam of so many frames.
+    leave_out
+        Patients to leave out, for example those that a data set's authors leave out.
     seed
         Another number, another split.
     """
     from bolus.dataset import read_index
-    from bolus.dataset.split import cross_validation, hold_out, write_split
+    from bolus.dataset.split import Choice, cross_validation, hold_out, write_split
 
     known = read_index(index)
-    if folds is not None and test is None:
-        made = cross_validation(known, folds, validation, seed)
+    choice = Choice(frames, leave_out)
+    if folds is not None and test is None and train is None:
+        made = cross_validation(known, folds, validation, seed, choice=choice)
     elif test is not None and folds is None:
-        made = hold_out(known, test, validation, seed)
+        made = hold_out(known, test, validation, seed, train=train, choice=choice)
     else:
-        raise UsageError("give either --test N or --folds K")
+        raise UsageError("give either --test N, with --train N or not, or --folds K")
     write_split(made, known, out)
     for number, one in enumerate(made):
         label = f"fold {number}" if folds else "split"

@@ -38,17 +38,61 @@ class Split:
         return next((side for side in SIDES if patient in getattr(self, side)), None)
 
 
-def hold_out(index: Index, test: int, validation: int = 0, seed: int = 0) -> tuple[Split]:
+@dataclass(frozen=True)
+class Choice:
+    """Which patients of a data set are dealt."""
+
+    frames: int | None = None
+    """Only patients with an exam of so many frames: a protocol's."""
+    leave_out: tuple[str, ...] = ()
+    """Not these patients."""
+
+    def of(self, index: Index) -> frozenset[str]:
+        """Patients with a usable exam that are chosen.
+
+        Raises
+        ------
+        UsageError
+            If a patient to be left out isn't there.
+        """
+        unknown = sorted(set(self.leave_out) - set(index.patients))
+        if unknown:
+            raise UsageError(f"the data set has no patient {', '.join(unknown)} to leave out")
+        fits = {
+            case.patient for case in index.cases
+            if case.usable and self.frames in (None, case.frames)
+        }  # fmt: skip
+        return frozenset(fits.difference(self.leave_out))
+
+
+def hold_out(
+    index: Index,
+    test: int,
+    validation: int = 0,
+    seed: int = 0,
+    *,
+    train: int | None = None,
+    choice: Choice | None = None,
+) -> tuple[Split]:
     """Keep ``test`` patients for the test and ``validation`` to steer the training.
+
+    Parameters
+    ----------
+    train
+        Learn from so many of the others; None for all.
+    choice
+        Which patients are dealt at all; None for all.
 
     Raises
     ------
     UsageError
         If that can't be done with these patients.
     """
-    groups = _shuffled(index, seed)
+    groups = _shuffled(index, seed, choice)
     tested, rest = _draw(groups, test, "test")
     steering, rest = _draw(rest, validation, "validation")
+    if train is not None:
+        rest, _ = _draw(rest, train, "train")
     if not rest:
         raise UsageError(
             f"of {sum(map(len, groups))} usable patients none is left to learn from; take fewer "
@@ -58,16 +102,21 @@ def hold_out(index: Index, test: int, validation: int = 0, seed: int = 0) -> tup
 
 
 def cross_validation(
-    index: Index, folds: int, validation: int = 0, seed: int = 0
+    index: Index,
+    folds: int,
+    validation: int = 0,
+    seed: int = 0,
+    *,
+    choice: Choice | None = None,
 ) -> tuple[Split, ...]:
-    """``folds`` splits; each patient is tested in exactly one of them.
+    """``folds`` splits; each patient of the ``choice`` is tested in exactly one of them.
 
     Raises
     ------
     UsageError
         If that can't be done with these patients.
     """
-    groups = _shuffled(index, seed)
+    groups = _shuffled(index, seed, choice)
     if not 2 <= folds <= len(groups):
         raise UsageError(f"{len(groups)} patients can be dealt to 2 to {len(groups)} folds only")
     dealt: list[list[tuple[str, ...]]] = [[] for _ in range(folds)]
@@ -84,13 +133,13 @@ def cross_validation(
     return tuple(splits)
 
 
-def _shuffled(index: Index, seed: int) -> list[tuple[str, ...]]:
+def _shuffled(index: Index, seed: int, choice: Choice | None) -> list[tuple[str, ...]]:
     """Groups of patients that belong together, in an order drawn by the seed.
 
     The order comes from hashes, so it depends on no library's generator, and a patient that comes
     or goes doesn't change the order of the others.
     """
-    usable = {case.patient for case in index.cases if case.usable}
+    usable = (choice or Choice()).of(index)
     groups = [tuple(p for p in group if p in usable) for group in linked_patients(index)]
     return sorted((g for g in groups if g), key=lambda group: _draw_key(group, seed))
 

@@ -14,6 +14,8 @@ from bolus.types import MAP_UNITS, Float64Array
 
 KEY = "bolus"
 """The one property of the file's metadata."""
+KEY_GAVA2021 = "bolus-gava2021"
+"""That of a network of the recipe gava2021, which draws one map and is not run by `bolus run`."""
 FORMAT = 1
 INPUTS = 1
 """Version of `bolus.infer.inputs`: raised when the same exam gives a network other inputs."""

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from bolus.errors import DamagedFile, UsageError
-from bolus.infer.card import KEY, MAPS, Card, WrongVersionError, read_card
+from bolus.infer.card import KEY, KEY_GAVA2021, MAPS, Card, WrongVersionError, read_card
 from bolus.infer.inputs import CONTEXT, PIXEL_CHANNELS
 from bolus.infer.onnxfile import UnsafeModelError, metadata_of
 from bolus.types import Float32Array
@@ -71,7 +71,7 @@ def load_model(path: Path | None = None) -> Model:
     Raises
     ------
     UsageError
-        There is no such file, or it belongs to another version of bolus.
+        There is no such file, or it belongs to another version of bolus or another recipe.
     DamagedFile
         It is not a model, damaged, or more than a model.
     """
@@ -79,6 +79,12 @@ def load_model(path: Path | None = None) -> Model:
     content = files("bolus.infer").joinpath(BUILT_IN).read_bytes() if path is None else _read(path)
     try:
         metadata = metadata_of(content)
+        if set(metadata) == {KEY_GAVA2021}:
+            raise UsageError(
+                f"{name} is a network of the recipe gava2021: it draws one map, of registered and "
+                "filtered frames, not what --method cnn gives. docs/network.md tells how to run "
+                "it; a network for --model comes from bolus train --recipe bolus."
+            )
         if set(metadata) != {KEY}:
             raise UnsafeModelError("it has no description by bolus, or more than that")
         card = read_card(metadata[KEY])

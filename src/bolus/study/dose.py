@@ -52,6 +52,8 @@ def run_dose_study(
     Parameters
     ----------
     cohort : index of a data set, or the folder of one; exams with a truth are held against it.
+        Where a data set has an exam as the scanner made it and registered or filtered, the former
+        is taken.
     out : folder for the results; finished analyses are kept there, one line each, so that a run
         that was ended loses those it was at, and a larger plan costs only what is new.
     plan : what is tried.
@@ -119,7 +121,9 @@ def _cases(cohort: Path) -> Sequence[Case]:
 
 
 def _subject(case: Case, plan: DosePlan) -> Subject:
-    return Subject(case.name, case.exam, case.truth, plan.reference, plan.preset)
+    # a filter that saw all frames has put some of each into the others
+    exam = case.raw or case.exam
+    return Subject(case.name, exam, case.truth, plan.reference, plan.preset)
 
 
 def _look(task: tuple[Subject, bool]) -> About | Refusal:

@@ -159,13 +159,14 @@ def _how_to_read(study: Study) -> str:
         if noise
         else ""
     )
+    first = "the first frame on" if study.plan.phases == 1 else "several first frames"
     return (
         f"{len(exams)} exams, {len(read)} of them readable. Cells: mean ± SD over exams of each "
         "exam's mean over its phases; in brackets the SD over the phases of one exam, mean over "
         "exams. Means are over the analyses that gave maps; those refused are counted, and "
         "so are those with maps that the quality checks call not reliable, which the means hold."
-        f'{measured} "N frames" is the paper\'s rule (every total/N-th), from several first '
-        "frames. Relative dose is the share of frames times the dose per frame. Dice is that of "
+        f'{measured} "N frames" is the paper\'s rule (every total/N-th), from {first}. '
+        "Relative dose is the share of frames times the dose per frame. Dice is that of "
         f"lesions above {LESION_ML:g} ml within valid voxels."
     )
 

@@ -33,7 +33,8 @@ def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prep
     Parameters
     ----------
     exam : as it is read.
-    maps : (Z, Y, X) by name, `TARGETS`; without a TTP, it is that of the curves as the network sees them.
+    maps : (Z, Y, X) by name, `TARGETS`; without a TTP, it is that of the curves as the network
+        sees them.
     valid : (Z, Y, X) where they hold.
 
     Raises

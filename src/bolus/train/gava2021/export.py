@@ -10,13 +10,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from bolus.infer.card import KEY_GAVA2021
 from bolus.train.gava2021.slices import Spec
 from bolus.train.gava2021.windows import ABOVE, INPUT, MEAN, SD
 
 MODEL = "model.onnx"
 OPSET = 17
-KEY = "bolus-gava2021"
-"""Property of the file's metadata with what is to be known about it."""
 
 
 class FromHounsfield(nn.Module):
@@ -51,7 +50,7 @@ def export(network: nn.Module, spec: Spec, about: Mapping[str, object], path: Pa
     ----------
     network : `UNet` with its trained weights, on the CPU.
     spec : what it was trained for.
-    about : goes into the file as JSON, under the key `KEY`.
+    about : goes into the file as JSON, under the key `KEY_GAVA2021`.
     """
     import onnx
 
@@ -74,6 +73,6 @@ def export(network: nn.Module, spec: Spec, about: Mapping[str, object], path: Pa
     for node in model.graph.node:
         # where on this machine the code lies that made the node
         node.ClearField("doc_string")
-    onnx.helper.set_model_props(model, {KEY: json.dumps(about, sort_keys=True)})
+    onnx.helper.set_model_props(model, {KEY_GAVA2021: json.dumps(about, sort_keys=True)})
     part.write_bytes(model.SerializeToString(deterministic=True))
     part.replace(path)
