@@ -12,7 +12,7 @@ from bolus.types import Results
 from hybrid import read_truth
 from tables import dice, mae
 
-METHODS = ("nlr", "bma")
+METHODS = ("nlr", "bma", "cnn")
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +36,15 @@ def test_the_input_lies_in_an_artery_and_has_the_right_area(
     assert results.arteries.input_hu.sum() == pytest.approx(true.sum(), rel=0.15)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_hypoperfused_volume_is_within_a_fifth_and_overlaps(
-    results: Results, truth: dict[str, np.ndarray], method: str
+@pytest.mark.parametrize(("method", "off"), [("nlr", 0.2), ("bma", 0.2), ("cnn", 0.3)])
+def test_hypoperfused_volume_is_right_and_overlaps(
+    results: Results, truth: dict[str, np.ndarray], method: str, off: float
 ) -> None:
+    """The network draws it a quarter too large (benchmarks/results/hybrid.md)."""
     lesion = results.methods[method].lesion
     hypo = truth["hypo"] > 0
     assert lesion.side == "left"
-    assert lesion.hypoperfused_ml == pytest.approx(hypo.sum() * results.geometry.voxel_ml, rel=0.2)
+    assert lesion.hypoperfused_ml == pytest.approx(hypo.sum() * results.geometry.voxel_ml, rel=off)
     assert dice(lesion.labels > 0, hypo) >= 0.80
 
 
@@ -57,6 +58,18 @@ def test_averaging_over_shapes_halves_the_error_of_flow_and_transit_time(
             where = (truth["valid"] > 0) & (maps.mtt > 0)
             error[method] = mae(getattr(maps, name)[where], truth[name][where])
         assert error["bma"] < 0.5 * error["nlr"]
+
+
+def test_the_network_draws_flow_and_transit_time_better_than_any_deconvolution(
+    results: Results, truth: dict[str, np.ndarray]
+) -> None:
+    for name in ("cbf", "mtt"):
+        error = {}
+        for method in METHODS:
+            maps = results.methods[method].maps
+            where = (truth["valid"] > 0) & (maps.mtt > 0)
+            error[method] = mae(getattr(maps, name)[where], truth[name][where])
+        assert error["cnn"] < 0.9 * min(error["nlr"], error["bma"])
 
 
 def test_absolute_flow_errs_by_a_tenth_of_grey_matters(

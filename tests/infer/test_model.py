@@ -40,6 +40,11 @@ def test_the_built_in_network_is_small_and_says_where_it_comes_from(model: Model
     )
 
 
+def test_the_record_of_the_training_is_that_of_the_network_that_ships(model: Model) -> None:
+    results = Path(__file__).parents[2] / "benchmarks" / "results"
+    assert model.sha256 in (results / "weights.md").read_text(encoding="utf-8")
+
+
 def test_slices_of_any_size_get_maps_of_their_size(model: Model) -> None:
     for rows, columns in ((8, 8), (37, 45), (1, 3)):
         maps, spread = model.run(*inputs(rows, columns))
