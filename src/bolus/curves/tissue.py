@@ -53,7 +53,7 @@ def segment(exam: Exam, baseline: Baseline) -> Tissue:
     change = change_over_time(exam, brain)
     disturbed = _spread(change.disturbed, brain)
     vessel = vessel_mask(change, brain, exam.geometry)
-    brain &= ~(disturbed | calcified(baseline.image, brain)) | vessel
+    brain &= ~(disturbed | calcified(baseline.image, brain) & ~vessel)
     # the mean of all frames has several times less noise than the baseline, and tissue enhances,
     # which CSF does not: thin sulci show
     mean = mean_frames(exam.frames, len(exam.frames))
@@ -85,6 +85,8 @@ def csf_mask(image: Float32Array, brain: BoolArray, geometry: Geometry) -> BoolA
 def vessel_mask(change: Change, brain: BoolArray, geometry: Geometry) -> BoolArray:
     """Large vessels with a rim of one millimetre, by how much contrast changes them over time.
 
+    Bone that moved in beside a vessel is no rim of it.
+
     Parameters
     ----------
     change : Change
@@ -102,7 +104,8 @@ def vessel_mask(change: Change, brain: BoolArray, geometry: Geometry) -> BoolArr
     labels, count = ndimage.label(core, np.ones((3, 3, 3), bool))
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     core &= (sizes >= MIN_VESSEL_VOXELS)[labels]
-    return np.asarray(brain & _grown(core, RIM_MM, geometry))
+    disturbed = _spread(change.disturbed, brain)
+    return np.asarray(brain & _grown(core, RIM_MM, geometry) & ~disturbed)
 
 
 def calcified(image: Float32Array, brain: BoolArray) -> BoolArray:
