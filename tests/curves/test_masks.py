@@ -100,6 +100,20 @@ def test_vessels_are_found_with_their_rim_and_tissue_kept(
     assert tissue.vessel[far].mean() < 0.002
 
 
+def test_bone_that_moved_in_beside_a_vessel_is_neither_blood_nor_brain(
+    drawn: tuple[Exam, Head, Tissue],
+) -> None:
+    exam, head, tissue = drawn
+    beside = ndimage.binary_dilation(head.artery, np.ones((1, 3, 3), bool)) & ~head.artery
+    moved_in = beside & head.brain
+    assert tissue.vessel[moved_in].sum() > 10
+    frames = exam.frames.copy()
+    frames[len(frames) // 2 :, moved_in] += 850
+    found = segmented(replace(exam, frames=frames))
+    assert not (found.vessel | found.brain)[moved_in].any()
+    assert found.vessel[head.artery].all()
+
+
 def test_a_mirrored_head_has_mirrored_masks(drawn: tuple[Exam, Head, Tissue]) -> None:
     exam, _, tissue = drawn
     mirrored = segmented(replace(exam, frames=np.ascontiguousarray(exam.frames[..., ::-1])))
