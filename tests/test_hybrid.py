@@ -25,6 +25,16 @@ def truth(hybrid_zip: Path) -> dict[str, np.ndarray]:
     return read_truth()[0]
 
 
+def errors(results: Results, truth: dict[str, np.ndarray], name: str) -> dict[str, float]:
+    """Mean absolute error of a map in valid voxels, by method."""
+    found = {}
+    for method in METHODS:
+        maps = results.methods[method].maps
+        where = (truth["valid"] > 0) & (maps.mtt > 0)
+        found[method] = mae(getattr(maps, name)[where], truth[name][where])
+    return found
+
+
 def test_the_input_lies_in_an_artery_and_has_the_right_area(
     results: Results, truth: dict[str, np.ndarray]
 ) -> None:
@@ -52,11 +62,7 @@ def test_averaging_over_shapes_halves_the_error_of_flow_and_transit_time(
     results: Results, truth: dict[str, np.ndarray]
 ) -> None:
     for name in ("cbf", "mtt"):
-        error = {}
-        for method in METHODS:
-            maps = results.methods[method].maps
-            where = (truth["valid"] > 0) & (maps.mtt > 0)
-            error[method] = mae(getattr(maps, name)[where], truth[name][where])
+        error = errors(results, truth, name)
         assert error["bma"] < 0.5 * error["nlr"]
 
 
@@ -64,11 +70,7 @@ def test_the_network_draws_flow_and_transit_time_better_than_any_deconvolution(
     results: Results, truth: dict[str, np.ndarray]
 ) -> None:
     for name in ("cbf", "mtt"):
-        error = {}
-        for method in METHODS:
-            maps = results.methods[method].maps
-            where = (truth["valid"] > 0) & (maps.mtt > 0)
-            error[method] = mae(getattr(maps, name)[where], truth[name][where])
+        error = errors(results, truth, name)
         assert error["cnn"] < 0.9 * min(error["nlr"], error["bma"])
 
 
