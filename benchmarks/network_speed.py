@@ -42,7 +42,8 @@ def an_exam() -> Sampled:
     baseline = baseline_and_arrival(still)
     tissue = segment(still, baseline)
     measured = tissue_curves(still, baseline, tissue, common_grid(still.times_s))
-    return sampled(still, tissue, measured, denoise(measured, tissue, still.geometry))
+    quiet = denoise(measured, tissue, still.geometry)
+    return sampled(still, tissue, measured, quiet, moved_mm=0.0)
 
 
 def seconds(jobs: list[Callable[[], object]]) -> list[list[float]]:

@@ -173,7 +173,8 @@ def _analyse_still(
     for method in choices.methods:
         if model is not None and method == CNN:
             with stages(_stage(method)):
-                prediction = predict(sampled(exam, tissue, measured, curves), model)
+                seen = sampled(exam, tissue, measured, curves, moved_mm=moved_mm)
+                prediction = predict(seen, model)
                 maps[method] = prediction.maps
                 findings += prediction.findings
         elif arteries is not None:

@@ -44,6 +44,7 @@ def a_slab(
         area_hu=rows_hu.mean(axis=1),
         moment_s=(rows_hu * (time_s - ARRIVAL_S)).mean(axis=1).astype(np.float32),
         level_hu=np.repeat(level[None], slices, axis=0)[voxels].astype(np.float32),
+        clear=np.ones(len(rows_hu), bool),
         voxels=voxels,
         vessel=vessel & voxels,
         times_s=np.repeat(time_s[:, None], slices, axis=1),

@@ -61,6 +61,9 @@ def test_voxels_repeated_and_averaged_are_the_voxels_again() -> None:
     assert again.spacing_mm == coarse.spacing_mm
 
 
+PER_VOXEL = ("curves_hu", "area_hu", "moment_s", "level_hu", "clear")
+
+
 def repeated(coarse, factor):  # type: ignore[no-untyped-def]
     """Every voxel as a block of equal ones."""
     place = np.zeros(coarse.voxels.shape, int)
@@ -73,7 +76,7 @@ def repeated(coarse, factor):  # type: ignore[no-untyped-def]
     depth, y, x = coarse.spacing_mm
     return replace(
         coarse,
-        **{n: getattr(coarse, n)[rows] for n in ("curves_hu", "area_hu", "moment_s", "level_hu")},
+        **{name: getattr(coarse, name)[rows] for name in PER_VOXEL},
         voxels=voxels,
         vessel=vessel,
         spacing_mm=(depth, y / factor, x / factor),

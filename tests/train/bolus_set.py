@@ -49,6 +49,7 @@ def prepared_exam(seed: int) -> Prepared:
         area_hu=rows.mean(axis=1),
         moment_s=(rows * (time_s - ARRIVAL_S)).mean(axis=1).astype(np.float32),
         level_hu=(30 + flow / 10)[voxels].astype(np.float32),
+        clear=np.ones(len(rows), bool),
         voxels=voxels,
         vessel=vessel & voxels,
         times_s=np.repeat(time_s[:, None], 3, axis=1),

@@ -40,6 +40,7 @@ def coarsened(fine: Sampled, factor: int) -> Sampled:
         area_hu=mean @ fine.area_hu,
         moment_s=mean @ fine.moment_s,
         level_hu=mean @ fine.level_hu,
+        clear=mean @ fine.clear.astype(np.float32) >= VESSEL_SHARE,
         voxels=voxels,
         vessel=vessel,
         spacing_mm=(depth, rows * factor, columns * factor),

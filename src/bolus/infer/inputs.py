@@ -73,6 +73,8 @@ class Sampled:
     """(V,) mean over all frames of enhancement x time after arrival before denoising, HU s."""
     level_hu: Float32Array
     """(V,) mean of all frames, HU: where grey and white matter differ most."""
+    clear: BoolArray
+    """(V,) what is left of motion can't have made the curve."""
     voxels: BoolArray
     """(Z, Y, X) with V true voxels."""
     vessel: BoolArray
@@ -148,7 +150,7 @@ def _kernel(distance_s: Float64Array) -> Float64Array:
 
 def blood(sampled: Sampled) -> Blood:
     """The slab's vessels in groups, from the first to fill to the last, and the brightest."""
-    curves = _on_grid(sampled, sampled.vessel & sampled.voxels)
+    curves = _on_grid(sampled, _bloody(sampled))
     told = len(curves) > 0
     if not told:
         # no large vessel in the slab: the brightest tissue has to do
@@ -203,6 +205,13 @@ def if_little(log: float) -> float:
     """
     x = np.clip((log - USUAL_LOG) / (LITTLE_LOG - USUAL_LOG), 0, 1)
     return float(np.exp(max(log, LEAST_LOG) * x * x * (3 - 2 * x)))
+
+
+def _bloody(sampled: Sampled) -> BoolArray:
+    """(Z, Y, X) vessels, without those that moving bone may have made."""
+    mask = sampled.vessel & sampled.voxels
+    mask[sampled.voxels] &= sampled.clear
+    return mask
 
 
 def _tissue_percentiles(sampled: Sampled) -> Float64Array:

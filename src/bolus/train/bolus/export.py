@@ -33,6 +33,8 @@ SLICES_PER_EXAM = 6
 """Enough for quantiles over an exam."""
 DESCRIBED = 400
 """At most so many exams, evenly spread over those of the training, tell what is usual."""
+THREADS = 2
+"""PyTorch's last digits depend on their number, which other libraries change behind its back."""
 SAME = 1e-4
 """Of a map's largest value: how far ONNX Runtime's results may be from PyTorch's."""
 
@@ -77,8 +79,9 @@ def export(
     net.load_state_dict(load(checkpoint)["model"])
     net.eval()
     step = -(-len(training) // DESCRIBED)
-    learnt = [look(net, path).description for path in training[::step]]
-    checked = [look(net, path) for path in validation]
+    with _threads(THREADS):
+        learnt = [look(net, path).description for path in training[::step]]
+        checked = [look(net, path) for path in validation]
     ratios = np.concatenate([seen.ratios for seen in checked], axis=1)
     factors = np.percentile(ratios, ONE_SD, axis=1)
     card = Card(
@@ -160,6 +163,16 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings(), contextlib.redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def with_card(content: bytes, card: Card) -> bytes:
