@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from cyclopts import App
 
 import bolus.study
 from bolus.cli.study import study as study_app
 from bolus.dataset import Case, Index, write_index
 from bolus.errors import NoPerfusion, UsageError
+from bolus.infer import load_model
 from bolus.simulate import Truth, write_truth
 from bolus.simulate.nifti import write_exam
 from bolus.study import dose_exam
@@ -23,6 +26,8 @@ from bolus.study.dose import run_dose_study
 from bolus.study.dose_exam import Refusal, analyse_or_refuse
 from bolus.study.dose_plan import DosePlan
 from bolus.study.dose_rows import Study
+from bolus.train.bolus.export import onnx_bytes, with_card
+from bolus.train.bolus.network import PerfusionNet
 from bolus.types import Exam
 
 PLAN = DosePlan(methods=("bsvd",), frames=(10,), every=(2,), phases=1, doses=(1, 0.25))
@@ -168,12 +173,39 @@ def test_a_network_needs_no_artery(
     assert lost == {"nlr": refusal, "bsvd": refusal}
 
 
+def test_a_network_of_ones_own_is_studied_and_named(
+    cohort: Path, tmp_path: Path, model: Path
+) -> None:
+    plan = DosePlan(methods=("cnn",), frames=(10,), phases=1)
+    built_in = run_dose_study(cohort, tmp_path / "out", plan, workers=1)
+    own = run_dose_study(cohort, tmp_path / "out", replace(plan, model=model), workers=1)
+    assert own.settings["model"] == {
+        "name": "newborn",
+        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+    }
+    assert str(tmp_path) not in (tmp_path / "out" / "settings.json").read_text()
+    # what the built-in network made is not taken for its own
+    errors = [{row["cbf_mae"] for row in s.rows if "rule" in row} for s in (built_in, own)]
+    assert errors[0].isdisjoint(errors[1])
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A network that has learnt nothing, with the built-in one's card."""
+    torch.manual_seed(1)
+    path = tmp_path / "own.onnx"
+    card = replace(load_model().card, name="newborn")
+    path.write_bytes(with_card(onnx_bytes(PerfusionNet().eval()), card))
+    return path
+
+
 @pytest.mark.parametrize(
     "plan",
     [
         DosePlan(methods=("wishful",)), DosePlan(methods=()), DosePlan(frames=(1,)),
         DosePlan(every=(0,)), DosePlan(doses=(0.0,)), DosePlan(doses=(2.0,)), DosePlan(phases=0),
         DosePlan(reference="truth"), DosePlan(preset="generous"), DosePlan(seed=-1),
+        DosePlan(model=Path("own.onnx")),
     ],
 )  # fmt: skip
 def test_impossible_plans_are_refused_before_anything_is_read(plan: DosePlan) -> None:

@@ -30,6 +30,7 @@ def dose(
     cases: int | None = None,
     reference: str = "nlr",
     preset: str = "calibrated",
+    model: Path | None = None,
     seed: int = 0,
     workers: int = 2,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
@@ -65,6 +66,8 @@ def dose(
         Method whose maps of the whole exam stand in for the truth where there is none.
     preset
         Thresholds of core and hypoperfused tissue.
+    model
+        Network for `--method cnn` instead of the built-in one, an ONNX file of `bolus train`.
     seed
         Of the added noise.
     workers
@@ -85,6 +88,7 @@ def dose(
         doses=dose,
         reference=reference,
         preset=preset,
+        model=model,
         seed=seed,
     )
     with stage_printer(quiet) as progress:

@@ -19,7 +19,7 @@ from bolus.pipeline import Choices, Stages, analyse
 from bolus.study.agreement import MAPS, Reference, Row, reference_of, score
 from bolus.study.noise import Noise, measure_noise, stated_sd_hu, with_noise
 from bolus.study.thin import start_s, thinned
-from bolus.types import Exam, Float32Array, Float64Array, Results
+from bolus.types import CNN, Exam, Float32Array, Float64Array, Results
 
 COMMON_STAGES = ("align", "segment", "curves", "denoise")
 """Stages of `bolus.pipeline` that all methods share: what fails there fails for all of them."""
@@ -37,6 +37,8 @@ class Subject:
     reference: str
     """Method whose maps of the whole exam stand in for the truth."""
     preset: str
+    model: Path | None = None
+    """A network of one's own."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def run_condition(
     began = time.process_time()
     exam, reference = _read(subject)
     thin = thinned(_dosed(subject, dose, seed), kept)
-    results, refusals = analyse_or_refuse(thin, methods, subject.preset)
+    results, refusals = analyse_or_refuse(thin, methods, subject.preset, subject.model)
     start = start_s(exam.times_s, kept)
     scores = {m: score(r.methods[m], r.tissue, reference, start) for m, r in results.items()}
     grade = next((r.grade.name for r in results.values()), "")
@@ -108,7 +110,7 @@ def run_condition(
 
 
 def analyse_or_refuse(
-    exam: Exam, methods: tuple[str, ...], preset: str
+    exam: Exam, methods: tuple[str, ...], preset: str, model: Path | None = None
 ) -> tuple[dict[str, Results], dict[str, Refusal]]:
     """The results of the methods that have any, and why the others have none."""
     stage = ""
@@ -118,19 +120,21 @@ def analyse_or_refuse(
         stage = name if seconds is None else stage
 
     try:
-        results = analyse(exam, Choices(methods=methods, preset=preset), Stages(note))
+        own = model if CNN in methods else None
+        choices = Choices(methods=methods, preset=preset, model=own)
+        results = analyse(exam, choices, Stages(note))
         return dict.fromkeys(methods, results), {}
     except Exception as error:  # a study must outlive a fault, and tell of it
-        own = isinstance(error, BolusError)
+        known = isinstance(error, BolusError)
         kind, text = type(error).__name__, str(error)
-        refusal = Refusal("refused" if own else "fault", stage, f"{kind}: {text}")
+        refusal = Refusal("refused" if known else "fault", stage, f"{kind}: {text}")
     if stage in COMMON_STAGES or len(methods) == 1:
         return {}, dict.fromkeys(methods, refusal)
     lost = dict.fromkeys((m for m in methods if stage == ARTERIES and m in METHODS), refusal)
     done: dict[str, Results] = {}
     for method in methods:
         if method not in lost:
-            found, refused = analyse_or_refuse(exam, (method,), preset)
+            found, refused = analyse_or_refuse(exam, (method,), preset, model)
             done, lost = done | found, lost | refused
     return done, lost
 
@@ -148,7 +152,8 @@ def _read(subject: Subject) -> tuple[Exam, Reference]:
     exam = read_exam(subject.exam)
     if subject.truth is not None:
         return exam, _truth(subject, exam)
-    results, refusals = analyse_or_refuse(exam, (subject.reference,), subject.preset)
+    methods = (subject.reference,)
+    results, refusals = analyse_or_refuse(exam, methods, subject.preset, subject.model)
     for refusal in refusals.values():
         raise BolusError(f"the whole exam has no reference ({refusal.stage}: {refusal.reason})")
     whole = results[subject.reference]

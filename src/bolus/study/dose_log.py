@@ -80,6 +80,8 @@ def digest_of_code(plan: DosePlan) -> str:
         total.update(file.read_bytes())
     constants = (versions(), plan.reference, plan.preset, plan.seed)
     total.update(json.dumps(constants, sort_keys=True).encode())
+    if plan.model is not None:
+        total.update(plan.model.read_bytes())
     return total.hexdigest()[:12]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from bolus.errors import UsageError
 from bolus.pipeline import Choices
@@ -28,13 +29,17 @@ class DosePlan:
     reference: str = "nlr"
     """Method whose maps of the whole exam stand in for the truth where there is none."""
     preset: str = "calibrated"
+    model: Path | None = None
+    """A network of one's own for ``cnn`` instead of the built-in one."""
     seed: int = 0
     """Of the added noise."""
 
     def check(self) -> None:
-        """Raise UsageError for what can't be."""
-        Choices(methods=self.methods, preset=self.preset).check()
+        """Raise UsageError for what can't be, and the errors of `bolus.infer.load_model`."""
         Choices(methods=(self.reference,), preset=self.preset).check()
+        choices = Choices(methods=self.methods, preset=self.preset, model=self.model)
+        choices.check()
+        choices.network()
         if not self.methods:
             raise UsageError("give at least one method")
         for name, least, values in (

@@ -53,7 +53,8 @@ def study_of(subjects: Sequence[Subject], abouts: Abouts, plan: DosePlan, done: 
     rows = [row for s in subjects for row in _rows(s.name, abouts[s.name], plan, done)]
     settings = {
         "schema": SCHEMA,
-        "plan": asdict(plan),
+        # its hash is below
+        "plan": {k: v for k, v in asdict(plan).items() if k != "model"},
         "log": log_name(plan),
         "versions": versions(),
         "model": _model(plan),
@@ -119,7 +120,7 @@ def _condition(about: About, selection: Selection, dose: float, plan: DosePlan) 
 
 
 def _model(plan: DosePlan) -> dict[str, str] | None:
-    network = Choices(methods=plan.methods).network()
+    network = Choices(methods=plan.methods, model=plan.model).network()
     return None if network is None else {"name": network.card.name, "sha256": network.sha256}
 
 
