@@ -24,7 +24,7 @@ from cohort import compare
 from simulated import Row, clinical_recipe, resumable
 from tables import markdown, write
 
-SEEDS = range(8500, 8544)
+SEEDS = range(8600, 8644)
 SHIFT_SEEDS = range(8200, 8206)
 DECONVOLUTIONS = ("bma", "nlr", "osvd", "bsvd", "ssvd", "tikhonov")
 FULL, THIRD, QUARTER = "full dose", "every third frame", "quarter dose"

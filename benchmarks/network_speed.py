@@ -38,12 +38,12 @@ REPEATS = 7
 def an_exam() -> Sampled:
     """Curves of a simulated exam of 256 x 256 pixels, as the network is given them."""
     exam, _ = simulate_exam(SEED, RECIPE)
-    still, _ = correct_motion(exam)
+    still, motion = correct_motion(exam)
     baseline = baseline_and_arrival(still)
     tissue = segment(still, baseline)
     measured = tissue_curves(still, baseline, tissue, common_grid(still.times_s))
     quiet = denoise(measured, tissue, still.geometry)
-    return sampled(still, tissue, measured, quiet, moved_mm=0.0)
+    return sampled(still, tissue, measured, quiet, motion=motion)
 
 
 def seconds(jobs: list[Callable[[], object]]) -> list[list[float]]:

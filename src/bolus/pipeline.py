@@ -173,7 +173,7 @@ def _analyse_still(
     for method in choices.methods:
         if model is not None and method == CNN:
             with stages(_stage(method)):
-                seen = sampled(exam, tissue, measured, curves, moved_mm=moved_mm)
+                seen = sampled(exam, tissue, measured, curves, motion=motion)
                 prediction = predict(seen, model)
                 maps[method] = prediction.maps
                 findings += prediction.findings

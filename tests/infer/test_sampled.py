@@ -7,7 +7,7 @@ from made_slab import bolus
 
 from bolus.infer import sampled
 from bolus.infer.inputs import blood
-from bolus.types import Exam, Geometry, Scanner, Tissue
+from bolus.types import Exam, Geometry, Motion, Scanner, Tissue
 from sampled import sampled as curves_of
 
 
@@ -22,7 +22,13 @@ def test_area_and_moment_are_those_before_denoising() -> None:
     geometry = Geometry((2, 3, 4), np.eye(4))
     exam = Exam(frames, denoised.times_s, geometry, Scanner("nifti"))
     empty = np.zeros_like(voxels)
-    seen = sampled(exam, Tissue(frames[0], voxels, empty, empty), measured, denoised, moved_mm=0.0)
+    seen = sampled(
+        exam,
+        Tissue(frames[0], voxels, empty, empty),
+        measured,
+        denoised,
+        motion=motion(np.zeros(20)),
+    )
     np.testing.assert_allclose(seen.area_hu, measured.tissue_hu.mean(axis=1), rtol=1e-6)
     expected = (measured.tissue_hu * (time_s - measured.arrival_s)).mean(axis=1)
     np.testing.assert_allclose(seen.moment_s, expected, rtol=1e-5)
@@ -31,32 +37,38 @@ def test_area_and_moment_are_those_before_denoising() -> None:
     assert seen.noise_hu == 0.5
 
 
+def motion(x_mm: np.ndarray) -> Motion:
+    """A head that moves along x."""
+    none, shift = np.zeros((x_mm.size, 3)), np.stack([x_mm, 0 * x_mm, 0 * x_mm], axis=1)
+    return Motion(none, shift, np.abs(x_mm), 0 * x_mm, np.ones(x_mm.size, bool))
+
+
 def test_moved_bone_is_no_blood() -> None:
-    """A vein, bone that stepped in beside the skull, bone that drifted in where no edge is near."""
+    """An artery, and bone: beside the skull, late, and jumped in as the bolus comes."""
     time_s = np.arange(0, 50, 1.5)
     voxels = np.ones((2, 12, 12), bool)
-    vessel = np.zeros_like(voxels)
-    vein, step, drift = (0, 3, 3), (0, 8, 10), (1, 6, 3)
-    for place in (vein, step, drift):
-        vessel[place] = True
+    artery, beside, late, jumped = (0, 3, 3), (0, 8, 10), (1, 6, 3), (1, 3, 6)
     hu = np.repeat(bolus(time_s, 12, 12.0)[None], voxels.sum(), axis=0).reshape(2, 12, 12, -1)
-    hu[vein] = bolus(time_s, 14, 300.0)
-    hu[step] = bolus(time_s, 14, 60.0)  # enhances alike, but no more than the edge beside it does
-    hu[drift] = 400 * (time_s > 30)
-    rng = np.random.default_rng(4)
-    curves = curves_of(
-        time_s, hu[voxels] + rng.normal(0, 1, (voxels.sum(), time_s.size)), voxels, 1
-    )
+    hu[artery] = bolus(time_s, 14, 300.0)
+    hu[beside] = bolus(time_s, 14, 60.0)  # no more than the edge beside it explains
+    hu[late] = 400 * (time_s > 30)
+    hu[jumped] = np.where(time_s > 14, 1000 - 8 * (time_s - 14), 0)
+    vessel = np.zeros_like(voxels)
+    for place in (artery, beside, late, jumped):
+        vessel[place] = True
+    noise = np.random.default_rng(4).normal(0, 1, (voxels.sum(), time_s.size))
+    curves = curves_of(time_s, hu[voxels] + noise, voxels, 1)
     image = np.full(voxels.shape, 35.0, np.float32)
     image[..., 11] = 900
     frames = np.moveaxis(hu, -1, 0).astype(np.float32) + image
     tissue = Tissue(image, voxels, np.zeros_like(voxels), vessel)
     exam = Exam(frames, curves.times_s, Geometry((2, 12, 12), np.eye(4)), Scanner("nifti"))
-    moved = sampled(exam, tissue, curves, curves, moved_mm=6.0)
-    still = sampled(exam, tissue, curves, curves, moved_mm=0.0)
-    assert [bool(moved.clear.reshape(voxels.shape)[place]) for place in (vein, step, drift)] == [
-        True, False, False,
-    ]  # fmt: skip
+    moved, still = (
+        sampled(exam, tissue, curves, curves, motion=motion(x_mm))
+        for x_mm in (0.05 * time_s + 6 * (time_s > 14), 0 * time_s)
+    )
+    clear = moved.clear.reshape(voxels.shape)
+    assert [bool(clear[place]) for place in (artery, beside, late, jumped)] == [True] + 3 * [False]
     assert still.clear.all()
     # bone is brighter than blood: it must not stand for it
     assert blood(moved).mean_hu < blood(still).mean_hu

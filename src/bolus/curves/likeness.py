@@ -94,6 +94,13 @@ def likeness(curves: Float32Array, course: Float64Array, times_s: Float64Array) 
     return np.asarray(np.einsum("vt,lt->vl", standard, shifted).max(axis=1))
 
 
+def correlation_with(curves: Float32Array, course: Float64Array) -> Float64Array:
+    """Correlation of each curve (V, T) with a course (T,), -1..1; 0 where either is flat."""
+    return np.asarray(
+        np.einsum("vt,t->v", _standardised(curves.astype(np.float64)), _standardised(course))
+    )
+
+
 def _course(exam: Exam, mask: BoolArray) -> Float64Array:
     """(T,) median over the mask in each frame: what contrast does to the brain."""
     z, y, x = np.nonzero(mask)

@@ -48,7 +48,7 @@ def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prep
     tissue = segment(still, baseline)
     curves = tissue_curves(still, baseline, tissue, common_grid(still.times_s))
     quiet = denoise(curves, tissue, still.geometry)
-    seen = sampled(still, tissue, curves, quiet, moved_mm=moved_mm)
+    seen = sampled(still, tissue, curves, quiet, motion=motion)
     voxels = seen.voxels
     known = maps if "ttp" in maps else {**maps, "ttp": _time_to_peak(seen)}
     rows, columns = (np.flatnonzero(voxels.any(axis=axes)) for axes in ((0, 2), (0, 1)))
