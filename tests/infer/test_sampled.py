@@ -43,16 +43,22 @@ def motion(x_mm: np.ndarray) -> Motion:
     return Motion(none, shift, np.abs(x_mm), 0 * x_mm, np.ones(x_mm.size, bool))
 
 
+def passage(time_s: np.ndarray, start_s: float, peak_hu: float) -> np.ndarray:
+    """(T,) a bolus and what goes round again."""
+    first = bolus(time_s, start_s, peak_hu)
+    return np.asarray(first + 0.4 * peak_hu * np.cumsum(first) / first.sum())
+
+
 def test_moved_bone_is_no_blood() -> None:
     """An artery, and bone: beside the skull, late, and jumped in as the bolus comes."""
     time_s = np.arange(0, 50, 1.5)
     voxels = np.ones((2, 12, 12), bool)
     artery, beside, late, jumped = (0, 3, 3), (0, 8, 10), (1, 6, 3), (1, 3, 6)
-    hu = np.repeat(bolus(time_s, 12, 12.0)[None], voxels.sum(), axis=0).reshape(2, 12, 12, -1)
-    hu[artery] = bolus(time_s, 14, 300.0)
-    hu[beside] = bolus(time_s, 14, 60.0)  # no more than the edge beside it explains
+    hu = np.tile(passage(time_s, 12, 12.0), (2, 12, 12, 1))
+    hu[artery] = passage(time_s, 14, 300.0)
+    hu[beside] = passage(time_s, 14, 60.0)  # no more than the edge beside it explains
     hu[late] = 400 * (time_s > 30)
-    hu[jumped] = np.where(time_s > 14, 1000 - 8 * (time_s - 14), 0)
+    hu[jumped] = np.where(time_s > 14, 1000 * np.exp((14 - time_s) / 60), 0)
     vessel = np.zeros_like(voxels)
     for place in (artery, beside, late, jumped):
         vessel[place] = True
