@@ -50,17 +50,17 @@ def passage(time_s: np.ndarray, start_s: float, peak_hu: float) -> np.ndarray:
 
 
 def test_moved_bone_is_no_blood() -> None:
-    """An artery, and bone: beside the skull, late, and jumped in as the bolus comes."""
+    """An artery, and bone: beside the skull, there for a moment, jumped in as the bolus comes."""
     time_s = np.arange(0, 50, 1.5)
     voxels = np.ones((2, 12, 12), bool)
-    artery, beside, late, jumped = (0, 3, 3), (0, 8, 10), (1, 6, 3), (1, 3, 6)
+    artery, beside, passing, jumped = (0, 3, 3), (0, 8, 10), (1, 6, 3), (1, 3, 6)
     hu = np.tile(passage(time_s, 12, 12.0), (2, 12, 12, 1))
     hu[artery] = passage(time_s, 14, 300.0)
     hu[beside] = passage(time_s, 14, 60.0)  # no more than the edge beside it explains
-    hu[late] = 400 * (time_s > 30)
+    hu[passing] = 400 * ((time_s > 30) & (time_s < 34))
     hu[jumped] = np.where(time_s > 14, 1000 * np.exp((14 - time_s) / 60), 0)
     vessel = np.zeros_like(voxels)
-    for place in (artery, beside, late, jumped):
+    for place in (artery, beside, passing, jumped):
         vessel[place] = True
     noise = np.random.default_rng(4).normal(0, 1, (voxels.sum(), time_s.size))
     curves = curves_of(time_s, hu[voxels] + noise, voxels, 1)
@@ -74,7 +74,9 @@ def test_moved_bone_is_no_blood() -> None:
         for x_mm in (0.05 * time_s + 6 * (time_s > 14), 0 * time_s)
     )
     clear = moved.clear.reshape(voxels.shape)
-    assert [bool(clear[place]) for place in (artery, beside, late, jumped)] == [True] + 3 * [False]
+    assert [bool(clear[place]) for place in (artery, beside, passing, jumped)] == [True] + 3 * [
+        False
+    ]
     assert still.clear.all()
     # bone is brighter than blood: it must not stand for it
     assert blood(moved).mean_hu < blood(still).mean_hu
