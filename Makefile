@@ -5,7 +5,7 @@
 # make studies  the cohort, what the quality checks are worth, the arteries (30 minutes; goes on
 #             where it was stopped)
 # make network  the network against deconvolution, where its errors are, what it can't read, how it
-#             tells the blood's volume, its speed (30 minutes)
+#             tells the blood's volume and blood from bone, its speed (45 minutes)
 # make raters  a reading study on 15 simulated exams with simulated raters (10 minutes)
 # make weights  trains the network that ships with bolus from nothing (1.5 hours)
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
@@ -50,6 +50,7 @@ network: $(STAMP)
 	$(BIN)/python benchmarks/error_sources.py
 	$(BIN)/python benchmarks/unlike.py
 	$(BIN)/python benchmarks/blood_volume.py
+	$(BIN)/python benchmarks/moved_bone.py
 	$(BIN)/python benchmarks/network_speed.py
 
 raters: $(STAMP)
