@@ -5,7 +5,7 @@
 # make studies  the cohort, what the quality checks are worth, the arteries (30 minutes; goes on
 #             where it was stopped)
 # make network  the network against deconvolution, where its errors are, what it can't read, how it
-#             tells the blood's volume and blood from bone, its speed (45 minutes)
+#             tells the blood's volume and blood from bone, its speed (35 minutes)
 # make raters  a reading study on 15 simulated exams with simulated raters (10 minutes)
 # make weights  trains the network that ships with bolus from nothing (1.5 hours)
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,

@@ -18,7 +18,10 @@ KEY_GAVA2021 = "bolus-gava2021"
 """That of a network of the recipe gava2021, which draws one map and is not run by `bolus run`."""
 FORMAT = 1
 INPUTS = 1
-"""Version of `bolus.infer.inputs`: raised when the same exam gives a network other inputs."""
+"""Version of `bolus.infer.inputs`: raised when a network would misread what exams now give it.
+
+That bone no longer counts as blood (`bolus.infer.sampled`) leaves channels and units as they were.
+"""
 MAPS = tuple(MAP_UNITS)
 DIGITS = 7
 
