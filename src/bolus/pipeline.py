@@ -155,7 +155,7 @@ def _analyse_still(
     stages: Stages,
 ) -> Results:
     """``exam`` is free of motion; ``times_s`` are those of all frames, dropped ones included."""
-    moved_mm = float(motion.displacement_mm[motion.kept].max(initial=0.0))
+    moved_mm = motion.largest_mm
     with stages("segment"):
         baseline = baseline_and_arrival(exam, moved_mm)
         tissue = segment(exam, baseline)

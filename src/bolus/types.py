@@ -119,6 +119,11 @@ class Motion:
     kept: BoolArray
     """(T,) False where a frame could not be aligned and was dropped."""
 
+    @property
+    def largest_mm(self) -> float:
+        """The largest mean displacement of a frame that was kept."""
+        return float(self.displacement_mm[self.kept].max(initial=0.0))
+
 
 @dataclass(frozen=True)
 class Tissue:

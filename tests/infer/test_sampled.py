@@ -6,7 +6,7 @@ import numpy as np
 from made_slab import bolus
 
 from bolus.infer import sampled
-from bolus.infer.inputs import blood
+from bolus.infer.inputs import Sampled, blood
 from bolus.types import Exam, Geometry, Motion, Scanner, Tissue
 from sampled import sampled as curves_of
 
@@ -49,18 +49,19 @@ def passage(time_s: np.ndarray, start_s: float, peak_hu: float) -> np.ndarray:
     return np.asarray(first + 0.4 * peak_hu * np.cumsum(first) / first.sum())
 
 
-def test_moved_bone_is_no_blood() -> None:
+ARTERY, BESIDE, PASSING, JUMPED = (0, 3, 3), (0, 8, 10), (1, 6, 3), (1, 3, 6)
+
+
+def moved_slab(time_s: np.ndarray, x_mm: np.ndarray) -> Sampled:
     """An artery, and bone: beside the skull, there for a moment, jumped in as the bolus comes."""
-    time_s = np.arange(0, 50, 1.5)
     voxels = np.ones((2, 12, 12), bool)
-    artery, beside, passing, jumped = (0, 3, 3), (0, 8, 10), (1, 6, 3), (1, 3, 6)
     hu = np.tile(passage(time_s, 12, 12.0), (2, 12, 12, 1))
-    hu[artery] = passage(time_s, 14, 300.0)
-    hu[beside] = passage(time_s, 14, 60.0)  # no more than the edge beside it explains
-    hu[passing] = 400 * ((time_s > 30) & (time_s < 34))
-    hu[jumped] = np.where(time_s > 14, 1000 * np.exp((14 - time_s) / 60), 0)
+    hu[ARTERY] = passage(time_s, 14, 300.0)
+    hu[BESIDE] = passage(time_s, 14, 60.0)  # no more than the edge beside it explains
+    hu[PASSING] = 400 * ((time_s > 30) & (time_s < 34))
+    hu[JUMPED] = np.where(time_s > 14, 1000 * np.exp((14 - time_s) / 60), 0)
     vessel = np.zeros_like(voxels)
-    for place in (artery, beside, passing, jumped):
+    for place in (ARTERY, BESIDE, PASSING, JUMPED):
         vessel[place] = True
     noise = np.random.default_rng(4).normal(0, 1, (voxels.sum(), time_s.size))
     curves = curves_of(time_s, hu[voxels] + noise, voxels, 1)
@@ -69,14 +70,28 @@ def test_moved_bone_is_no_blood() -> None:
     frames = np.moveaxis(hu, -1, 0).astype(np.float32) + image
     tissue = Tissue(image, voxels, np.zeros_like(voxels), vessel)
     exam = Exam(frames, curves.times_s, Geometry((2, 12, 12), np.eye(4)), Scanner("nifti"))
-    moved, still = (
-        sampled(exam, tissue, curves, curves, motion=motion(x_mm))
-        for x_mm in (0.05 * time_s + 6 * (time_s > 14), 0 * time_s)
-    )
-    clear = moved.clear.reshape(voxels.shape)
-    assert [bool(clear[place]) for place in (artery, beside, passing, jumped)] == [True] + 3 * [
-        False
-    ]
+    return sampled(exam, tissue, curves, curves, motion=motion(x_mm))
+
+
+def clear_vessels(slab: Sampled) -> list[bool]:
+    clear = slab.clear.reshape(slab.voxels.shape)
+    return [bool(clear[place]) for place in (ARTERY, BESIDE, PASSING, JUMPED)]
+
+
+def test_moved_bone_is_no_blood() -> None:
+    time_s = np.arange(0, 50, 1.5)
+    moved = moved_slab(time_s, 0.05 * time_s + 6 * (time_s > 14))
+    still = moved_slab(time_s, 0 * time_s)
+    assert clear_vessels(moved) == [True, False, False, False]
     assert still.clear.all()
     # bone is brighter than blood: it must not stand for it
     assert blood(moved).mean_hu < blood(still).mean_hu
+
+
+def test_three_frames_of_a_head_that_moved_tell_no_blood_from_bone() -> None:
+    time_s = np.array([0.0, 18.0, 23.0, 44.0])
+    x_mm = np.array([0.0, 6.0, 0.0, 6.0])
+    assert clear_vessels(moved_slab(time_s, x_mm))[0]
+    few = moved_slab(time_s[:3], x_mm[:3])
+    np.testing.assert_array_equal(few.clear, ~few.vessel[few.voxels])
+    assert moved_slab(time_s[:3], 0 * x_mm[:3]).clear.all()

@@ -13,6 +13,7 @@ import pytest
 import torch
 from bolus_set import prepared_exam, small_steps
 
+from bolus.errors import DamagedFile
 from bolus.infer.inputs import blood
 from bolus.train.bolus import data, recipe
 from bolus.train.bolus.network import PerfusionNet
@@ -38,6 +39,20 @@ def test_prepared_exams_come_back_as_they_were(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.curves_hu, exam.curves_hu, atol=0.15)
     np.testing.assert_array_equal(found.voxels, exam.voxels)
     assert found.spacing_mm == exam.spacing_mm
+
+
+def test_what_an_older_bolus_prepared_or_a_full_disk_cut_off_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "exam.npz"
+    write_prepared(prepared_exam(0), path)
+    whole = path.read_bytes()
+    with np.load(path) as found:
+        np.savez(path, **{name: found[name] for name in found.files if name != "clear"})
+    with pytest.raises(DamagedFile, match=r"exam\.npz.*another version.*clear.*Delete it"):
+        read_prepared(path)
+    for length in (0, 100, len(whole) // 2, len(whole) - 40):
+        path.write_bytes(whole[:length])
+        with pytest.raises(DamagedFile, match=r"exam\.npz is broken"):
+            read_prepared(path)
 
 
 def test_blood_volume_is_flow_times_transit_time() -> None:

@@ -26,6 +26,10 @@ eighteen exams in which bone was taken for blood or nearly (seeds 9300-9600), th
 MORE_LIKE_BLOOD = 0.1
 """By so much a curve is more like the brain's than like the head's course, or it is bone: bone that
 jumps in as the bolus arrives looks like it."""
+ENOUGH_FRAMES = 4
+"""Two or three points resemble anything: then nothing in a head that moved stands for blood but its
+brightest tissue.  Over sixteen exams (seeds 9450-9599) three frames have an error of CBF of
+21.6 ml/100g/min so and of 28.1 with the limits; four have 9.6 with these and 10.8 without."""
 LEVER_MM = 80.0
 """From the head's centre to its skull."""
 SOME = 7
@@ -66,10 +70,13 @@ def _clear(
 ) -> BoolArray:
     """(V,) whether a vessel's curve is contrast, not bone that wasn't quite put back."""
     clear = np.ones(len(measured.tissue_hu), bool)
-    moved_mm = float(motion.displacement_mm[motion.kept].max(initial=0.0))
+    moved_mm = motion.largest_mm
     if moved_mm == 0:
         return clear
     vessel = tissue.vessel[measured.voxels]
+    if measured.tissue_hu.shape[1] < ENOUGH_FRAMES:
+        clear[vessel] = False
+        return clear
     edge = edge_hu(tissue.baseline, geometry, moved_mm)[measured.voxels][vessel]
     clear[vessel] = denoised.tissue_hu[vessel].max(axis=1) > CLEAR_OF_EDGE * edge
     course = np.median(measured.tissue_hu[::SOME].astype(np.float64), axis=0)

@@ -106,7 +106,7 @@ def _coverage(exam: Exam) -> Check:
 
 
 def _motion(motion: Motion) -> Check:
-    worst = float(motion.displacement_mm[motion.kept].max(initial=0.0))
+    worst = motion.largest_mm
     dropped = int((~motion.kept).sum())
     share = dropped / motion.kept.size
     grade = _Limit(MOTION_WARNING_MM, MOTION_FAIL_MM, rising=True).grade(worst)

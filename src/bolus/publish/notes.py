@@ -83,7 +83,7 @@ def motion_note(results: Results) -> str:
     """The motion in one sentence."""
     motion = results.motion
     dropped = np.flatnonzero(~motion.kept)
-    largest = float(motion.displacement_mm[motion.kept].max(initial=0.0))
+    largest = motion.largest_mm
     sentence = f"Largest mean displacement of a frame that was kept: {largest:.1f} mm. "
     if not len(dropped):
         return sentence + "No frame was dropped."

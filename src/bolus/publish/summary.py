@@ -181,7 +181,7 @@ def _motion(results: Results) -> dict[str, Any]:
     kept = motion.kept
     return {
         "median_displacement_mm": np.median(motion.displacement_mm[kept]) if kept.any() else None,
-        "max_displacement_mm": motion.displacement_mm[kept].max(initial=0.0),
+        "max_displacement_mm": motion.largest_mm,
         "max_translation_mm": np.abs(motion.translation_mm[kept]).max(initial=0.0),
         "max_rotation_deg": np.abs(motion.rotation_deg[kept]).max(initial=0.0),
         "dropped_frames": np.flatnonzero(~kept),

@@ -85,7 +85,7 @@ def write_patient(folders: Folders, seed: int, matrix: int) -> None:
     write_raw(exam, folders.raw, patient)
     exam, motion = correct_motion(exam)
     write_processed(exam, folders.registered, patient, "Registered")
-    moved_mm = float(motion.displacement_mm[motion.kept].max(initial=0.0))
+    moved_mm = motion.largest_mm
     exam, maps = filter_and_map(exam, moved_mm)
     write_processed(exam, folders.filtered, patient, "Filtered")
     write_maps(maps, exam, folders.maps, patient)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
 from bolus.align import correct_motion
 from bolus.curves import baseline_and_arrival, common_grid, denoise, segment, tissue_curves
 from bolus.deconvolve.model import peak_of
+from bolus.errors import DamagedFile
 from bolus.infer.inputs import GRID_S, Sampled, smoother
 from bolus.infer.sampled import sampled
 from bolus.types import BoolArray, Exam, Float32Array
@@ -43,7 +45,7 @@ def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prep
         The exam is none that `bolus run` would draw.
     """
     still, motion = correct_motion(exam)
-    moved_mm = float(motion.displacement_mm[motion.kept].max(initial=0.0))
+    moved_mm = motion.largest_mm
     baseline = baseline_and_arrival(still, moved_mm)
     tissue = segment(still, baseline)
     curves = tissue_curves(still, baseline, tissue, common_grid(still.times_s))
@@ -83,9 +85,21 @@ def write_prepared(prepared: Prepared, path: Path) -> None:
 
 
 def read_prepared(path: Path) -> Prepared:
-    """The inverse of `write_prepared`."""
-    with np.load(path, allow_pickle=False) as found:
-        values = {name: found[name] for name in found.files}
+    """The inverse of `write_prepared`.
+
+    Raises
+    ------
+    DamagedFile
+        The file is broken, or another version of bolus prepared it.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
+            values = {field.name: found[field.name] for field in fields(Prepared)}
+    except (KeyError, OSError, EOFError, ValueError, BadZipFile) as error:
+        raise DamagedFile(
+            f"{path} is broken or was prepared by another version of bolus ({error}). "
+            "Delete it: it is made anew."
+        ) from error
     for name in ("noise_hu", "arrival_s"):
         values[name] = float(values[name])
     values["spacing_mm"] = tuple(float(v) for v in values["spacing_mm"])
