@@ -19,16 +19,17 @@ from bolus.cli.study import study as study_app
 from bolus.dataset import Case, Index, write_index
 from bolus.errors import NoPerfusion, UsageError
 from bolus.infer import load_model
+from bolus.pipeline import Choices, Stages, analyse
 from bolus.simulate import Truth, write_truth
 from bolus.simulate.nifti import write_exam
 from bolus.study import dose_exam
 from bolus.study.dose import run_dose_study
-from bolus.study.dose_exam import Refusal, analyse_or_refuse
+from bolus.study.dose_exam import Refusal, analyse_or_refuse, grade_of
 from bolus.study.dose_plan import DosePlan
 from bolus.study.dose_rows import Study
 from bolus.train.bolus.export import onnx_bytes, with_card
 from bolus.train.bolus.network import PerfusionNet
-from bolus.types import Exam
+from bolus.types import Exam, Finding, Grade
 
 PLAN = DosePlan(methods=("bsvd",), frames=(10,), every=(2,), phases=1, doses=(1, 0.25))
 ANALYSES = 2 * 3
@@ -116,6 +117,29 @@ def test_a_killed_study_goes_on_to_the_same_bytes(
     assert len(again) == ANALYSES
     for name in RESULTS:
         assert (tmp_path / name).read_bytes() == (ran[0] / name).read_bytes()
+
+
+def test_maps_that_hold_nothing_are_no_maps(cohort: Path, tmp_path: Path) -> None:
+    plan = replace(PLAN, methods=("bma",), frames=(2,), every=(), doses=(1,))
+    study = run_dose_study(cohort, tmp_path, plan, cases=1, workers=1)
+    (row,) = [row for row in study.rows if row.get("rule") == "frames"]
+    assert (row["outcome"], row["reason"]) == ("refused", "no voxel of the reference is mapped")
+    assert "core_error_ml" not in row
+
+
+def test_a_methods_verdict_is_not_that_of_those_it_was_run_with(small: tuple[Exam, Truth]) -> None:
+    results = analyse(small[0], Choices(methods=("bsvd",)), Stages())
+    far = Finding("unlike-training", Grade.FAIL, "cnn: this exam is far unlike the others.")
+    late = Finding("motion-gap", Grade.WARNING, "Dropped frames leave 9 s.")
+    both = replace(
+        results,
+        methods={**results.methods, "cnn": results.methods["bsvd"]},
+        findings=(far, late),
+        checks=(),
+    )
+    assert grade_of(both, "cnn") == Grade.FAIL
+    assert grade_of(both, "bsvd") == Grade.WARNING
+    assert grade_of(replace(both, findings=()), "bsvd") == Grade.NOTE
 
 
 def test_another_seed_or_preset_keeps_its_own_log() -> None:

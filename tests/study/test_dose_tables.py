@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from made_up import EXAMS, made_up
 from PIL import Image
 
 from bolus.study.dose_figure import write_figure
-from bolus.study.dose_rows import Condition, by_condition, of_method
+from bolus.study.dose_rows import Condition, Study, by_condition, of_method
 from bolus.study.dose_table import MAIN, Measure, csv_text, markdown_text, summary
 
 CBF = next(measure for measure in MAIN if measure.key == "cbf_mae")
@@ -54,11 +55,46 @@ def test_errors_of_volumes_do_not_cancel_out() -> None:
 
 def test_refused_analyses_are_counted_and_say_where_and_why() -> None:
     text = markdown_text(made_up())
-    assert cells(text, "Conditions", "5 frames")[-3:] == ["**0**", "6", "2"]
+    assert cells(text, "Conditions", "5 frames")[-4:] == ["**0**", "6", "0", "2"]
     assert cells(text, "CBF MAE", "5 frames")[-2:][0] == "-"
     refused = cells(text, "Refused analyses", "nlr")
     assert refused == ["nlr", "refused", "align", "NoPerfusion", "12", "3", "5 to 5",
                        "NoPerfusion: no bolus / in one"]  # fmt: skip
+
+
+def test_a_dose_that_differs_between_protocols_is_told_as_a_range() -> None:
+    """Ten frames are a quarter of one exam's dose and a half of another's."""
+    text = markdown_text(two_protocols())
+    found = cells(text, "Conditions", "10 frames")
+    assert found[3] == "10 of 18 to 36"
+    assert found[5] == "0.37 (0.28 to 0.56)"
+    assert cells(text, "CBF MAE", "10 frames")[1] == found[5]
+    assert cells(text, "Conditions", "all frames, 25 % dose")[5] == "0.25"
+
+
+def two_protocols() -> Study:
+    """As `made_up`, but the last exam has half of the frames."""
+    study = made_up()
+    rows = [
+        {**row, "frames_of": 18, "relative_dose": row["relative_dose"] * 2, "frames": row["value"]}
+        if row["case"] == EXAMS[-1] and row["rule"] == "frames"
+        else row
+        for row in study.rows
+    ]
+    return replace(study, rows=tuple(rows))
+
+
+def test_all_frames_of_some_exams_are_no_fewer_frames(tmp_path: Path) -> None:
+    """Where only some exams have so many, their mean must not stand beside that of all exams."""
+    study = two_protocols()
+    whole = [
+        {**row, "rule": "frames", "value": 36}
+        for row in study.rows
+        if row["rule"] == "full" and row["case"] != EXAMS[-1]
+    ]
+    write_figure(study, tmp_path / "a.png")
+    write_figure(replace(study, rows=(*study.rows, *whole)), tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_the_change_of_a_volume_is_against_the_methods_own_whole_exam() -> None:

@@ -19,7 +19,7 @@ from bolus.pipeline import Choices, Stages, analyse
 from bolus.study.agreement import MAPS, Reference, Row, reference_of, score
 from bolus.study.noise import Noise, measure_noise, stated_sd_hu, with_noise
 from bolus.study.thin import start_s, thinned
-from bolus.types import CNN, Exam, Float32Array, Float64Array, Results
+from bolus.types import CNN, Exam, Float32Array, Float64Array, Grade, Results
 
 COMMON_STAGES = ("align", "segment", "curves", "denoise")
 """Stages of `bolus.pipeline` that all methods share: what fails there fails for all of them."""
@@ -73,8 +73,8 @@ class Outcome:
     scores: dict[str, Row]
     """By method."""
     refusals: dict[str, Refusal]
-    grade: str
-    """Verdict of the quality checks: NOTE, WARNING or FAIL; empty without a result."""
+    grades: dict[str, str]
+    """By method: verdict of the quality checks, NOTE, WARNING or FAIL."""
     cpu_s: float
 
 
@@ -105,8 +105,19 @@ def run_condition(
     results, refusals = analyse_or_refuse(thin, methods, subject.preset, subject.model)
     start = start_s(exam.times_s, kept)
     scores = {m: score(r.methods[m], r.tissue, reference, start) for m, r in results.items()}
-    grade = next((r.grade.name for r in results.values()), "")
-    return Outcome(scores, refusals, grade, time.process_time() - began)
+    grades = {m: grade_of(r, m).name for m, r in results.items()}
+    for empty in [m for m, row in scores.items() if row["covered"] == 0]:
+        refusals[empty] = Refusal("refused", empty, "no voxel of the reference is mapped")
+        del scores[empty], grades[empty]
+    return Outcome(scores, refusals, grades, time.process_time() - began)
+
+
+def grade_of(results: Results, method: str) -> Grade:
+    """The verdict without what only concerns other methods, whose findings begin with their name:
+    a method's row must not depend on which others it was run with."""
+    others = tuple(f"{name}: " for name in results.methods if name != method)
+    grades = [f.grade for f in results.findings if not f.message.startswith(others)]
+    return max(grades + [check.grade for check in results.checks], default=Grade.NOTE)
 
 
 def analyse_or_refuse(

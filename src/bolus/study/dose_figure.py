@@ -83,7 +83,13 @@ def _ways(groups: Groups) -> Iterator[tuple[str, Groups]]:
     for dose in doses:
         whole = Condition("full", 1, dose)
         for rule in ("frames", "every", "two-rate"):
-            way = {c: rows for c, rows in groups.items() if (c.rule, c.dose) == (rule, dose)}
+            way = {
+                c: rows
+                for c, rows in groups.items()
+                # all frames of some exams are no fewer frames
+                if (c.rule, c.dose) == (rule, dose)
+                and any(row["frames"] < row["frames_of"] for row in rows)
+            }
             if way and (dose == 1 or rule == "frames"):
                 yield (rule if dose == 1 else "both"), {whole: groups[whole], **way}
     if len(doses) > 1:
@@ -92,15 +98,16 @@ def _ways(groups: Groups) -> Iterator[tuple[str, Groups]]:
 
 def _draw(ax: Axes, groups: Groups, method: str, colour: str, measure: Measure) -> None:
     for way, members in _ways(groups):
-        found = {
-            _dose(rows): one
+        found = [
+            (_dose(rows), one)
             for rows in members.values()
             if (one := summary(of_method(rows, method), measure))
-        }
+        ]
         if not found:
             continue
-        dose = np.array(sorted(found))
-        ordered = [found[d] for d in dose]
+        found.sort(key=lambda pair: pair[0])
+        dose = np.array([d for d, _ in found])
+        ordered = [one for _, one in found]
         mean = np.array([one.mean for one in ordered])
         _line(ax, dose, mean, way, colour)
         if way == "frames" and min(one.exams for one in ordered) >= FEWEST_IN_BAND:
@@ -110,12 +117,12 @@ def _draw(ax: Axes, groups: Groups, method: str, colour: str, measure: Measure) 
 
 def _draw_done(ax: Axes, groups: Groups, method: str, colour: str, lower: float) -> None:
     for way, members in _ways(groups):
-        done = {
-            _dose(rows): float(np.mean([r["outcome"] == "done" for r in of_method(rows, method)]))
+        done = sorted(
+            (_dose(rows), float(np.mean([r["outcome"] == "done" for r in of_method(rows, method)])))
             for rows in members.values()
-        }
-        dose = np.array(sorted(done))
-        _line(ax, dose, np.array([done[d] for d in dose]) - lower, way, colour)
+        )
+        dose, share = np.array(done).T
+        _line(ax, dose, share - lower, way, colour)
 
 
 def _line(ax: Axes, dose: Float64Array, values: Float64Array, way: str, colour: str) -> None:

@@ -35,8 +35,10 @@ def log_name(plan: DosePlan) -> str:
 
 def line_of(key: Key, outcome: Outcome) -> Line:
     """A finished analysis as JSON."""
-    ok: Line = {"outcome": "done", "stage": "", "reason": "", "grade": outcome.grade}
-    methods: dict[str, Line] = {m: {**ok, **_plain(row)} for m, row in outcome.scores.items()}
+    ok: Line = {"outcome": "done", "stage": "", "reason": ""}
+    methods: dict[str, Line] = {
+        m: {**ok, "grade": outcome.grades[m], **_plain(row)} for m, row in outcome.scores.items()
+    }
     methods |= {m: {**asdict(refusal), "grade": ""} for m, refusal in outcome.refusals.items()}
     name, digest, dose, kept = key
     return {

@@ -177,16 +177,32 @@ def _conditions(groups: dict[Condition, list[Line]], methods: Sequence[str]) -> 
         one = of_method(rows, methods[0])
         done = [_done(of_method(rows, method)) for method in methods]
         cells = [
-            f"{_column(one, 'frames').mean():.0f} of {_column(one, 'frames_of').mean():.0f}",
-            f"{_column(one, 'interval_s').mean():.1f}",
-            f"{_column(one, 'relative_dose').mean():.2f}",
+            f"{_span(one, 'frames', 'd')} of {_span(one, 'frames_of', 'd')}",
+            _span(one, "interval_s", ".1f"),
+            _dose(one),
         ]
         exams = str(len({row["case"] for row in one}))
-        unreliable = str(_unreliable(rows))
-        lines.append([str(condition), exams, str(len(one)), *cells, *done, unreliable])
+        unreliable = [str(_unreliable(of_method(rows, method))) for method in methods]
+        lines.append([str(condition), exams, str(len(one)), *cells, *done, *unreliable])
     header = ["condition", "exams", "analyses", "frames", "interval, s", "relative dose",
-              *(f"{method} done" for method in methods), "called not reliable"]  # fmt: skip
+              *(f"{method} done" for method in methods),
+              *(f"{method} called not reliable" for method in methods)]  # fmt: skip
     return markdown(header, lines)
+
+
+def _span(rows: Sequence[Line], key: str, pattern: str) -> str:
+    """From the least to the most over the rows, one number where they agree."""
+    ends = [
+        f"{value:{pattern}}" for value in (min(r[key] for r in rows), max(r[key] for r in rows))
+    ]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
+
+
+def _dose(rows: Sequence[Line]) -> str:
+    """Mean relative dose, and its range where exams of several protocols differ."""
+    span = _span(rows, "relative_dose", ".2f")
+    mean = f"{_column(rows, 'relative_dose').mean():.2f}"
+    return f"{mean} ({span})" if "to" in span else mean
 
 
 def _done(rows: Sequence[Line]) -> str:
@@ -196,7 +212,7 @@ def _done(rows: Sequence[Line]) -> str:
 
 def _unreliable(rows: Sequence[Line]) -> int:
     """Analyses that a quality check failed, though there are maps."""
-    return len({(row["case"], row["phase"]) for row in rows if row["grade"] == "FAIL"})
+    return sum(row["grade"] == "FAIL" for row in rows)
 
 
 def _column(rows: Sequence[Line], key: str) -> Float64Array:
@@ -230,8 +246,9 @@ def _measure_table(
         found = [summary(of_method(rows, method), measure) for method in methods]
         seen = seen or any(found)
         exams = max((one.exams for one in found if one), default=0)
-        dose = f"{_column(rows, 'relative_dose').mean():.2f}"
-        lines.append([str(condition), dose, str(exams), *(_cell(one, measure) for one in found)])
+        lines.append(
+            [str(condition), _dose(rows), str(exams), *(_cell(one, measure) for one in found)]
+        )
     return markdown(["condition", "relative dose", "exams", *methods], lines) if seen else ""
 
 
