@@ -1,8 +1,8 @@
 """Train the network that ships with bolus, from nothing: ``make weights``.
 
 1000 exams of the simulated cohort 1 to learn from, 24 of cohort 99 to validate on; then the recipe
-`bolus` with seed 1.  Everything that is finished is kept, so a run that was stopped goes on.
-``results/weights.md`` tells how it went.
+`bolus` with seed 1.  Everything that is finished is kept, so a run that was stopped goes on; what
+other code made is not used.  ``results/weights.md``, the network's card, tells how it went.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bolus.errors import BolusError
+from bolus.infer.card import Fact
 from bolus.simulate.case import scan
 from bolus.simulate.priors import case_seed, clinical_case
-from bolus.train.bolus.export import export
+from bolus.train.bolus.export import LICENCE, export
 from bolus.train.bolus.recipe import EPOCHS, PATIENCE, STEPS_PER_EPOCH, BolusTask
+from bolus.train.bolus.run import LIMITS, PURPOSE, SIMULATED
+from bolus.train.card import USE
 from bolus.train.loop import BEST, Row, Settings, fit
 from bolus.train.prepare import TARGETS, prepare, write_prepared
 from bolus.types import MAP_UNITS
@@ -27,8 +30,20 @@ from tables import markdown, write
 TRAINING, VALIDATION = (1, 1000), (99, 24)
 """Cohort and number of cases."""
 SEED = 1
-FOLDER = Path(__file__).parent / ".cache" / "weights"
-WEIGHTS = Path(__file__).parents[1] / "src" / "bolus" / "infer" / "weights.onnx"
+PACKAGE = Path(__file__).parents[1] / "src" / "bolus"
+WEIGHTS = PACKAGE / "infer" / "weights.onnx"
+CODE = ("align", "curves", "deconvolve", "infer", "simulate", "train", "train/bolus")
+"""What shapes the exams and the weights."""
+
+
+def digest_of_code() -> str:
+    """Of everything that decides on the weights but libraries and the machine."""
+    files = [file for folder in CODE for file in sorted((PACKAGE / folder).glob("*.py"))]
+    files += [PACKAGE / "types.py", Path(__file__)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+FOLDER = Path(__file__).parent / ".cache" / f"weights-{digest_of_code()}"
 
 
 def prepared(cohort: int, cases: int, folder: Path) -> list[Path]:
@@ -70,17 +85,22 @@ def report(rows: Sequence[Row], training: int, validation: int, weights: Path) -
     ]
     units = (f"{name.upper()} MAE, {MAP_UNITS[name]}" for name in TARGETS)
     parts = [
+        f"{PURPOSE} {USE} The weights' licence: {LICENCE}.",
         f"`make weights`: {training} simulated exams of cohort {TRAINING[0]} to learn from, "
-        f"{validation} of cohort {VALIDATION[0]} to validate on, seed {SEED}, {len(rows)} epochs "
-        f"of {STEPS_PER_EPOCH} batches on {os.cpu_count()} CPU cores, "
-        f"{sum(row['seconds'] for row in rows) / 60:.0f} minutes. The file's SHA-256: "
+        f"{validation} of cohort {VALIDATION[0]} to validate on, recipe `bolus`, seed {SEED}, "
+        f"{len(rows)} epochs of {STEPS_PER_EPOCH} batches on {os.cpu_count()} CPU cores, "
+        f"{sum(row['seconds'] for row in rows) / 60:.0f} minutes. Digest of the code: "
+        f"`{digest_of_code()}`. The file's SHA-256: "
         f"`{hashlib.sha256(weights.read_bytes()).hexdigest()}`.",
         markdown(["epoch", "training loss", "validation loss", *units, "seconds"], lines),
         "Errors on the validation exams, every other slice, of brains scaled to the usual volume "
         "of blood. The training loss is that of augmented crops while the network learns; the "
         "validation's that of a moving average of the network on whole slices.",
+        "Other exams, with deconvolutions beside it: [network](network.md); exams that it can't "
+        "read: [unlike](unlike.md).",
+        "\n".join(f"* {limit}" for limit in (*LIMITS, SIMULATED)),
     ]
-    write("weights", "The training of the shipped network", parts)
+    write("weights", "The shipped network and its training", parts)
 
 
 def main() -> None:
@@ -94,7 +114,10 @@ def main() -> None:
     settings = Settings(EPOCHS, PATIENCE, SEED, f"shipped {len(training)} {len(validation)}")
     rows = fit(task, FOLDER, settings, seen=lambda row: print(row, flush=True))
     epoch = min(rows, key=lambda row: row["loss"])["epoch"]
-    facts = {"recipe": "bolus", "seed": SEED, "epochs": epoch, "cohorts": "1 and 99, simulated"}
+    facts: dict[str, Fact] = {
+        "recipe": "bolus", "seed": SEED, "epochs": epoch, "cohorts": "1 and 99, simulated",
+        "code": digest_of_code(),
+    }  # fmt: skip
     export(FOLDER / BEST, training, validation, asked.out, name="bolus", facts=facts)
     report(rows, len(training), len(validation), asked.out)
 

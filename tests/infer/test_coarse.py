@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_slab import a_slab
 
-from bolus.infer.coarse import coarsened, factor_for, refined
+from bolus.infer.coarse import coarsened, coarsened_truth, factor_for, refined
 
 
 @given(pixel_mm=st.floats(0.15, 3.0))
@@ -41,6 +41,18 @@ def test_a_block_is_the_mean_of_its_perfused_voxels(factor: int) -> None:
     np.testing.assert_allclose(coarse.area_hu, expected, rtol=1e-5)
     assert coarse.spacing_mm == (5.0, 0.4 * factor, 0.4 * factor)
     assert coarse.curves_hu.shape == (coarse.voxels.sum(), len(fine.times_s))
+
+
+def test_the_truth_of_a_block_is_that_of_its_valid_voxels() -> None:
+    voxels = np.ones((1, 4, 4), bool)
+    voxels[0, 2:, 2:] = False
+    valid = voxels.copy()
+    valid[0, 0, 0] = valid[0, 2:, 0] = valid[0, 2, 1] = False
+    targets = np.arange(16.0, dtype=np.float32).reshape(1, 1, 4, 4)
+    coarse, holds = coarsened_truth(targets, valid, voxels, 2)
+    np.testing.assert_array_equal(holds[0], [[True, True], [False, False]])
+    # three of four voxels; four; one of four, so all of them; none perfused
+    np.testing.assert_allclose(coarse[0, 0], [[(1 + 4 + 5) / 3, 4.5], [10.5, 0]], rtol=1e-6)
 
 
 def blocks(plane: np.ndarray, factor: int) -> list[np.ndarray]:

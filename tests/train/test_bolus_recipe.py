@@ -13,7 +13,7 @@ import pytest
 import torch
 from bolus_set import prepared_exam, small_steps
 
-from bolus.errors import DamagedFile
+from bolus.errors import BolusError, DamagedFile, UsageError
 from bolus.infer.inputs import blood
 from bolus.train.bolus import data, recipe
 from bolus.train.bolus.network import PerfusionNet
@@ -96,6 +96,70 @@ def test_targets_are_those_of_a_brain_with_the_usual_blood() -> None:
     for one, other in zip(data.slices(poor, None), data.slices(exam, None), strict=True):
         np.testing.assert_allclose(one[2][:2], other[2][:2] * 0.2 / volume, rtol=1e-4)
         np.testing.assert_array_equal(one[2][2:], other[2][2:])
+
+
+def test_frames_are_lost_from_curves_and_their_means_alike() -> None:
+    exam, times = prepared_exam(0), set()
+    for seed in range(20):
+        less = data.with_frames_lost(exam, np.random.default_rng(seed))
+        kept = np.isin(exam.times_s[:, 0], less.times_s[:, 0])
+        assert len(less.weight) == kept.sum() >= 0.6 * kept.size
+        np.testing.assert_array_equal(less.curves_hu, exam.curves_hu[:, kept])
+        # these are means of the very curves here
+        np.testing.assert_allclose(less.area_hu, less.curves_hu.mean(axis=1), atol=1e-4)
+        after_s = less.times_s[:, 0] - exam.arrival_s
+        np.testing.assert_allclose(
+            less.moment_s, (less.curves_hu * after_s).mean(axis=1), atol=0.01
+        )
+        times.add(tuple(less.times_s[:, 0]))
+    assert len(times) > 15
+    short = replace(
+        exam, curves_hu=exam.curves_hu[:, :8], times_s=exam.times_s[:8], weight=exam.weight[:8]
+    )
+    np.testing.assert_array_equal(
+        data.with_frames_lost(short, np.random.default_rng(1)).times_s, short.times_s
+    )
+
+
+def test_some_exams_lose_frames_each_time_they_are_seen() -> None:
+    def known(seed: int) -> bytes:
+        return data.slices(prepared_exam(0), np.random.default_rng(seed))[0][1].tobytes()
+
+    frames = [
+        len(data.with_frames_lost(prepared_exam(0), np.random.default_rng(n)).weight)
+        for n in range(9)
+    ]
+    assert min(frames) < 20 < max(frames)
+    whole = len(prepared_exam(0).weight)
+    # the context says how many frames there are
+    seen = [data.slices(prepared_exam(0), np.random.default_rng(n))[0][1][-2] for n in range(60)]
+    assert 4 <= sum(value != np.float32(np.log(whole / 30)) for value in seen) <= 24
+    assert known(3) == known(3)
+
+
+def test_an_exam_of_few_slices_is_learnt_from_and_one_without_truth_is_no_endless_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_steps(monkeypatch.setattr)
+    monkeypatch.setattr(data, "BATCH", 8)
+    exam = prepared_exam(0)
+    write_prepared(exam, tmp_path / "few.npz")
+    pixels, *_ = next(iter(data.batches([tmp_path / "few.npz"], 1, 1, 1)))
+    assert len(pixels) == 8
+    nothing = replace(exam, valid=np.zeros_like(exam.valid))
+    write_prepared(nothing, tmp_path / "nothing.npz")
+    with pytest.raises(UsageError, match="none of 1 training exams has a slice"):
+        list(data.batches([tmp_path / "nothing.npz"], 1, 1, 1))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_the_reason(
+    exams: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = BolusTask(exams[:2], exams[2:], seed=1, epochs=2)
+    monkeypatch.setattr(task, "validate", lambda bf16: {"loss": float("nan")})
+    with pytest.raises(BolusError, match=r"run: the loss of epoch 1 is no number"):
+        fit(task, tmp_path / "run", Settings(2, 2, 1, "a"))
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_vessels_and_what_lies_outside_the_brain_teach_nothing() -> None:

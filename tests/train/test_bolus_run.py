@@ -15,13 +15,15 @@ from bolus.acquire import read_exam
 from bolus.dataset import Case, Index, Split, write_index
 from bolus.dataset.split import write_split
 from bolus.errors import UsageError
+from bolus.infer import coarse
 from bolus.pipeline import Choices, Stages, analyse
 from bolus.simulate import Recipe, simulate_exam
 from bolus.simulate.case import write_case
 from bolus.simulate.nifti import write_exam
+from bolus.train.bolus.data import slices
 from bolus.train.bolus.run import train
 from bolus.train.bolus.store import prepare_cases, targets
-from bolus.train.prepare import TARGETS, read_prepared
+from bolus.train.prepare import TARGETS, prepare, read_prepared
 from bolus.types import CNN
 
 TINY = Recipe(
@@ -142,6 +144,23 @@ def test_a_folder_with_other_files_is_left_alone(made: Made, tmp_path: Path) -> 
     with pytest.raises(UsageError, match="other files"):
         train(*made, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_fine_pixels_are_learnt_from_as_they_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """UniToBrain's pixels are finer than those that the network sees in use."""
+    exam, truth = simulate_exam(9, TINY)
+    maps = {name: getattr(truth, name) for name in TARGETS}
+    fine = prepare(exam, maps, truth.valid)
+    monkeypatch.setattr(coarse, "FINEST_MM", 4.0)
+    learnt = prepare(exam, maps, truth.valid)
+    assert learnt.spacing_mm == (10.0, 4.8, 4.8)
+    assert len(learnt.curves_hu) < 0.35 * len(fine.curves_hu)
+    cbf, transit = TARGETS.index("cbf"), TARGETS.index("mtt")
+    for name in (cbf, transit):
+        mean = fine.targets[name][fine.valid].mean()
+        assert learnt.targets[name][learnt.valid].mean() == pytest.approx(mean, rel=0.03)
+    found = next(iter(slices(learnt, None)))[1]
+    assert found[-4] == pytest.approx(np.log(4.8))  # the pixel's size, as in use
 
 
 def test_without_a_map_of_it_the_peak_is_where_the_curve_has_it(made: Made, tmp_path: Path) -> None:

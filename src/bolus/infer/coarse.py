@@ -14,6 +14,8 @@ FINEST_MM = 0.75
 """Smaller pixels are averaged: whole numbers of them, so that at least this results."""
 VESSEL_SHARE = 0.5
 """Of a block's perfused voxels."""
+VALID_SHARE = 0.5
+"""The same."""
 
 
 def factor_for(pixel_mm: float) -> int:
@@ -45,6 +47,40 @@ def coarsened(fine: Sampled, factor: int) -> Sampled:
         vessel=vessel,
         spacing_mm=(depth, rows * factor, columns * factor),
     )
+
+
+def coarsened_truth(
+    targets: Float32Array, valid: BoolArray, voxels: BoolArray, factor: int
+) -> tuple[Float32Array, BoolArray]:
+    """Maps and where they hold, for `coarsened` curves.
+
+    Parameters
+    ----------
+    targets : (N, Z, Y, X)
+    valid : (Z, Y, X)
+    voxels : (Z, Y, X), those of the curves.
+
+    Returns
+    -------
+    targets : (N, Z, y, x) float32, mean over a block's valid voxels, or over its perfused ones
+        where fewer than `VALID_SHARE` of these are valid.
+    valid : (Z, y, x) bool, the other blocks.
+    """
+    shape = (len(voxels), *(-(-n // factor) for n in voxels.shape[1:]))
+    z, y, x = np.nonzero(voxels)
+    block = np.ravel_multi_index((z, y // factor, x // factor), shape)
+    mean, blocks = _block_mean(block, shape)
+    holds = valid[voxels].astype(np.float32)
+    values = targets[:, voxels].astype(np.float32).T
+    share = mean @ holds
+    good = share >= VALID_SHARE
+    whole = mean @ values
+    of_valid = (mean @ (values * holds[:, None])) / np.maximum(share, 1e-6)[:, None]
+    coarse = np.zeros((len(targets), *shape), np.float32)
+    coarse[:, blocks] = np.where(good[:, None], of_valid, whole).T
+    found = np.zeros(shape, bool)
+    found[blocks] = good
+    return coarse, found
 
 
 def _block_mean(

@@ -24,6 +24,7 @@ TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 LONGEST_VARINT = 10
+LARGEST_KEY = 2**32 - 1
 
 Value = int | memoryview
 
@@ -131,6 +132,9 @@ def _fields(message: memoryview) -> Iterator[Field]:
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
+        if key > LARGEST_KEY:
+            # other readers cut such a key off, and would see a field where this one sees none
+            raise UnsafeModelError("it is no ONNX file")
         kind = key & 7
         value: Value
         if kind == VARINT:

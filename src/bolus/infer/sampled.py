@@ -52,7 +52,9 @@ def sampled(
     return Sampled(
         curves_hu=denoised.tissue_hu,
         area_hu=measured.tissue_hu.mean(axis=1),
-        moment_s=_moment(measured),
+        moment_s=first_moment(
+            measured.tissue_hu, measured.voxels, measured.times_s, measured.arrival_s
+        ),
         level_hu=mean_frames(exam.frames, len(exam.frames))[denoised.voxels],
         clear=_clear(measured, denoised, tissue, exam.geometry, motion),
         voxels=denoised.voxels,
@@ -100,12 +102,25 @@ def _course_of_head(motion: Motion) -> Float64Array:
     return np.asarray(moved @ directions[0], np.float64)
 
 
-def _moment(curves: Curves) -> Float32Array:
-    """(V,) mean over all frames of enhancement x time after arrival, HU s."""
-    after_s = curves.times_s - curves.arrival_s
+def first_moment(
+    curves_hu: Float32Array, voxels: BoolArray, times_s: Float64Array, arrival_s: float
+) -> Float32Array:
+    """Mean over all frames of enhancement x time after arrival, HU s.
+
+    Parameters
+    ----------
+    curves_hu : (V, T), those of ``voxels`` (Z, Y, X) in C order.
+    times_s : (T, Z)
+    arrival_s : s after the first frame.
+
+    Returns
+    -------
+    (V,) float32
+    """
+    after_s = times_s - arrival_s
     moments, row = [], 0
-    for z, count in enumerate(curves.voxels.sum(axis=(1, 2)).tolist()):
+    for z, count in enumerate(voxels.sum(axis=(1, 2)).tolist()):
         # slice by slice, for the product in double precision is large
-        moments.append((curves.tissue_hu[row : row + count] * after_s[:, z]).mean(axis=1))
+        moments.append((curves_hu[row : row + count] * after_s[:, z]).mean(axis=1))
         row += count
     return np.concatenate(moments).astype(np.float32)

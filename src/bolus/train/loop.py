@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from bolus.errors import DamagedFile, UsageError
+from bolus.errors import BolusError, DamagedFile, UsageError
 
 LAST, BEST = "last.pt", "best.pt"
 
@@ -103,6 +104,8 @@ def fit(
     ------
     UsageError
         The folder holds a run with other settings.
+    BolusError
+        The loss is no number.
     DamagedFile
         The checkpoint can't be read.
     """
@@ -118,6 +121,11 @@ def fit(
         task.model.eval()
         row = {"epoch": float(epoch), "train_loss": sum(losses) / len(losses)}
         row |= task.validate(bf16)
+        if not (math.isfinite(row["train_loss"]) and math.isfinite(row["loss"])):
+            raise BolusError(
+                f"{folder}: the loss of epoch {epoch} is no number, so nothing more can be learnt; "
+                "look for exams whose maps hold absurd values (bolus dataset check)."
+            )
         stop = task.end_epoch(row)
         row |= {"seconds": time.perf_counter() - start, "stop": float(stop)}
         rows.append(row)

@@ -12,6 +12,7 @@ from bolus.align import correct_motion
 from bolus.curves import baseline_and_arrival, common_grid, denoise, segment, tissue_curves
 from bolus.deconvolve.model import peak_of
 from bolus.errors import DamagedFile
+from bolus.infer.coarse import coarsened, coarsened_truth, factor_for
 from bolus.infer.inputs import GRID_S, Sampled, smoother
 from bolus.infer.sampled import sampled
 from bolus.types import BoolArray, Exam, Float32Array
@@ -32,6 +33,8 @@ class Prepared(Sampled):
 def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prepared:
     """Align, segment and denoise an exam as `bolus run` does, and cut it to its brain.
 
+    Pixels finer than the network's are averaged, as they are in use.
+
     Parameters
     ----------
     exam : as it is read.
@@ -51,12 +54,19 @@ def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prep
     curves = tissue_curves(still, baseline, tissue, common_grid(still.times_s))
     quiet = denoise(curves, tissue, still.geometry)
     seen = sampled(still, tissue, curves, quiet, motion=motion)
-    voxels = seen.voxels
-    known = maps if "ttp" in maps else {**maps, "ttp": _time_to_peak(seen)}
-    rows, columns = (np.flatnonzero(voxels.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    names = [name for name in TARGETS if name in maps]
+    targets = np.stack([maps[name] for name in names])
+    factor = factor_for(min(seen.spacing_mm[1:]))
+    if factor > 1:
+        targets, valid = coarsened_truth(targets, valid, seen.voxels, factor)
+        seen = coarsened(seen, factor)
+    known = dict(zip(names, targets, strict=True))
+    if "ttp" not in known:
+        known["ttp"] = _time_to_peak(seen)
+    rows, columns = (np.flatnonzero(seen.voxels.any(axis=axes)) for axes in ((0, 2), (0, 1)))
     box = (slice(None), slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     return Prepared(
-        **vars(replace(seen, voxels=voxels[box], vessel=seen.vessel[box])),
+        **vars(replace(seen, voxels=seen.voxels[box], vessel=seen.vessel[box])),
         targets=np.stack([known[name] for name in TARGETS])[(slice(None), *box)],
         valid=valid[box],
     )

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bolus.errors import UsageError
 from bolus.infer.inputs import blood, level_reference, slice_inputs
+from bolus.infer.sampled import first_moment
 from bolus.train.prepare import Prepared, read_prepared
 from bolus.types import BoolArray, Float32Array
 
@@ -24,6 +26,12 @@ ARRIVAL_SD_S = 0.7
 """Bolus arrival is an estimate; the network sees it a little early or late."""
 LEVEL_SCALE = (0.85, 1.15)
 """Contrast between grey and white matter depends on the tube's voltage."""
+LOSES_FRAMES = 0.2
+"""Share of the exams that are seen without some of their frames."""
+MOST_LOST = 0.4
+"""Of an exam's frames."""
+LEAST_FRAMES = 8
+"""Are left."""
 OUTSIDE_WEIGHT = 0.2
 """Of voxels with CSF or vessels in part."""
 LESION_WEIGHT = 2.0
@@ -42,18 +50,43 @@ def weights(prepared: Prepared, z: int) -> Float32Array:
     return np.asarray(weight * np.where(targets[3] > LESION_TMAX_S, LESION_WEIGHT, 1.0), np.float32)
 
 
+def with_frames_lost(prepared: Prepared, rng: np.random.Generator) -> Prepared:
+    """The exam without up to `MOST_LOST` of its frames, as dropped ones or a skipping scanner
+    leave it: no interval is like the next.  What the filter did with all frames stays."""
+    count = len(prepared.weight)
+    lost = min(int(rng.uniform(0, MOST_LOST) * count), max(count - LEAST_FRAMES, 0))
+    kept = np.sort(rng.permutation(count)[lost:])
+    whole = prepared.curves_hu.astype(np.float32)
+    some, times_s = whole[:, kept], prepared.times_s[kept]
+    moments_s = [
+        first_moment(curves, prepared.voxels, times, prepared.arrival_s)
+        for curves, times in ((some, times_s), (whole, prepared.times_s))
+    ]
+    return replace(
+        prepared,
+        curves_hu=some,
+        # the curves before the filter aren't at hand; their means lose what the filtered ones do
+        area_hu=prepared.area_hu + (some.mean(axis=1) - whole.mean(axis=1)),
+        moment_s=prepared.moment_s + (moments_s[0] - moments_s[1]),
+        times_s=times_s,
+        weight=prepared.weight[kept],
+    )
+
+
 def slices(prepared: Prepared, rng: np.random.Generator | None) -> list[Slice]:
     """All slices of an exam as of a brain with about the usual blood; with ``rng`` seen a little
     differently each time."""
     exam = prepared
     if rng is not None:
+        if rng.uniform() < LOSES_FRAMES:
+            exam = with_frames_lost(exam, rng)
         shift = float(rng.normal(0, ARRIVAL_SD_S))
         # the first moment counts from the arrival too
         exam = replace(
-            prepared,
-            arrival_s=prepared.arrival_s + shift,
-            moment_s=prepared.moment_s - np.float32(shift) * prepared.area_hu,
-            level_hu=prepared.level_hu * np.float32(rng.uniform(*LEVEL_SCALE)),
+            exam,
+            arrival_s=exam.arrival_s + shift,
+            moment_s=exam.moment_s - np.float32(shift) * exam.area_hu,
+            level_hu=exam.level_hu * np.float32(rng.uniform(*LEVEL_SCALE)),
         )
     slab, level = blood(exam), level_reference(exam)
     found = []
@@ -97,15 +130,24 @@ def random_crop(one: Slice, size: tuple[int, int], rng: np.random.Generator) -> 
 def batches(
     exams: Sequence[Path], seed: int, epoch: int, count: int
 ) -> Iterator[tuple[Tensor, ...]]:
-    """``count`` batches of an epoch; the next exams are read while the network learns."""
+    """``count`` batches of an epoch; the next exams are read while the network learns.
+
+    Raises
+    ------
+    UsageError
+        No exam has a slice with truth.
+    """
     rng = np.random.default_rng([seed, epoch])
-    made = 0
+    made, in_vain = 0, 0
     with ThreadPoolExecutor(1) as pool:
         groups = _groups(len(exams), rng)
         coming = pool.submit(_batches_of, [exams[i] for i in next(groups)], rng.spawn(1)[0])
         while True:
             ready = coming.result()
             coming = pool.submit(_batches_of, [exams[i] for i in next(groups)], rng.spawn(1)[0])
+            in_vain = 0 if ready else in_vain + EXAMS_AT_ONCE
+            if in_vain > 2 * len(exams) + EXAMS_AT_ONCE:
+                raise UsageError(f"none of {len(exams)} training exams has a slice to learn from")
             for batch in ready:
                 yield batch
                 made += 1
@@ -131,9 +173,11 @@ def _batches_of(paths: list[Path], rng: np.random.Generator) -> list[tuple[Tenso
     for coarse, found in kinds.items():
         size = BATCH * (2 if coarse else 1)
         order = rng.permutation(len(found))
+        if 0 < len(found) < size:
+            order = np.resize(order, size)  # or few exams of a kind would never be seen
         made += [
             _stacked([found[i] for i in order[start : start + size]])
-            for start in range(0, len(found) - size + 1, size)
+            for start in range(0, len(order) - size + 1, size)
         ]
     return [made[i] for i in rng.permutation(len(made))]
 

@@ -19,7 +19,7 @@ from bolus.infer.card import KEY, Card, Fact, write_card
 from bolus.infer.inputs import CONTEXT, PIXEL_CHANNELS
 from bolus.infer.model import INPUTS, OUTPUTS, load_model
 from bolus.infer.unlike import Description, SliceSeen, describe, fit, some_of
-from bolus.train.bolus.data import slices, whole
+from bolus.train.bolus.data import LOSES_FRAMES, slices, whole, with_frames_lost
 from bolus.train.bolus.network import MAPS, PerfusionNet
 from bolus.train.loop import load
 from bolus.train.prepare import read_prepared
@@ -78,9 +78,13 @@ def export(
     net = PerfusionNet()
     net.load_state_dict(load(checkpoint)["model"])
     net.eval()
-    step = -(-len(training) // DESCRIBED)
+    step, every = -(-len(training) // DESCRIBED), round(1 / LOSES_FRAMES)
     with _threads(THREADS):
-        learnt = [look(net, path).description for path in training[::step]]
+        learnt = [
+            # losing frames is usual, too
+            look(net, path, np.random.default_rng(n) if n % every == 0 else None).description
+            for n, path in enumerate(training[::step])
+        ]
         checked = [look(net, path) for path in validation]
     ratios = np.concatenate([seen.ratios for seen in checked], axis=1)
     factors = np.percentile(ratios, ONE_SD, axis=1)
@@ -106,14 +110,17 @@ def export(
 
 
 @torch.no_grad()
-def look(net: nn.Module, path: Path) -> Seen:
+def look(net: nn.Module, path: Path, losing: np.random.Generator | None = None) -> Seen:
     """Run the network on a prepared exam.
 
     Parameters
     ----------
     net : in evaluation mode.
+    losing : draws the frames that the exam loses; none of them without.
     """
     prepared = read_prepared(path)
+    if losing is not None:
+        prepared = with_frames_lost(prepared, losing)
     seen, ratios = [], []
     found = slices(prepared, None)
     for one in found[:: max(len(found) // SLICES_PER_EXAM, 1)]:
