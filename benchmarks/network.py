@@ -17,14 +17,14 @@ import numpy as np
 
 from bolus.errors import BolusError
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.simulate import Recipe, simulate_exam
-from bolus.study.thin import thinned
-from bolus.types import Exam
+from bolus.simulate import Recipe, Truth, simulate_exam
+from bolus.study.thin import start_s, thinned
+from bolus.types import Exam, Maps
 from cohort import compare
 from simulated import Row, clinical_recipe, resumable
 from tables import markdown, write
 
-SEEDS = range(8600, 8644)
+SEEDS = range(8644, 8688)
 SHIFT_SEEDS = range(8200, 8206)
 DECONVOLUTIONS = ("bma", "nlr", "osvd", "bsvd", "ssvd", "tikhonov")
 FULL, THIRD, QUARTER = "full dose", "every third frame", "quarter dose"
@@ -52,6 +52,7 @@ MEASURES = (
     ("CBV MAE, ml/100g", "cbv_mae", ".3f"),
     ("MTT MAE, s", "mtt_mae", ".2f"),
     ("Tmax MAE, s", "tmax_mae", ".2f"),
+    ("TTP MAE, s", "ttp_mae", ".2f"),
     ("core Dice", "core_dice_valid", ".3f"),
     ("hypoperfused Dice", "hypoperfused_dice_valid", ".3f"),
 )
@@ -74,12 +75,14 @@ def measure(case: tuple[int, str]) -> list[Row]:
 
 def _rows(seed: int, condition: str, recipe: Recipe, methods: tuple[str, ...]) -> list[Row]:
     exam, truth = simulate_exam(seed, recipe)
-    if condition == THIRD:
-        exam = thinned(exam, range(0, len(exam.frames), 3))
-    elif condition == GAPS:
-        count = len(exam.frames)
+    count = len(exam.frames)
+    kept = np.arange(0, count, 3 if condition == THIRD else 1)
+    if condition == GAPS:
         lost = np.random.default_rng(seed).choice(count, count // 3, replace=False)
-        exam = thinned(exam, np.setdiff1d(np.arange(count), lost).tolist())
+        kept = np.setdiff1d(kept, lost)
+    # TTP counts from the first frame that is left
+    start = start_s(exam.times_s, kept.tolist())
+    exam = thinned(exam, kept.tolist())
     about: Row = {
         "seed": seed, "condition": condition, "core_ml": truth.core_ml,
         "hypoperfused_ml": truth.hypo_ml,
@@ -93,9 +96,16 @@ def _rows(seed: int, condition: str, recipe: Recipe, methods: tuple[str, ...]) -
         {
             **about, "method": name, "unlike": max(unlike, default="") if name == "cnn" else "",
             **compare(result, results.tissue, truth),
+            "ttp_mae": ttp_mae(result.maps, start, truth.valid & results.tissue.parenchyma, truth),
         }
         for name, result in results.methods.items()
     ]  # fmt: skip
+
+
+def ttp_mae(maps: Maps, start_s: float, where: np.ndarray, truth: Truth) -> float:
+    """Of an exam whose first frame was measured at ``start_s``."""
+    there = where & (maps.mtt > 0)
+    return float(np.abs(maps.ttp + start_s - truth.ttp)[there].mean())
 
 
 def _rounded(exam: Exam) -> Exam:
