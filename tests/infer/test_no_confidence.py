@@ -51,7 +51,13 @@ def test_what_is_no_perfusion_of_a_head_is_refused(small: tuple[Exam, Truth], ki
         analyse(spoilt(small[0], kind), CNN_ALONE, Stages())
 
 
-@pytest.mark.parametrize("kind", ["metal", "frames reversed", "times a third"])
+SHORT = pytest.param(
+    "ends after 22 s",
+    marks=pytest.mark.xfail(strict=True, reason="its score is 0.74 since frames lost are usual"),
+)
+
+
+@pytest.mark.parametrize("kind", ["metal", SHORT, "frames reversed", "times a third"])
 def test_standard_errors_rise_and_the_exam_does_not_pass(
     small: tuple[Exam, Truth], as_it_was: Results, kind: str
 ) -> None:
