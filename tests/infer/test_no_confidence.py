@@ -51,13 +51,7 @@ def test_what_is_no_perfusion_of_a_head_is_refused(small: tuple[Exam, Truth], ki
         analyse(spoilt(small[0], kind), CNN_ALONE, Stages())
 
 
-SHORT = pytest.param(
-    "ends after 22 s",
-    marks=pytest.mark.xfail(strict=True, reason="its score is 0.74 since frames lost are usual"),
-)
-
-
-@pytest.mark.parametrize("kind", ["metal", SHORT, "frames reversed", "times a third"])
+@pytest.mark.parametrize("kind", ["metal", "ends after 22 s", "frames reversed", "times a third"])
 def test_standard_errors_rise_and_the_exam_does_not_pass(
     small: tuple[Exam, Truth], as_it_was: Results, kind: str
 ) -> None:
@@ -67,18 +61,6 @@ def test_standard_errors_rise_and_the_exam_does_not_pass(
     (finding,) = (f for f in results.findings if f.code == "unlike-training")
     assert finding.grade > Grade.NOTE
     assert results.grade > Grade.NOTE
-
-
-def test_a_scan_that_ends_early_fails_and_standard_errors_rise(
-    small: tuple[Exam, Truth], as_it_was: Results
-) -> None:
-    """The exam's own check says so: to a network that knows exams which lost frames it is rare,
-    not strange."""
-    results = analyse(spoilt(small[0], "ends after 22 s"), CNN_ALONE, Stages())
-    assert {c.name: c.grade for c in results.checks}["truncation"] == Grade.FAIL
-    assert results.grade == Grade.FAIL
-    assert score(results) > 2 * score(as_it_was)
-    assert median_se(results) > 1.1 * median_se(as_it_was)
 
 
 def test_the_metal_is_metal(small: tuple[Exam, Truth]) -> None:

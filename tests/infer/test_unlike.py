@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bolus.infer.inputs import CONTEXT, PIXEL_CHANNELS
+from bolus.infer.inputs import CONTEXT, GRID_S, PIXEL_CHANNELS, smoother
 from bolus.infer.unlike import (
     FAIL,
     GROUP_NAMES,
@@ -13,12 +13,14 @@ from bolus.infer.unlike import (
     SliceSeen,
     describe,
     fit,
+    never_known_again,
     scores,
     unlike_finding,
 )
 from bolus.types import Grade
 
 SIZE = 12
+TISSUE = "tissue's curves"
 
 
 def exams(count: int, seed: int, shift: float = 0.0) -> list[Description]:
@@ -41,7 +43,7 @@ def worst(usual, exam: Description) -> float:  # type: ignore[no-untyped-def]
 
 def test_new_exams_of_the_same_kind_pass(usual) -> None:  # type: ignore[no-untyped-def]
     flagged = sum(worst(usual, exam) > 1 for exam in exams(300, 3))
-    assert flagged <= 0.1 * 300  # 1 % of each of the four groups
+    assert flagged <= 0.1 * 300  # 1 % of each of the five groups
     assert all(worst(usual, exam) < FAIL for exam in exams(300, 3))
 
 
@@ -61,11 +63,11 @@ def test_numbers_that_never_go_together_are_unlike(usual) -> None:  # type: igno
 
 def test_one_absurd_number_is_enough(usual) -> None:  # type: ignore[no-untyped-def]
     exam = exams(1, 7)[0]
-    exam[GROUP_NAMES[2]] = exam[GROUP_NAMES[2]].copy()
-    exam[GROUP_NAMES[2]][3] = 1e9
+    exam[TISSUE] = exam[TISSUE].copy()
+    exam[TISSUE][3] = 1e9
     scored = scores(usual, exam)
-    assert max(scored, key=lambda name: scored[name]) == GROUP_NAMES[2]
-    assert scored[GROUP_NAMES[2]] > 1
+    assert max(scored, key=lambda name: scored[name]) == TISSUE
+    assert scored[TISSUE] > 1
 
 
 @pytest.mark.parametrize(
@@ -103,5 +105,20 @@ def test_large_vessels_do_not_describe_the_tissue() -> None:
     louder = one.pixels.copy()
     louder[:-1, one.pixels[-1] == 1] = 50
     other = SliceSeen(louder, one.context, one.spread)
-    name = GROUP_NAMES[2]
-    np.testing.assert_array_equal(describe([one])[name], describe([other])[name])
+    np.testing.assert_array_equal(describe([one])[TISSUE], describe([other])[TISSUE])
+
+
+def known(times_s: np.ndarray) -> np.ndarray:
+    """What is unknown of each moment of the grid after frames at these times, s after the bolus."""
+    return smoother(times_s, np.ones(times_s.size), 3.0, 0.0)[1]
+
+
+def test_frames_missing_in_between_are_no_early_end() -> None:
+    frames = np.arange(-6, 50, 1.5)
+    gap = frames[(frames < 12) | (frames > 24)]
+    short = frames[frames < 12]
+    whole = never_known_again(known(frames))
+    assert np.ptp(known(gap) - known(frames)) > 0.5
+    np.testing.assert_allclose(never_known_again(known(gap)), whole, atol=0.05)
+    later = GRID_S > 24
+    assert (never_known_again(known(short))[later] > whole[later] + 0.5).all()

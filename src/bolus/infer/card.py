@@ -16,7 +16,8 @@ KEY = "bolus"
 """The one property of the file's metadata."""
 KEY_GAVA2021 = "bolus-gava2021"
 """That of a network of the recipe gava2021, which draws one map and is not run by `bolus run`."""
-FORMAT = 1
+FORMAT = 2
+"""2: how long after the bolus an exam was measured is described by itself."""
 INPUTS = 1
 """Version of `bolus.infer.inputs`: raised when a network would misread what exams now give it.
 

@@ -1,9 +1,9 @@
 """Is this exam like those that the network learnt from?
 
-An exam is described by a few hundred numbers in groups: how it was measured, its vessels' curves,
-its tissue's curves, and how sure the network is.  The distance of each group from its usual place
-is Mahalanobis's, with a covariance shrunk towards independence (Ledoit and Wolf 2004,
-doi:10.1016/S0047-259X(03)00096-4) since there are few exams for so many numbers.
+An exam is described by a few hundred numbers in groups: how it was measured, how long after the
+bolus, its vessels' curves, its tissue's curves, and how sure the network is.  The distance of each
+group from its usual place is Mahalanobis's, with a covariance shrunk towards independence (Ledoit
+and Wolf 2004, doi:10.1016/S0047-259X(03)00096-4) since there are few exams for so many numbers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ LIMIT_QUANTILE = 0.99
 FOLDS = 5
 
 SPREAD_NAME = "expected errors"
-GROUP_NAMES = ("timing and noise", "vessels' curves", "tissue's curves", SPREAD_NAME)
+GROUP_NAMES = (
+    "timing and noise",
+    "last frames",
+    "vessels' curves",
+    "tissue's curves",
+    SPREAD_NAME,
+)
 
 Description = dict[str, Float64Array]
 """(D,) numbers of each group."""
@@ -92,10 +98,19 @@ def describe(slices: Sequence[SliceSeen]) -> Description:
     spreads = [_quantiles(slices, tissue, "spread", i) for i in range(len(slices[0].spread))]
     return {
         GROUP_NAMES[0]: np.concatenate([scan, sd[::STEP]]),
-        GROUP_NAMES[1]: np.concatenate([heights, falling, groups]),
-        GROUP_NAMES[2]: np.concatenate([levels, *values]),
-        GROUP_NAMES[3]: np.log(np.concatenate(spreads)),
+        GROUP_NAMES[1]: never_known_again(sd)[::STEP],
+        GROUP_NAMES[2]: np.concatenate([heights, falling, groups]),
+        GROUP_NAMES[3]: np.concatenate([levels, *values]),
+        GROUP_NAMES[4]: np.log(np.concatenate(spreads)),
     }
+
+
+def never_known_again(sd: Float64Array) -> Float64Array:
+    """(K,) what is unknown of each moment and of all later ones, from (K,) of each moment.
+
+    Frames that are missing in between leave it as it is; an exam that ends early doesn't.
+    """
+    return np.minimum.accumulate(sd[::-1])[::-1]
 
 
 def _quantiles(
