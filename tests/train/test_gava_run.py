@@ -91,6 +91,23 @@ def test_the_card_states_the_error_of_the_maps_that_were_learnt(finished: Finish
     assert float(row.split("|")[6]) == pytest.approx(1.0, abs=0.01)
 
 
+def test_the_pages_own_example_draws_the_map(
+    finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it stands in docs/network.md, but for the exam's place."""
+    page = (Path(__file__).parents[2] / "docs" / "network.md").read_text(encoding="utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    theirs, ours = "UTO/MOL-100_Registered_Filtered_3mm_20HU", "set/case-3/exam.nii.gz"
+    assert theirs in example
+    monkeypatch.chdir(finished[2].parent)
+    Path("RUN").symlink_to("run")
+    names: dict[str, np.ndarray] = {}
+    exec(example.replace(theirs, ours), names)
+    assert names["cbv"].shape == (2, 48, 48)
+    window = FALLBACK["cbf"]
+    assert 0 < names["cbv"].max() <= window.low + window.width
+
+
 def test_a_finished_run_is_left_as_it_is(finished: Finished) -> None:
     index, split, run, _ = finished
     before = (run / BEST).read_bytes(), (run / "history.csv").read_bytes()
