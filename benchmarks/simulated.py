@@ -1,9 +1,9 @@
 """What studies on simulated exams share: clinical recipes, and results kept so a run can go on.
 
 Seeds in use: 6000-6349 verdicts (published) and 6500-6849 (their limits), 7000-7059 arteries,
-8000-8049 the cohort, 8200-8205 and 8600-8643 the network (8400-8543 once), 9000-9099 thresholds,
-9100-9299 standard errors, 9300-9849 bone that looks like blood,
-10000-10039 the reading study.
+8000-8049 the cohort, 8200-8205 and 8644-8687 the network (8100-8143, 8400-8543 and 8600-8643 once),
+8300-8307 spoilt exams (9310-9325 while their score was made), 9000-9099 thresholds,
+9100-9299 standard errors, 9300-9849 bone that looks like blood, 10000-10039 the reading study.
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def test_large_vessels_do_not_describe_the_tissue() -> None:
     np.testing.assert_array_equal(describe([one])[TISSUE], describe([other])[TISSUE])
 
 
-def known(times_s: np.ndarray) -> np.ndarray:
+def unknown(times_s: np.ndarray) -> np.ndarray:
     """What is unknown of each moment of the grid after frames at these times, s after the bolus."""
     return smoother(times_s, np.ones(times_s.size), 3.0, 0.0)[1]
 
@@ -117,8 +117,8 @@ def test_frames_missing_in_between_are_no_early_end() -> None:
     frames = np.arange(-6, 50, 1.5)
     gap = frames[(frames < 12) | (frames > 24)]
     short = frames[frames < 12]
-    whole = never_known_again(known(frames))
-    assert np.ptp(known(gap) - known(frames)) > 0.5
-    np.testing.assert_allclose(never_known_again(known(gap)), whole, atol=0.05)
+    whole = never_known_again(unknown(frames))
+    assert np.ptp(unknown(gap) - unknown(frames)) > 0.5
+    np.testing.assert_allclose(never_known_again(unknown(gap)), whole, atol=0.05)
     later = GRID_S > 24
-    assert (never_known_again(known(short))[later] > whole[later] + 0.5).all()
+    assert (never_known_again(unknown(short))[later] > whole[later] + 0.5).all()
