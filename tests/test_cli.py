@@ -12,6 +12,7 @@ from typing import get_args
 
 import pytest
 
+from alone import alone, possible
 from bolus import __version__
 from bolus.cli import MethodName, PresetName
 from bolus.lesion import PRESET_NAMES
@@ -155,9 +156,19 @@ def test_a_folder_with_other_things_is_never_overwritten(exam_zip: Path, tmp_pat
 
 
 def test_the_demo_finds_what_it_simulated(tmp_path: Path) -> None:
-    out = tmp_path / "demo"
-    done = bolus("demo", out)
+    out, home = tmp_path / "demo", tmp_path / "home"
+    home.mkdir()
+    environment = os.environ | {"HOME": str(home), "TMPDIR": str(home)}
+    command = [sys.executable, "-P", "-m", "bolus", "demo", str(out)]
+    if possible():  # without a network, and nobody is asked for
+        done = alone(command, tmp_path / "asked", env=environment, timeout=300)
+        assert (tmp_path / "asked").read_text() == ""
+    else:
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=300, check=False
+        )
     assert done.returncode == 0, done.stderr
+    assert {p.name for p in home.iterdir()} <= {".cache", ".config"}
     assert "simulate" in done.stderr
     assert {p.name for p in out.iterdir()} == {"exam.zip", "truth", "results"}
     truth = json.loads((out / "truth" / "truth.json").read_text())
@@ -180,13 +191,16 @@ def test_a_demo_never_overwrites_other_things(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_an_interrupted_run_leaves_nothing(exam_zip: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_leaves_nothing(
+    exam_zip: Path, tmp_path: Path, how: signal.Signals
+) -> None:
     command = [sys.executable, "-P", "-m", "bolus", "run", str(exam_zip), "-o", str(tmp_path / "o")]
     job = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert job.stderr is not None
     line = job.stderr.readline()  # the first stage is done, the work goes on
     assert line.startswith("read")
-    job.send_signal(signal.SIGINT)
+    job.send_signal(how)
     _, rest = job.communicate(timeout=60)
     assert job.returncode == 130
     assert "nothing was written" in rest

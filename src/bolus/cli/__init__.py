@@ -229,9 +229,18 @@ def _unless_interrupted(progress: Progress) -> Progress:
     return show
 
 
+def _stop_tidily() -> None:
+    """End as after Ctrl-C also where a service manager, a container or a closed terminal asks."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    # Windows has no SIGHUP; under nohup, closing the terminal shall end nothing
+    if os.name != "nt" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _interrupt)
+
+
 def main() -> None:
     """Run the command line; each kind of failure has its own exit code."""
-    signal.signal(signal.SIGINT, _interrupt)
+    _stop_tidily()
     try:
         app(exit_on_error=False)
     except CycloptsError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,6 +22,9 @@ from bolus.serve.refused import Refused
 
 STATIC = Path(__file__).with_name("static")
 RESEARCH_ONLY = "Research use, not for diagnosis"
+NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""FastAPI would give requests, which name raters, to any collector the computer is set up with;
+versions that send nothing ignore the setting."""
 NO_PAGE = (
     "<!doctype html><title>bolus</title><p>The page is not part of this installation; "
     f"the interface answers under /api. {RESEARCH_ONLY}."
@@ -36,6 +40,7 @@ def new_app() -> FastAPI:
         docs_url=None,  # its page would be loaded from elsewhere
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        telemetry=NO_TELEMETRY,
     )
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(BolusError, _bolus_error)
