@@ -26,9 +26,9 @@ from bolus.curves.baseline import Baseline
 from bolus.curves.denoise import RANGE_HU, SIGMA_MM
 from bolus.curves.near import near_vessels
 from bolus.deconvolve import DELAY_METHODS, METHODS, deconvolve
-from bolus.errors import NoPerfusion, UsageError
+from bolus.errors import ImplausibleValues, NoPerfusion, UsageError
 from bolus.infer import Model, load_model, predict, sampled
-from bolus.lesion import DELAY_PRESETS, PRESET_NAMES, judge, measure_lesion
+from bolus.lesion import DELAY_PRESETS, PRESET_NAMES, judge, map_findings, measure_lesion
 from bolus.types import (
     CNN,
     Arteries,
@@ -135,7 +135,10 @@ def run_exam(path: Path, choices: Choices, stages: Stages | None = None) -> Resu
     with stages("align"):
         # the frames as they moved are not kept: they are the largest array of all
         exam, motion = correct_motion(exam)
-    return _analyse_still(exam, motion, times_s, choices, model, stages)
+    try:
+        return _analyse_still(exam, motion, times_s, choices, model, stages)
+    except (NoPerfusion, ImplausibleValues) as error:  # what is found late doesn't know the path
+        raise type(error)(f"{path}: {error}") from error
 
 
 def analyse(exam: Exam, choices: Choices, stages: Stages) -> Results:
@@ -184,8 +187,9 @@ def _analyse_still(
         lesions = {m: measure_lesion(maps[m], tissue, exam.geometry, choices.preset) for m in maps}
         checks = judge(exam, motion, curves, arteries)
     findings = [*exam.findings, *baseline.findings, *findings]
-    for lesion in lesions.values():
+    for method, lesion in lesions.items():
         findings.extend(lesion.findings)
+        findings.extend(map_findings(maps[method], lesion, tissue, exam.geometry))
     return Results(
         geometry=exam.geometry,
         scanner=exam.scanner,

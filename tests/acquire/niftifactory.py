@@ -38,7 +38,9 @@ def save_nifti(
     # with an affine nibabel would write an sform that is known
     image = nibabel.Nifti1Image(data, None if codes == (0, 0) else affine)
     image.header.set_xyzt_units("mm", "sec")
-    if codes != (0, 0):
+    if codes == (0, 0):
+        image.header["pixdim"][1:4] = SPACING_MM, SPACING_MM, DISTANCE_MM
+    else:
         image.header.set_sform(affine, code=codes[0])
         image.header.set_qform(affine, code=codes[1])
     if data.ndim > 3:

@@ -374,7 +374,7 @@ def forged_size(images: list) -> None:
 def forged_compressed_size(images: list) -> None:
     for one in images:
         compress(one, JPEGLSLossless)
-        one.Rows = one.Columns = 4096
+        one.Rows = one.Columns = 100
 
 
 def forged_one(images: list) -> None:
@@ -397,6 +397,22 @@ def no_position(images: list) -> None:
 def moving_table(images: list) -> None:
     for one in images[36:]:
         one.ImagePositionPatient[0] += 20
+
+
+def far_apart(images: list) -> None:
+    for one in images:
+        one.ImagePositionPatient[2] = 40 + 100 * (one.ImagePositionPatient[2] - 40)
+
+
+def one_thick_slice(images: list) -> list:
+    for one in images:
+        one.SliceThickness = "1e8"
+    return images[::SLICES]
+
+
+def on_the_roof(images: list) -> None:
+    for one in images:
+        one.ImagePositionPatient[0] += 20_000
 
 
 def tube_changes(images: list) -> None:
@@ -482,6 +498,18 @@ def singular_affine(folder: Path) -> Path:
     path = save_nifti(folder, name="head.nii", codes=(1, 0))
     data = path.read_bytes()
     return named(path, data[:312] + bytes(16) + data[328:])  # srow_z
+
+
+def affine_with(index: int, value: float) -> Builder:
+    """A NIfTI one of whose 12 numbers of the affine (srow_x, y, z) is another."""
+
+    def build(folder: Path) -> Path:
+        path = save_nifti(folder, name="head.nii", codes=(1, 0))
+        data = bytearray(path.read_bytes())
+        data[280 + 4 * index : 284 + 4 * index] = struct.pack("<f", value)
+        return named(path, bytes(data))
+
+    return build
 
 
 def named(path: Path, data: bytes) -> Path:
@@ -621,6 +649,17 @@ CASES = [
     Case("no pixel size", all_with(PixelSpacing=[0, 0]), errors.BadGeometry, ("IM00001", "size")),
     Case("uneven slices", written(uneven), errors.BadGeometry, ("unevenly", "7.00 mm")),
     Case("field of view moves", written(moving_table), errors.BadGeometry, ("IM000", "20.00 mm")),
+    Case("slices far apart", written(far_apart), errors.BadGeometry, ("IM00001", "500 mm")),
+    Case("thin slices apart", all_with(SliceThickness=1.5), "slices-apart", ("5 mm apart",)),
+    Case(
+        "one slice, of any thickness",
+        written(one_thick_slice),
+        errors.BadGeometry,
+        ("1e+08 mm", "distance of its slices"),
+    ),
+    Case("pixels of 50 mm", all_with(PixelSpacing=[50, 50]), errors.BadGeometry, ("50 mm",)),
+    Case("tiny field of view", all_with(PixelSpacing=[1, 1]), errors.BadGeometry, ("32 mm",)),
+    Case("a place on the roof", written(on_the_roof), errors.BadGeometry, ("scanner's origin",)),
     Case("forged matrix", written(forged_size), errors.DamagedFile, ("IM00001", "65535")),
     Case("one forged matrix", written(forged_one), "images-damaged", ("1 images",)),
     Case("forged, compressed", written(forged_compressed_size), errors.DamagedFile, ("IM00001",)),
@@ -718,6 +757,26 @@ CASES = [
         ("swapped",),
     ),
     Case("NIfTI: singular affine", singular_affine, errors.BadGeometry, ("head.nii", "singular")),
+    Case(
+        "NIfTI: NaN in the affine", affine_with(5, np.nan), errors.BadGeometry, ("head.nii", "NaN")
+    ),
+    Case("NIfTI: infinite affine", affine_with(0, np.inf), errors.BadGeometry, ("infinite",)),
+    Case("NIfTI: huge affine", affine_with(11, 1e30), errors.BadGeometry, ("infinite or larger",)),
+    Case("NIfTI: slices 500 mm apart", affine_with(10, 500.0), errors.BadGeometry, ("500 mm",)),
+    Case("NIfTI: sheared slices", affine_with(2, 9.0), errors.BadGeometry, ("sheared",)),
+    Case("NIfTI: rows askew", affine_with(1, 5.0), errors.BadGeometry, ("right angles",)),
+    Case(
+        "NIfTI: a slice from next year",
+        lambda d: save_nifti(d, sidecar={**VOLUME_TIMING, "SliceTiming": [0, 0, 3e7]}),
+        errors.MissingTiming,
+        ("head.nii.gz", "3e+07 s apart"),
+    ),
+    Case(
+        "NIfTI: a scan of an hour",
+        lambda d: save_nifti(d, np.repeat(HEAD, 35, axis=3), sidecar={"RepetitionTime": 5.5}),
+        errors.MissingTiming,
+        ("span 3844 s",),
+    ),
     Case("NIfTI: cut off", cut_nifti, errors.DamagedFile, ("head.nii.gz",)),
     Case("NIfTI: text", lambda d: named(d / "a.nii", b"hello"), errors.DamagedFile, ("a.nii",)),
     Case("NIfTI: and DICOM", nifti_beside_dicom, errors.AmbiguousExam, ("old.nii.gz", "itself")),

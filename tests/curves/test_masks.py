@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from bolus.curves import baseline_and_arrival, segment
 from bolus.curves.brain import brain_mask, enclosure
+from bolus.errors import ImplausibleValues
 from bolus.types import BoolArray, Exam, Tissue
 
 
@@ -59,6 +60,15 @@ def test_a_wider_field_of_view_changes_nothing(gap_deg: float) -> None:
     found = brain_mask(wide, replace(exam.geometry, shape=wide.shape))
     np.testing.assert_array_equal(found[:, 7:-20, 30:-11], brain)
     assert found.sum() == brain.sum()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_brain_larger_than_any_is_refused(axis: int) -> None:
+    exam, _ = draw_head(slices=2)
+    affine = exam.geometry.affine.copy()
+    affine[:, axis] *= 60 if axis == 0 else 3
+    with pytest.raises(ImplausibleValues, match=r"no brain has over 2300 ml or 280 cm2"):
+        brain_mask(exam.frames[0], replace(exam.geometry, affine=affine))
 
 
 def test_dense_rods_of_the_head_rest_change_nothing() -> None:

@@ -177,3 +177,14 @@ def test_what_the_search_found_counts_for_its_vessel_alone(grade: Grade) -> None
 def test_without_vessels_only_the_exam_itself_is_judged() -> None:
     names = [check.name for check in judge(an_exam(), a_motion(), some_curves(), None)]
     assert names == ["timing", "coverage", "motion", "noise"]
+
+
+def test_blood_and_tissue_that_enhance_beyond_any_iodine_fail() -> None:
+    bright = check_of("bolus", arteries=some_arteries(peak_hu=1600.0))
+    assert bright.grade == Grade.FAIL
+    assert "No blood" in bright.message
+    assert check_of("bolus", arteries=some_arteries(peak_hu=1400.0)).grade == Grade.NOTE
+    curves = some_curves()
+    hot = replace(curves, tissue_hu=curves.tissue_hu * 11)
+    assert check_of("noise", curves=hot).grade == Grade.FAIL
+    assert "No brain" in check_of("noise", curves=hot).message

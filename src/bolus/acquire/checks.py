@@ -21,6 +21,10 @@ INTERVAL_LIMITS_S = (0.3, 6.0)
 COARSE_INTERVAL_S = 3.5
 """CBF by deconvolution is 2-9 % low at 3 s and 8-17 % low at 4 s."""
 MAX_PAUSE_S = MAX_PAUSE_US / 1e6
+MAX_DURATION_S = 600.0
+"""Scans of the first pass last 40 to 90 s, with phases of permeability 4 minutes."""
+LARGEST_LAG = 2.0
+"""Slices of a frame that a moving table takes in turn lie within an interval of each other."""
 GAP_S = 4.0
 """Interpolating a curve over more than this invents its course."""
 UNEVEN_RATIO = 1.5
@@ -58,13 +62,15 @@ def check_times(times_s: Float64Array, where: str) -> list[Finding]:
     TooFewFrames
         Below 8 frames.
     MissingTiming
-        If times don't increase, or their interval is not that of a perfusion scan.
+        If times don't increase, or intervals, lags or the whole are not those of a perfusion scan.
     AmbiguousExam
         If a pause shows that these are two scans.
     """
     count = len(times_s)
     if count < MIN_FRAMES:
         raise TooFewFrames(f"{where}: has {count} frames; at least {MIN_FRAMES} are needed.")
+    if not np.isfinite(times_s).all():
+        raise MissingTiming(f"{where}: a frame time is no number; correct it at the source.")
     steps = np.diff(times_s, axis=0)
     if steps.min() <= 0:
         raise MissingTiming(f"{where}: its frame times don't increase; correct them at the source.")
@@ -80,7 +86,18 @@ def check_times(times_s: Float64Array, where: str) -> list[Finding]:
             f"{where}: {steps.max():.0f} s pass between two of its frames, so it holds two scans; "
             "put the files of one of them into a folder of their own."
         )
+    lag = float(np.ptp(times_s, axis=1).max())
+    if lag > LARGEST_LAG * float(steps.max()):
+        raise MissingTiming(
+            f"{where}: slices of one frame are {lag:.4g} s apart, frames {interval:.4g} s; the "
+            "time tags are wrong, or the slices were scanned one after the other."
+        )
     duration = float(np.median(times_s[-1] - times_s[0]))
+    if duration > MAX_DURATION_S:
+        raise MissingTiming(
+            f"{where}: its frames span {duration:.0f} s, which no perfusion scan does (at most "
+            f"{MAX_DURATION_S:.0f} s); the time tags are wrong, or these are several scans."
+        )
     return _sampling(steps, interval) + _length(count, duration)
 
 

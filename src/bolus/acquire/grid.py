@@ -9,9 +9,11 @@ depend on the order of the files or the direction of storage.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
 import numpy as np
 
+from bolus.acquire.geometry_limits import check_geometry
 from bolus.acquire.headers import Slice
 from bolus.errors import BadGeometry, IncompleteExam
 from bolus.types import BoolArray, Finding, Float64Array, Geometry, Grade, IntArray
@@ -25,9 +27,10 @@ FEW = 0.8
 MAX_DROPPED = 0.25
 MAX_MATRIX = 4096
 MIN_MATRIX = 16
-SPACING_LIMITS_MM = (0.05, 10.0)
 TILT_NOTE_DEG = 0.5
 SINGLE_SLICE_MM = 5.0
+GAP_RATIO = 2.0
+"""Slices further apart than so many times their thickness leave most of the brain unseen."""
 
 
 def same_grid(slices: Sequence[Slice]) -> None:
@@ -63,8 +66,6 @@ def same_grid(slices: Sequence[Slice]) -> None:
             f"{first.name}: a matrix of {first.rows} x {first.columns} is not that of a CT; the "
             "header is damaged."
         )
-    if not all(SPACING_LIMITS_MM[0] <= s <= SPACING_LIMITS_MM[1] for s in first.spacing):
-        raise BadGeometry(f"{first.name}: a pixel size of {first.spacing} mm is not that of a CT.")
     row, column = np.array(first.orientation[:3]), np.array(first.orientation[3:])
     if not np.allclose([row @ row, column @ column, row @ column], [1, 1, 0], atol=1e-2):
         raise BadGeometry(
@@ -172,16 +173,16 @@ def geometry(slices: Sequence[Slice], number: IntArray) -> tuple[Geometry, list[
     affine[:3, 2] = np.array(first.orientation[:3]) * first.spacing[1]
     affine[:3, 3] = centres[0]
     # -0.0 and 0.0 must not make two equal exams differ in their bytes
-    return Geometry((count, first.rows, first.columns), affine + 0.0), findings + _tilt(
-        across, first
-    )
+    stack = Geometry((count, first.rows, first.columns), affine + 0.0)
+    check_geometry(stack, _where(slices))
+    return stack, [*findings, *_tilt(across, first), *_gaps(across, slices)]
 
 
 def _step(centres: Float64Array, slices: Sequence[Slice]) -> tuple[Float64Array, list[Finding]]:
     """(3,) vector from one slice to the next."""
     across = normal(slices[0])
     if len(centres) == 1:
-        step_mm = slices[0].protocol.thickness_mm or SINGLE_SLICE_MM
+        step_mm = slices[0].protocol.thickness_mm or SINGLE_SLICE_MM  # checked with the geometry
         return across * step_mm, [
             Finding(
                 "single-slice", Grade.WARNING, "The exam has a single slice: volumes mean little."
@@ -206,6 +207,23 @@ def _step(centres: Float64Array, slices: Sequence[Slice]) -> tuple[Float64Array,
         )
     step: Float64Array = (centres[-1] - centres[0]) / (len(centres) - 1)
     return step, []
+
+
+def _gaps(across: Float64Array, slices: Sequence[Slice]) -> list[Finding]:
+    """Slices far thinner than their distance: what lies between them was not seen."""
+    thickness = median(s.protocol.thickness_mm or 0.0 for s in slices)
+    distance = float(np.linalg.norm(across))
+    if thickness <= 0 or distance <= GAP_RATIO * thickness:
+        return []
+    return [
+        Finding(
+            "slices-apart",
+            Grade.WARNING,
+            f"Slices of {thickness:g} mm lie {distance:.4g} mm apart; volumes count what lies "
+            "between them as if it were seen.",
+            "Check SliceThickness and the positions of the slices.",
+        )
+    ]
 
 
 def _tilt(across: Float64Array, image: Slice) -> list[Finding]:

@@ -18,8 +18,10 @@ import numpy as np
 
 from bolus.acquire.checks import check_times
 from bolus.acquire.files import Source
+from bolus.acquire.geometry_limits import check_geometry
 from bolus.acquire.pixels import AIR_HU, MAX_EXAM_BYTES
 from bolus.acquire.sidecar import frame_times, read_sidecar, scanner, slice_axis
+from bolus.acquire.values import LARGEST
 from bolus.errors import BadGeometry, BolusError, DamagedFile, TooFewFrames
 from bolus.types import Finding, Float32Array, Float64Array, Geometry, Grade, Scanner
 
@@ -27,8 +29,6 @@ RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
 """NIfTI's xyzt_units for time: s, ms, us; unknown counts as s."""
 NIFTI1_HEADER_BYTES, NIFTI2_HEADER_BYTES = 348, 540
-LARGEST_MM = 1e5
-"""Larger numbers in an affine, and NaN, are damage; as zeros they make it singular."""
 SMALLEST_MM3 = 1e-6
 AFFINE_TOLERANCE_MM = 0.5
 
@@ -108,23 +108,20 @@ def open_nifti(path: Path) -> Volume4D:
     if image.get_data_dtype().kind not in "iuf":
         raise DamagedFile(f"{path.name}: holds {image.get_data_dtype()} and not plain numbers.")
     fields = read_sidecar(path)
-    ras = np.asarray(image.affine, dtype=np.float64)
-    lps = RAS_TO_LPS @ np.where(np.abs(ras) < LARGEST_MM, ras, 0.0)
-    if abs(np.linalg.det(lps[:3, :3])) < SMALLEST_MM3:
-        raise BadGeometry(
-            f"{path.name}: its affine is singular, so places in the head are unknown."
-        )
+    lps = _affine_lps(image, path)
     axes = _axes(lps, slice_axis(fields))
     flipped = bool(lps[np.argmax(np.abs(lps[:3, axes[0]])), axes[0]] < 0)
     step_s = float(image.header["pixdim"][4]) * _time_unit(image.header)
     times_s, timing = frame_times(fields, shape[3], shape[axes[0]], step_s, path.name)
     times_s = times_s[:, ::-1] if flipped else times_s
+    geometry = _geometry(lps, axes, flipped, shape)
+    check_geometry(geometry, path.name)
     return Volume4D(
         image=image,
         axes=axes,
         flipped=flipped,
         times_s=np.round(np.ascontiguousarray(times_s - times_s.min()), 6),
-        geometry=_geometry(lps, axes, flipped, shape),
+        geometry=geometry,
         scanner=scanner(fields),
         findings=(*timing, *check_times(times_s, path.name), *_affine_findings(image)),
     )
@@ -157,6 +154,22 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.disabled = before
+
+
+def _affine_lps(image: Any, path: Path) -> Float64Array:
+    """(4, 4) from the file's voxels to LPS mm."""
+    ras = np.asarray(image.affine, dtype=np.float64)
+    if not np.abs(ras).max() < LARGEST:  # NaN is not smaller either
+        raise BadGeometry(
+            f"{path.name}: its affine holds numbers that are none (NaN, infinite or larger than "
+            f"{LARGEST:g}), so places in the head are unknown; convert the exam again."
+        )
+    lps: Float64Array = RAS_TO_LPS @ ras
+    if abs(np.linalg.det(lps[:3, :3])) < SMALLEST_MM3:
+        raise BadGeometry(
+            f"{path.name}: its affine is singular, so places in the head are unknown."
+        )
+    return lps
 
 
 def _time_unit(header: Any) -> float:

@@ -36,6 +36,11 @@ AIF_PEAK_WARNING_HU = 100.0
 AIF_PEAK_FAIL_HU = 60.0
 """Of the scaled input; 93 clinical venous peaks span 61-397 HU (5th-95th percentile).  Lesions were
 found down to 65 HU and lost at 54 HU: chosen by benchmarks/verdicts.py."""
+AIF_PEAK_LIMIT_HU = 1500.0
+"""Undiluted, 5 ml/s of contrast in 100 ml/s of blood make some 20 mg of iodine per ml, 800 HU at
+80 kV; beyond this limit it is no blood."""
+TISSUE_PEAK_LIMIT_HU = 100.0
+"""Of the slab's mean: brain holds 2 to 5 % of blood and enhances by 5 to 30 HU."""
 BASELINE_WARNING_S = 4.0
 TAIL_WARNING = 0.39
 TAIL_FAIL = 0.65
@@ -129,6 +134,10 @@ def _noise(curves: Curves) -> Check:
         f"{curves.noise_hu:.2g} HU: ratio {cnr:.1f} (at least {CNR_WARNING:g} expected)."
     )
     remedy = "" if grade == Grade.NOTE else "Small lesions and low flow can't be told from noise."
+    if peak > TISSUE_PEAK_LIMIT_HU:
+        grade = Grade.FAIL
+        text += f" No brain enhances by more than {TISSUE_PEAK_LIMIT_HU:g} HU."
+        remedy = "Check the rescale slope, and that this is a CT of the head."
     return Check("noise", grade, cnr, "ratio", text, remedy)
 
 
@@ -143,6 +152,9 @@ def _bolus(curves: Curves, arteries: Arteries) -> Check:
     if baseline < BASELINE_WARNING_S:
         grade = max(grade, Grade.WARNING)
         text += " There is hardly a baseline before it."
+    if peak > AIF_PEAK_LIMIT_HU:
+        grade = Grade.FAIL
+        text += f" No blood enhances by more than {AIF_PEAK_LIMIT_HU:g} HU."
     remedy = "" if grade == Grade.NOTE else "Check injection and scan delay."
     return Check("bolus", grade, peak, "HU", text, remedy)
 

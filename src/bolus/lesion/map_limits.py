@@ -1,0 +1,73 @@
+"""Whether maps can be those of a living brain.
+
+A method, a network or a damaged exam can give numbers that no brain has, and thresholds make
+volumes of any numbers.  Such maps are kept, to look at, and the exam is called not reliable.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bolus.types import MAP_UNITS, Finding, Float32Array, Geometry, Grade, Lesion, Maps, Tissue
+
+MEDIAN_LIMITS = {
+    "cbf": (1.0, 150.0),
+    "cbv": (0.1, 15.0),
+    "mtt": (0.5, 40.0),
+    "tmax": (-5.0, 40.0),
+}
+"""Of the whole slab's parenchyma, in `MAP_UNITS`.  Grey and white matter have 60 and 25
+ml/100g/min, 4 and 2 ml/100g, 4.0 and 4.8 s (Leenders 1990,
+doi:10.1093/brain/113.1.27); flow below 10 is lethal, the largest mean flows under acetazolamide
+or hypercapnia are 100 to 120.  SVD gives half of the flow."""
+LARGEST = 1e6
+"""In single voxels: vessels and noise reach thousands in flow, never this."""
+MOST_LESION = 0.99
+"""Share of the slab that a lesion may fill before it says more of the maps than of the brain."""
+
+
+def map_findings(maps: Maps, lesion: Lesion, tissue: Tissue, geometry: Geometry) -> list[Finding]:
+    """What in the maps of one method can't be; empty where all can.
+
+    Parameters
+    ----------
+    maps, lesion, tissue : of the same grid; lesions are counted in the tissue's parenchyma.
+    """
+    mapped = tissue.parenchyma & (maps.mtt != 0)
+    wrong = [_wrong(key, getattr(maps, key), mapped) for key in MAP_UNITS]
+    wrong.append(_all_lesion(lesion, float(mapped.sum()) * geometry.voxel_ml))
+    return [
+        Finding(
+            "maps-impossible",
+            Grade.FAIL,
+            f"{maps.method}: {text}.",
+            "Don't use these maps; check the exam's scaling and arteries, or the network.",
+        )
+        for text in wrong
+        if text
+    ]
+
+
+def _wrong(key: str, values: Float32Array, mapped: np.ndarray) -> str:
+    """What is wrong with a map, in words; empty if nothing is."""
+    unit = MAP_UNITS[key]
+    odd = int(np.count_nonzero(~(np.abs(values) < LARGEST)))
+    if odd:
+        return f"{key.upper()} has {odd} voxels that are no number or beyond {LARGEST:g} {unit}"
+    if key not in MEDIAN_LIMITS or not mapped.any():
+        return ""
+    low, high = MEDIAN_LIMITS[key]
+    median = float(np.median(values[mapped]))
+    if low <= median <= high:
+        return ""
+    return (
+        f"half of the brain has {key.upper()} of {median:.3g} {unit} or "
+        f"{'less' if median < low else 'more'}, which no brain has (limit "
+        f"{low if median < low else high:g})"
+    )
+
+
+def _all_lesion(lesion: Lesion, mapped_ml: float) -> str:
+    if lesion.hypoperfused_ml <= MOST_LESION * mapped_ml:
+        return ""
+    return f"all of the slab ({mapped_ml:.0f} ml) counts as hypoperfused"
