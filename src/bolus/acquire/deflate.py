@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 
+from bolus.acquire.budget import Budget
 from bolus.errors import DamagedFile
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
@@ -14,15 +15,27 @@ EXPLICIT_META = (
 MAX_INFLATED_BYTES = 2**30
 
 
-def inflated(data: bytes, name: str) -> bytes:
-    """A deflated DICOM file as the same file in explicit little endian, at most 1 GiB of it."""
+def inflated(data: bytes, name: str, budget: Budget) -> bytes:
+    """A deflated DICOM file as the same file in explicit little endian.
+
+    Raises
+    ------
+    DamagedFile
+        The stream is damaged, cut off, or larger than any file of an exam.
+    BudgetSpent
+        All files of the exam together have unpacked to more than any exam does.
+    """
+    most = min(MAX_INFLATED_BYTES, budget.left)
     try:
         unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-        body = unpacker.decompress(data[_end_of_meta(data) :], MAX_INFLATED_BYTES)
+        body = unpacker.decompress(data[_end_of_meta(data) :], most + 1)
     except zlib.error as error:
         raise DamagedFile(f"{name}: the deflated DICOM data are damaged ({error}).") from error
-    if unpacker.unconsumed_tail:
+    budget.spend(len(body), name)
+    if len(body) > most:
         raise DamagedFile(f"{name}: unpacks to more than {MAX_INFLATED_BYTES} bytes; refused.")
+    if not unpacker.eof:
+        raise DamagedFile(f"{name}: its deflated data are cut off; copy or export it again.")
     return EXPLICIT_META + body
 
 

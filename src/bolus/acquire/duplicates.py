@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 
 from bolus.acquire.headers import Slice
-from bolus.acquire.pixels import stored_bytes
+from bolus.acquire.pixels import Comparison
 from bolus.errors import AmbiguousExam
 from bolus.types import Finding, Grade, IntArray
 
@@ -45,19 +45,15 @@ def _without(
     for i, image in enumerate(slices):
         same[key(i, image)].append(image)
     copies = 0
-    for group in same.values():
-        first = group[0]
-        for other in group[1:]:
-            copies += 1
-            scaled_alike = (first.encoding.slope, first.encoding.intercept) == (
-                other.encoding.slope,
-                other.encoding.intercept,
-            )
-            if not scaled_alike or stored_bytes(first) != stored_bytes(other):
-                raise AmbiguousExam(
-                    f"{first.name} and {other.name}: two different images of the same slice and "
-                    "time; remove one of the two, or one of the two reconstructions."
-                )
+    with Comparison() as comparison:
+        for group in same.values():
+            for other in group[1:]:
+                copies += 1
+                if not comparison.same(group[0], other):
+                    raise AmbiguousExam(
+                        f"{group[0].name} and {other.name}: two different images of the same slice "
+                        "and time; remove one of the two, or one of the two reconstructions."
+                    )
     kept = [min(group, key=lambda s: s.name) for group in same.values()]
     if not copies:
         return kept, []

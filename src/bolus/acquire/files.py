@@ -8,14 +8,18 @@ from __future__ import annotations
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from bolus.acquire.results import SUMMARY, is_summary
+from bolus.acquire.budget import Budget, unpacked_limit
+from bolus.acquire.read_errors import READ_ERRORS
+from bolus.acquire.results import SUMMARY, is_result_folder, is_summary
+from bolus.acquire.walk import CLOSED, DEEP, walk
 from bolus.errors import DamagedFile, NoReadableFiles
+from bolus.regular_file import open_regular
 from bolus.types import Finding, Grade
 
 CLUTTER = frozenset({".ds_store", "thumbs.db", "desktop.ini", "dicomdir", "lockfile", "version"})
@@ -25,11 +29,6 @@ CLUTTER_SUFFIXES = frozenset(
 )
 MAX_FILES = 100_000
 """A thin-slice perfusion study has some 10,000 images; ten times that is no exam."""
-MAX_UNPACKED_BYTES = 64 * 2**30
-MAX_RATIO = 100
-"""A CT image shrinks by 2 to 4, one of air alone by some 50; only a bomb shrinks more."""
-RATIO_FREE_BYTES = 64 * 2**20
-"""Below this size a high ratio harms nobody."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,13 @@ class Source:
     """One file: its name inside the exam, its size in bytes and how to open it."""
 
     name: str
+    """Unique in the exam, and fit for any terminal."""
     size: int
     open: Callable[[], BinaryIO]
+    budget: Budget
+    """What the exam's deflated files may still unpack to."""
+    packed: bool = False
+    """Whether it lies in a zip, which is read from its start and has a checksum at its end."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Files:
     def findings(self) -> tuple[Finding, ...]:
         """How many files can't be used; never their names, which can be those of patients."""
         return tuple(
-            Finding(code, Grade.WARNING, f"{len(names)} files {_WHAT[code][0]}.", _WHAT[code][1])
+            Finding(code, Grade.WARNING, f"{len(names)} {_WHAT[code][0]}.", _WHAT[code][1])
             for code, names in sorted(self.odd.items())
         )
 
@@ -65,28 +69,38 @@ def open_files(path: Path) -> Iterator[Files]:
     Raises
     ------
     NoReadableFiles
-        If there is no such path, or nothing in it.
+        If there is no such path, nothing in it, or it may not be opened.
     DamagedFile
         If a zip is damaged, encrypted or a bomb.
     """
     try:
-        if path.is_dir():
-            yield _checked(_folder(path), path)
-        elif not path.is_file():
-            raise NoReadableFiles(f"{path}: there is no such file or folder; check the spelling.")
-        elif zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
-            with _open_zip(path) as archive:
-                yield _checked(_members(archive, path), path)
-        else:
-            yield _checked(Files((_on_disk(path, path.name),)), path)
+        kind = path.stat().st_mode
     except PermissionError as error:
         raise NoReadableFiles(f"{path}: may not be read ({error.strerror}).") from error
+    except (OSError, ValueError) as error:  # names that are too long, or hold a NUL
+        raise NoReadableFiles(
+            f"{path}: there is no such file or folder; check the spelling."
+        ) from error
+    if stat.S_ISDIR(kind):
+        yield _checked(_folder(path), path)
+        return
+    try:
+        stream = open_regular(path)
+    except OSError as error:
+        raise NoReadableFiles(f"{path}: can't be read ({error.strerror}).") from error
+    with stream:
+        if zipfile.is_zipfile(stream) or path.suffix.lower() == ".zip":
+            with _open_zip(stream, path) as archive:
+                yield _checked(_members(archive, path), path)
+            return
+        size = os.fstat(stream.fileno()).st_size
+    yield _checked(_on_disk([(_printable(path.name), path, size)], {}), path)
 
 
 def _checked(files: Files, path: Path) -> Files:
     if not files.sources:
         reasons = "".join(
-            f" {len(names)} files {_WHAT[code][0]}, the first is {names[0]}."
+            f" {len(names)} {_WHAT[code][0]}, the first is {names[0]}."
             for code, names in sorted(files.odd.items())
         )
         raise NoReadableFiles(
@@ -97,58 +111,67 @@ def _checked(files: Files, path: Path) -> Files:
     return files
 
 
-def _on_disk(path: Path, name: str) -> Source:
-    return Source(name, path.stat().st_size, lambda: path.open("rb"))
-
-
 def _folder(root: Path) -> Files:
-    """Every regular file below ``root``; links are followed, but no folder is entered twice."""
-    sources: list[Source] = []
+    """Every regular file below ``root``."""
+    found: list[tuple[str, Path, int]] = []
     odd: dict[str, list[str]] = {}
-    entered: set[tuple[int, int]] = set()
-    for folder, subfolders, names in os.walk(root, followlinks=True):
-        identity = Path(folder).stat()
-        if (identity.st_dev, identity.st_ino) in entered:
-            subfolders.clear()
+    for folder, names in walk(root, is_result_folder):
+        inside = folder.relative_to(root)
+        if isinstance(names, str):
+            odd.setdefault(names, []).append(_printable(inside.as_posix()))
             continue
-        entered.add((identity.st_dev, identity.st_ino))
-        if _is_result(Path(folder), names):
-            subfolders.clear()
-            continue
-        subfolders.sort()
-        for name in sorted(names):
-            path = Path(folder) / name
-            shown = _printable(path.relative_to(root).as_posix())
-            why_not = _why_not(path, name)
+        for name in names:
+            shown = _printable((inside / name).as_posix())
+            why_not, size = _look(folder / name)
             if why_not:
                 odd.setdefault(why_not, []).append(shown)
             elif not _is_clutter(name):
-                sources.append(_on_disk(path, shown))
-        if len(sources) > MAX_FILES:
+                found.append((shown, folder / name, size))
+        if len(found) > MAX_FILES:
             break
+    return _on_disk(found, odd)
+
+
+def _on_disk(found: list[tuple[str, Path, int]], odd: Mapping[str, list[str]]) -> Files:
+    """Files by their names, paths and sizes, as sources sorted by name."""
+    budget = Budget(sum(size for _, _, size in found))
+    names = _distinct([shown for shown, _, _ in found])
+    sources = [
+        Source(name, size, _disk_opener(path), budget)
+        for name, (_, path, size) in zip(names, found, strict=True)
+    ]
     return Files(tuple(sorted(sources, key=lambda s: s.name)), odd)
 
 
-def _is_result(folder: Path, names: Sequence[str]) -> bool:
-    summary = folder / SUMMARY
-    return SUMMARY in names and summary.is_file() and is_summary(lambda: summary.open("rb"))
+def _disk_opener(path: Path) -> Callable[[], BinaryIO]:
+    return lambda: open_regular(path)
 
 
-def _why_not(path: Path, name: str) -> str:
-    """Finding code for a folder's entry that can't be used; "" for a usable one."""
+def _distinct(names: list[str]) -> list[str]:
+    """Names told apart where a zip has one twice, or unprintable signs made them alike."""
+    seen: dict[str, int] = {}
+    told = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return told
+
+
+def _look(path: Path) -> tuple[str, int]:
+    """Finding code for a folder's entry that can't be used ("" for a usable one), and its size."""
     try:
         status = path.stat()
     except OSError:
-        return "dangling-link"
+        return "dangling-link", 0
     if not stat.S_ISREG(status.st_mode):
-        return "not-a-file"
-    return "nested-zip" if name.lower().endswith(".zip") else ""
+        return "not-a-file", 0
+    return "nested-zip" if path.suffix.lower() == ".zip" else "", status.st_size
 
 
-def _open_zip(path: Path) -> zipfile.ZipFile:
+def _open_zip(stream: BinaryIO, path: Path) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        return zipfile.ZipFile(stream)
+    except READ_ERRORS as error:
         raise DamagedFile(
             f"{path}: is not a readable zip ({error}); it was perhaps cut off: copy it again."
         ) from error
@@ -156,8 +179,9 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 def _members(archive: zipfile.ZipFile, path: Path) -> Files:
     infos = [info for info in archive.infolist() if not info.is_dir()]
-    _refuse_bomb(infos, path)
-    sources: list[Source] = []
+    packed = path.stat().st_size
+    _refuse_bomb(infos, packed, path)
+    found: list[tuple[str, zipfile.ZipInfo]] = []
     odd: dict[str, list[str]] = {}
     summaries = [info for info in infos if _member(info).name == SUMMARY]
     results = {_member(i).parent for i in summaries if is_summary(_opener(archive, i))}
@@ -168,12 +192,17 @@ def _members(archive: zipfile.ZipFile, path: Path) -> Files:
             continue
         if info.flag_bits & 1:
             raise DamagedFile(f"{path}: {shown} is encrypted; unpack it with its password first.")
-        if member.is_absolute() or ".." in member.parts or ":" in member.parts[0]:
+        if _is_unsafe(member):
             odd.setdefault("unsafe-name", []).append(shown)
         elif member.suffix.lower() == ".zip":
             odd.setdefault("nested-zip", []).append(shown)
         elif not _is_clutter(member.name) and "__MACOSX" not in member.parts:
-            sources.append(Source(shown, info.file_size, _opener(archive, info)))
+            found.append((shown, info))
+    budget = Budget(packed)
+    sources = [
+        Source(name, info.file_size, _opener(archive, info), budget, packed=True)
+        for name, (_, info) in zip(_distinct([n for n, _ in found]), found, strict=True)
+    ]
     return Files(tuple(sorted(sources, key=lambda s: s.name)), odd)
 
 
@@ -181,18 +210,21 @@ def _member(info: zipfile.ZipInfo) -> PurePosixPath:
     return PurePosixPath(info.filename.replace("\\", "/"))
 
 
+def _is_unsafe(member: PurePosixPath) -> bool:
+    """Whether a member's name leads out of the zip, or is none."""
+    return (
+        not member.parts or member.is_absolute() or ".." in member.parts or ":" in member.parts[0]
+    )
+
+
 def _opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
     return lambda: archive.open(info)  # type: ignore[return-value]
 
 
-def _refuse_bomb(infos: list[zipfile.ZipInfo], path: Path) -> None:
+def _refuse_bomb(infos: list[zipfile.ZipInfo], packed: int, path: Path) -> None:
+    """By the sizes that the directory gives; `zipfile` reads no more of a member than that."""
     unpacked = sum(info.file_size for info in infos)
-    packed = max(1, sum(info.compress_size for info in infos))
-    if (
-        unpacked > MAX_UNPACKED_BYTES
-        or (unpacked > RATIO_FREE_BYTES and unpacked > MAX_RATIO * packed)
-        or len(infos) > MAX_FILES
-    ):
+    if unpacked > unpacked_limit(packed) or len(infos) > MAX_FILES:
         raise DamagedFile(
             f"{path}: {len(infos)} files would unpack from {packed / 2**20:.1f} to "
             f"{unpacked / 2**20:.0f} MiB, which no CT exam does; refused as a zip bomb."
@@ -210,8 +242,20 @@ def _printable(name: str) -> str:
 
 
 _WHAT = {
-    "dangling-link": ("are links to nothing", "Copy the files themselves."),
-    "not-a-file": ("are not regular files", ""),
-    "nested-zip": ("are zips inside the exam and were not opened", "Unpack them first."),
-    "unsafe-name": ("have names that point outside the zip and were not read", "Zip it again."),
+    "dangling-link": ("files are links to nothing", "Copy the files themselves."),
+    "not-a-file": ("files are not regular files", ""),
+    "nested-zip": ("files are zips inside the exam and were not opened", "Unpack them first."),
+    "unsafe-name": (
+        "files have names that point outside the zip and were not read",
+        "Zip it again.",
+    ),
+    CLOSED: (
+        "folders may not be opened; images in them are missing",
+        "Ask for the right to read them, or copy the exam as somebody who may.",
+    ),
+    DEEP: (
+        "folders lie too deep and were not entered; images in them are missing",
+        "Name a folder further down.",
+    ),
 }
+"""By code: what of them, and what to do."""

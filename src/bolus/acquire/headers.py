@@ -9,8 +9,8 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass, field
-from io import BytesIO
-from typing import BinaryIO
+from io import BufferedIOBase, BytesIO
+from typing import BinaryIO, cast
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -36,6 +36,8 @@ from bolus.errors import DamagedFile
 
 PIXEL_DATA = 0x7FE00010
 GE_MID_SCAN_TIME = 0x00191024
+MAX_HEADER_BYTES = 256 * 2**20
+"""Some 10 kB in a classic image; an enhanced file of 100,000 frames has 200 MB."""
 
 
 @dataclass(frozen=True)
@@ -138,26 +140,53 @@ def looks_like_dicom(head: bytes) -> bool:
     return head[128:132] == b"DICM" or (head[:2] in (b"\x02\0", b"\x08\0"))
 
 
-def read_header(stream: BinaryIO, name: str) -> tuple[Dataset, BinaryIO]:
+def read_header(stream: BinaryIO, source: Source) -> tuple[Dataset, BinaryIO]:
     """The data set up to its pixels, and the stream right before PixelData.
 
     Raises
     ------
     DamagedFile
-        If the bytes can't be parsed.
+        If the bytes can't be parsed, or no header is that large.
     """
     head = stream.read(1024)
     stream.seek(0)
     try:
         if DEFLATED.encode() in head:
-            stream = BytesIO(inflated(stream.read(), name))
+            stream = BytesIO(inflated(stream.read(), source.name, source.budget))
+        elif source.size > MAX_HEADER_BYTES:
+            stream = cast(BinaryIO, _AtMost(stream, MAX_HEADER_BYTES))
         return pydicom.dcmread(stream, stop_before_pixels=True, force=True), stream
     except DamagedFile:
         raise
     except Exception as error:  # pydicom raises nine types on damaged bytes
         raise DamagedFile(
-            f"{name}: the DICOM header can't be read ({type(error).__name__}); the file is damaged."
+            f"{source.name}: the DICOM header can't be read ({type(error).__name__}); the file is "
+            "damaged."
         ) from error
+
+
+class _AtMost(BufferedIOBase):
+    """A stream of which only so many bytes may be read: a header may claim to fill the memory."""
+
+    def __init__(self, stream: BinaryIO, most: int) -> None:
+        super().__init__()
+        self._stream = stream
+        self._left = most
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, unless that is more than may still be read."""
+        if size is None or size < 0 or size > self._left:
+            raise ValueError(f"a header of more than {MAX_HEADER_BYTES} bytes")
+        self._left -= size
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """As the stream."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As the stream."""
+        return self._stream.tell()
 
 
 def find_pixels(stream: BinaryIO, dataset: Dataset) -> tuple[int, int]:

@@ -8,17 +8,18 @@ child processes (``child``, ``decoder``), which may die without harm.
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
 from bolus.acquire.child import PLUGINS, Decoder, Stored
 from bolus.acquire.deflate import inflated
 from bolus.acquire.headers import Encoding, Slice
+from bolus.acquire.read_errors import READ_ERRORS
 from bolus.acquire.timing import most_lost
 from bolus.errors import BadGeometry, DamagedFile
 from bolus.types import Float32Array, IntArray
@@ -40,6 +41,8 @@ LARGEST_HU = 3071.0
 """Highest value of a 12-bit CT image; padding above it is padding, below it may be tissue."""
 MAX_EXAM_BYTES = 12 * 2**30
 MAX_DECODERS = 4
+KEPT_FILES = 2
+"""Whole files that are kept: copies are compared with each other."""
 IMAGES_PER_DECODER = 64
 """A child takes as long to start as some 100 images of JPEG Lossless take to decode."""
 
@@ -89,7 +92,8 @@ def read_frames(slices: Sequence[Slice], image: IntArray) -> tuple[Float32Array,
     jobs.sort(key=lambda job: identity(job[1]))
     native = [job for job in jobs if job[1].encoding.syntax in NATIVE]
     packed = [job for job in jobs if job[1].encoding.syntax in PLUGINS]
-    damaged = _fill(native, frames, _native) | (_decode_all(packed, frames) if packed else {})
+    damaged = _fill_native(native, frames)
+    damaged |= _decode_all(packed, frames) if packed else {}
     if len({place[0] for place, one in jobs if identity(one) in damaged}) > most_lost(len(frames)):
         raise damaged[min(damaged)]
     return frames, damaged
@@ -110,6 +114,11 @@ def _fill(
             if len(lost) > most_lost(len(frames)):
                 break
     return damaged
+
+
+def _fill_native(jobs: Sequence[Job], frames: Float32Array) -> dict[Identity, DamagedFile]:
+    stored = StoredBytes()
+    return _fill(jobs, frames, lambda one: _native(one, stored.of(one)))
 
 
 def check_encoding(one: Slice) -> None:
@@ -148,35 +157,102 @@ def _frame_bytes(one: Slice) -> int:
     return one.rows * one.columns * one.encoding.bits_allocated // 8
 
 
-def stored_bytes(one: Slice) -> bytes:
-    """The bytes of an image as they are in its file (of all images, if compressed)."""
-    frame_bytes = _frame_bytes(one) if one.encoding.syntax in NATIVE else 0
-    with _reading(one):
-        if one.encoding.deflated:
-            body = _whole(one)
-            start = one.encoding.offset + one.encoding.frame * frame_bytes
-            return body[start : start + frame_bytes]
-        with one.source.open() as stream:
-            stream.seek(max(0, one.encoding.offset) + one.encoding.frame * frame_bytes)
-            return stream.read(frame_bytes or -1)
+class StoredBytes:
+    """The bytes of images as they are in their files.
+
+    A file that can't be entered in its midst (a zip's member, deflated, compressed) is read whole,
+    so that its checksum is compared, and once for all of its frames.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+
+    def of(self, one: Slice) -> bytes:
+        """An image's own bytes, or its whole file's if the pixels are compressed.
+
+        Raises
+        ------
+        DamagedFile
+            The file can't be read.
+        """
+        if one.encoding.syntax not in NATIVE:
+            return self.file_of(one)
+        count = _frame_bytes(one)
+        start = max(0, one.encoding.offset) + one.encoding.frame * count
+        if one.encoding.deflated or one.source.packed:
+            return self.file_of(one)[start : start + count]
+        with _reading(one), one.source.open() as stream:
+            stream.seek(start)
+            return stream.read(count)
+
+    def file_of(self, one: Slice) -> bytes:
+        """The whole file of an image, unpacked; the same error."""
+        if one.name not in self._kept:
+            while len(self._kept) >= KEPT_FILES:
+                self._kept.popitem(last=False)
+            with _reading(one), one.source.open() as stream:
+                data = stream.read()
+            if one.encoding.deflated:
+                data = inflated(data, one.name, one.source.budget)
+            self._kept[one.name] = data
+        return self._kept[one.name]
 
 
-def _whole(one: Slice) -> bytes:
-    with one.source.open() as stream:
-        data = stream.read()
-    return inflated(data, one.name) if one.encoding.deflated else data
+class Comparison:
+    """Whether two images show the same; compressed ones are decoded where their bytes differ."""
+
+    def __init__(self) -> None:
+        self._stored = StoredBytes()
+        self._decoder: Decoder | None = None
+
+    def __enter__(self) -> Comparison:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._decoder is not None:
+            self._decoder.__exit__(*error)
+
+    def same(self, one: Slice, other: Slice) -> bool:
+        """Whether two images of one size have the same pixels, in HU.
+
+        Raises
+        ------
+        DamagedFile
+            One of them can't be read or decoded.
+        """
+        if _stored_alike(one, other):
+            same_bytes = self._stored.of(one) == self._stored.of(other)
+            if same_bytes or one.encoding.syntax in NATIVE:
+                return same_bytes
+        return np.array_equal(self._hounsfield(one), self._hounsfield(other))
+
+    def _hounsfield(self, one: Slice) -> Float32Array:
+        data = self._stored.of(one)
+        if one.encoding.syntax in NATIVE:
+            return hounsfield(_native(one, data), one.encoding)
+        if self._decoder is None:
+            self._decoder = Decoder().__enter__()
+        return hounsfield(self._decoder.decode(one, data), one.encoding)
+
+
+def _stored_alike(one: Slice, other: Slice) -> bool:
+    """Whether equal bytes mean equal pixels: of compressed files, in frames of the same number."""
+    a, b = (replace(s.encoding, offset=0, length=0, frame=0) for s in (one, other))
+    native = one.encoding.syntax in NATIVE
+    return a == b and (native or one.encoding.frame == other.encoding.frame)
 
 
 @contextmanager
 def _reading(one: Slice) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, ValueError, RuntimeError) as error:
+    except DamagedFile:
+        raise
+    except READ_ERRORS as error:
         raise DamagedFile(f"{one.name}: can't be read ({error}); copy the exam again.") from error
 
 
-def _native(one: Slice) -> Stored:
-    data = stored_bytes(one)
+def _native(one: Slice, data: bytes) -> Stored:
     if len(data) < _frame_bytes(one):
         raise DamagedFile(
             f"{one.name}: its pixels are cut off ({len(data)} of {_frame_bytes(one)} bytes); "
@@ -223,14 +299,6 @@ def _decode_all(jobs: Sequence[Job], frames: Float32Array) -> dict[Identity, Dam
 
 
 def _decode_part(jobs: Sequence[Job], frames: Float32Array) -> dict[Identity, DamagedFile]:
-    name, data = "", b""
-
-    def decode(one: Slice) -> Stored:
-        nonlocal name, data
-        if one.name != name:
-            with _reading(one):
-                name, data = one.name, _whole(one)
-        return decoder.decode(one, data)
-
+    stored = StoredBytes()
     with Decoder() as decoder:
-        return _fill(jobs, frames, decode)
+        return _fill(jobs, frames, lambda one: decoder.decode(one, stored.of(one)))

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
+
+from bolus.acquire.read_errors import READ_ERRORS
+from bolus.regular_file import open_regular
 
 SUMMARY = "summary.json"
 SCHEMA_PREFIX = "bolus-summary/"
 MAX_SUMMARY_BYTES = 16 * 2**20
+
+
+def is_result_folder(folder: Path) -> bool:
+    """Whether a folder holds results of bolus."""
+    summary = folder / SUMMARY
+    return summary.is_file() and is_summary(lambda: open_regular(summary))
 
 
 def is_summary(open_file: Callable[[], BinaryIO]) -> bool:
@@ -18,6 +26,6 @@ def is_summary(open_file: Callable[[], BinaryIO]) -> bool:
     try:
         with open_file() as stream:
             content = json.loads(stream.read(MAX_SUMMARY_BYTES))
-    except (OSError, ValueError, RecursionError, RuntimeError, zipfile.BadZipFile, zlib.error):
+    except (*READ_ERRORS, RecursionError):
         return False
     return isinstance(content, dict) and str(content.get("schema")).startswith(SCHEMA_PREFIX)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from bolus.acquire.budget import BudgetSpent
 from bolus.acquire.enhanced import enhanced
 from bolus.acquire.files import Files, Source
 from bolus.acquire.headers import (
@@ -19,20 +18,10 @@ from bolus.acquire.headers import (
     read_header,
 )
 from bolus.acquire.nifti import is_nifti_name
+from bolus.acquire.read_errors import READ_ERRORS
 from bolus.acquire.sources import CT_CLASSES
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.types import Finding, Grade
-
-READ_ERRORS = (
-    OSError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    NotImplementedError,
-    RuntimeError,
-)
-"""What reading a file or a zip member may raise."""
 
 
 def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
@@ -43,7 +32,7 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
     NoReadableFiles
         If no file is DICOM.
     DamagedFile
-        If there are DICOM files, but not one of them can be read.
+        If there are DICOM files, but not one of them can be read, or they are a bomb.
     """
     slices: list[Slice] = []
     foreign: list[str] = []
@@ -54,6 +43,8 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
         for source in files.sources:
             try:
                 images = read_images(source)
+            except BudgetSpent:
+                raise
             except DamagedFile as error:
                 damaged.append(error)
                 continue
@@ -84,7 +75,7 @@ def read_images(source: Source) -> list[Slice] | None:
             if not looks_like_dicom(stream.read(132)):
                 return None
             stream.seek(0)
-            dataset, rest = read_header(stream, source.name)
+            dataset, rest = read_header(stream, source)
             offset, length = find_pixels(rest, dataset)
     except READ_ERRORS as error:
         raise DamagedFile(

@@ -14,7 +14,7 @@ from bolus.acquire.exam import lay_out_scan, select_scan
 from bolus.acquire.files import Files, open_files
 from bolus.acquire.headers import digest
 from bolus.acquire.nifti import Volume4D, is_nifti, open_nifti
-from bolus.acquire.pixels import stored_bytes
+from bolus.acquire.pixels import StoredBytes
 from bolus.acquire.scan import read_slices
 from bolus.errors import DamagedFile
 from bolus.types import Finding, Geometry, Grade
@@ -63,11 +63,12 @@ def _dicom(files: Files, path: Path) -> Look:
     selection = select_scan(slices, path, None)
     layout = lay_out_scan(selection, path)
     first = [layout.slices[int(k)] for k in layout.image[0]]
+    stored = StoredBytes()
     return Look(
         frames=len(layout.image),
         geometry=layout.geometry,
         findings=warnings_of((*unread, *selection.findings, *layout.findings)),
-        content=_hashes([stored_bytes(image) for image in first]),
+        content=_hashes([stored.of(image) for image in first]),
         study=digest(layout.identity["StudyInstanceUID"])
         if "StudyInstanceUID" in layout.identity
         else "",

@@ -14,7 +14,7 @@ from bolus.acquire import describe
 from bolus.acquire.files import open_files
 from bolus.acquire.headers import Slice
 from bolus.acquire.nifti import RAS_TO_LPS, is_nifti
-from bolus.acquire.pixels import check_encoding, read_frames, stored_bytes
+from bolus.acquire.pixels import Comparison, check_encoding, read_frames
 from bolus.acquire.scan import read_slices
 from bolus.dataset.index import MAP_NAMES, Case, Index
 from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles
@@ -199,7 +199,8 @@ def _slice_of(image: Slice, geometry: Geometry, folder: Path) -> int | None:
 
 
 def _same_pixels(group: list[Slice]) -> bool:
-    return len(group) == 1 or len({stored_bytes(image) for image in group}) == 1
+    with Comparison() as comparison:
+        return all(comparison.same(group[0], other) for other in group[1:])
 
 
 def _read_nifti(path: Path, geometry: Geometry) -> Float32Array:

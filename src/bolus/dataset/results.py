@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bolus.acquire.nifti import is_nifti
-from bolus.acquire.results import SUMMARY, is_summary
+from bolus.acquire.results import SUMMARY, is_result_folder
 from bolus.dataset.found import Found, entries
 from bolus.dataset.index import MAP_NAMES
 from bolus.types import CNN, Finding, Grade
@@ -37,7 +37,7 @@ def find(exams: Path, results: Path) -> list[Found]:
     found = [_case(exams, name, folder) for name, folder in made.items()]
     parents = {name.parts[0] for name in made}
     for path in entries(exams):
-        if path in (results, *results.parents) or _is_result(path):
+        if path in (results, *results.parents) or is_result_folder(path):
             continue
         if is_exam(path) and _stem(path) not in parents:
             found.append(Found(_stem(path), patient_of(Path(_stem(path))), path))
@@ -47,13 +47,10 @@ def find(exams: Path, results: Path) -> list[Found]:
 def _result_folders(results: Path) -> list[Path]:
     """Results right in the folder, or one level below."""
     folders = [path for path in entries(results) if path.is_dir()]
-    deeper = [p for f in folders if not _is_result(f) for p in entries(f) if _is_result(p)]
-    return [folder for folder in folders if _is_result(folder)] + deeper
-
-
-def _is_result(folder: Path) -> bool:
-    summary = folder / SUMMARY
-    return summary.is_file() and is_summary(lambda: summary.open("rb"))
+    deeper = [
+        p for f in folders if not is_result_folder(f) for p in entries(f) if is_result_folder(p)
+    ]
+    return [folder for folder in folders if is_result_folder(folder)] + deeper
 
 
 def is_exam(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bolus.acquire.results import SUMMARY, is_summary
+from bolus.acquire.results import is_result_folder
 from bolus.errors import NoReadableFiles, UsageError
 from bolus.types import MAP_UNITS
 
@@ -52,7 +52,7 @@ def matches(first: Path, second: Path) -> tuple[Match, ...]:
         raise UsageError(
             f"{first} and {second} are a file and a folder; give two files or two folders"
         )
-    if _is_result(first) and _is_result(second):
+    if is_result_folder(first) and is_result_folder(second):
         return _of_results(first, second)
     return _of_folders(first, second)
 
@@ -137,12 +137,7 @@ def _is_aside(path: Path, top: Path) -> bool:
 
 def _result_of(path: Path) -> Path | None:
     """The result that a file lies in, at most two folders deep (``outlines/RATER``)."""
-    return next((folder for folder in list(path.parents)[:3] if _is_result(folder)), None)
-
-
-def _is_result(folder: Path) -> bool:
-    summary = folder / SUMMARY
-    return summary.is_file() and is_summary(lambda: summary.open("rb"))
+    return next((folder for folder in list(path.parents)[:3] if is_result_folder(folder)), None)
 
 
 def _stem(path: Path) -> str:

@@ -1,0 +1,44 @@
+"""How much the compressed parts of an exam may unpack to, all together."""
+
+from __future__ import annotations
+
+from bolus.errors import DamagedFile
+
+MAX_RATIO = 100
+"""A CT image shrinks by 2 to 4, one of air alone by some 50; only a bomb shrinks more."""
+RATIO_FREE_BYTES = 64 * 2**20
+"""Below this size a high ratio harms nobody."""
+MAX_UNPACKED_BYTES = 64 * 2**30
+PASSES = 3
+"""A file is unpacked for its header, for its pixels, and where it has a double."""
+
+
+class BudgetSpent(DamagedFile):
+    """An exam unpacks to more than any CT exam does; there is no use in reading on."""
+
+
+class Budget:
+    """Bytes that may still be unpacked; one for all files of an exam."""
+
+    def __init__(self, packed_bytes: int) -> None:
+        self.left = PASSES * unpacked_limit(packed_bytes)
+
+    def spend(self, count: int, name: str) -> None:
+        """Count bytes that were unpacked.
+
+        Raises
+        ------
+        BudgetSpent
+            Naming the file with which it was too much.
+        """
+        self.left -= count
+        if self.left < 0:
+            raise BudgetSpent(
+                f"{name}: with this file the exam has unpacked to over {MAX_RATIO} times its size, "
+                "which no CT exam does; refused as a bomb. Export the exam uncompressed."
+            )
+
+
+def unpacked_limit(packed_bytes: int) -> int:
+    """Most bytes that so many may unpack to."""
+    return min(MAX_UNPACKED_BYTES, max(RATIO_FREE_BYTES, MAX_RATIO * packed_bytes))
