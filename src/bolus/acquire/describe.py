@@ -14,7 +14,7 @@ from bolus.acquire.beside import find_nifti
 from bolus.acquire.exam import lay_out_scan, select_scan
 from bolus.acquire.files import Files, open_files
 from bolus.acquire.headers import Slice
-from bolus.acquire.nifti import is_nifti, open_nifti
+from bolus.acquire.nifti import is_nifti_file, open_nifti
 from bolus.acquire.scan import read_slices
 from bolus.acquire.sources import named_like_derived, why_not_source
 from bolus.errors import BolusError, NoReadableFiles
@@ -121,7 +121,7 @@ def describe(path: Path, *, series: str | None = None) -> Description:
         If there is nothing to describe.
     """
     try:
-        if is_nifti(path) and path.is_file():
+        if is_nifti_file(path):
             return _nifti(path)
         with open_files(path) as files:
             nifti = find_nifti(files, path)

@@ -12,8 +12,9 @@ from pydicom.dataset import Dataset
 
 from bolus.acquire.files import Source
 from bolus.acquire.headers import Clock, Encoding, Protocol, Slice, classic
-from bolus.acquire.values import Vector, datetime_us, microseconds, plausible
+from bolus.acquire.values import Vector, datetime_us, microseconds, plausible, whole
 from bolus.errors import DamagedFile
+from bolus.plain_text import printable
 
 MAX_FRAMES = 100_000
 
@@ -63,11 +64,11 @@ def _frame(base: Slice, index: int, own: Dataset, shared: Dataset) -> Slice:
     frame_type = macro("CTImageFrameTypeSequence").get("FrameType") or base.image_type
     return replace(
         base,
-        image_type=tuple(str(part).upper() for part in frame_type),
+        image_type=tuple(printable(str(part)).upper() for part in frame_type),
         position=_vector(macro("PlanePositionSequence"), "ImagePositionPatient", 3),
         orientation=_vector(macro("PlaneOrientationSequence"), "ImageOrientationPatient", 6),
         spacing=_vector(macro("PixelMeasuresSequence"), "PixelSpacing", 2),
-        rescale_type=str(transform.get("RescaleType", "")).upper(),
+        rescale_type=printable(str(transform.get("RescaleType", ""))).upper(),
         clock=_clock(base.clock, macro("FrameContentSequence"), macro("TemporalPositionSequence")),
         encoding=replace(
             base.encoding,
@@ -105,8 +106,8 @@ def _clock(base: Clock, content: Dataset, temporal: Dataset) -> Clock:
     return Clock(
         acquisition_us=next((time for time in times if time is not None), None),
         trigger_us=microseconds(_float(offset, None)),
-        temporal_index=None if index is None else int(index),
-        acquisition_number=None if acquisition_number is None else int(acquisition_number),
+        temporal_index=whole(_float(index, None)),
+        acquisition_number=whole(_float(acquisition_number, None)),
         step_us=base.step_us,
     )
 
@@ -119,7 +120,7 @@ def _protocol(
     known = current_ma is not None and exposure_ms is not None
     return replace(
         base,
-        kernel=kernel if isinstance(kernel, str) else "\\".join(map(str, kernel)),
+        kernel=printable(kernel if isinstance(kernel, str) else "\\".join(map(str, kernel))),
         kvp=_float(x_ray.get("KVP"), base.kvp),
         mas=float(current_ma) * float(exposure_ms) / 1000 if known else base.mas,
         thickness_mm=_float(measures.get("SliceThickness"), base.thickness_mm),

@@ -12,7 +12,7 @@ from bolus.acquire.checks import check_values
 from bolus.acquire.files import Files, open_files
 from bolus.acquire.headers import Slice
 from bolus.acquire.layout import Layout, lay_out
-from bolus.acquire.nifti import is_nifti, open_nifti, read_nifti_frames
+from bolus.acquire.nifti import is_nifti_file, open_nifti, read_nifti_frames
 from bolus.acquire.pixels import Damaged, read_frames
 from bolus.acquire.scan import read_slices
 from bolus.acquire.select import Selection, select
@@ -44,7 +44,7 @@ def read_exam(path: Path, *, series: str | None = None) -> Exam:
     BrokenExam
         If there is one, but it can't be used.
     """
-    if is_nifti(path) and path.is_file():
+    if is_nifti_file(path):
         return _read_nifti(path)
     with open_files(path) as files:
         nifti = find_nifti(files, path)

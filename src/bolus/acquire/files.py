@@ -19,6 +19,7 @@ from bolus.acquire.read_errors import READ_ERRORS
 from bolus.acquire.results import SUMMARY, is_result_folder, is_summary
 from bolus.acquire.walk import CLOSED, DEEP, walk
 from bolus.errors import DamagedFile, NoReadableFiles
+from bolus.plain_text import printable
 from bolus.regular_file import open_regular
 from bolus.types import Finding, Grade
 
@@ -94,7 +95,7 @@ def open_files(path: Path) -> Iterator[Files]:
                 yield _checked(_members(archive, path), path)
             return
         size = os.fstat(stream.fileno()).st_size
-    yield _checked(_on_disk([(_printable(path.name), path, size)], {}), path)
+    yield _checked(_on_disk([(printable(path.name), path, size)], {}), path)
 
 
 def _checked(files: Files, path: Path) -> Files:
@@ -118,10 +119,10 @@ def _folder(root: Path) -> Files:
     for folder, names in walk(root, is_result_folder):
         inside = folder.relative_to(root)
         if isinstance(names, str):
-            odd.setdefault(names, []).append(_printable(inside.as_posix()))
+            odd.setdefault(names, []).append(printable(inside.as_posix()))
             continue
         for name in names:
-            shown = _printable((inside / name).as_posix())
+            shown = printable((inside / name).as_posix())
             why_not, size = _look(folder / name)
             if why_not:
                 odd.setdefault(why_not, []).append(shown)
@@ -187,7 +188,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> Files:
     results = {_member(i).parent for i in summaries if is_summary(_opener(archive, i))}
     for info in infos:
         member = _member(info)
-        shown = _printable(str(member))
+        shown = printable(str(member))
         if results.intersection(member.parents):
             continue
         if info.flag_bits & 1:
@@ -234,11 +235,6 @@ def _refuse_bomb(infos: list[zipfile.ZipInfo], packed: int, path: Path) -> None:
 def _is_clutter(name: str) -> bool:
     lower = name.lower()
     return lower in CLUTTER or lower.startswith("._") or Path(lower).suffix in CLUTTER_SUFFIXES
-
-
-def _printable(name: str) -> str:
-    """The name without control characters or undecodable bytes, fit for any terminal."""
-    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 _WHAT = {

@@ -79,46 +79,63 @@ def _kind(group: Group) -> tuple[object, ...]:
 def _same_place(groups: Sequence[Group]) -> list[list[Group]]:
     """Series of (nearly) the same positions; a slice may be missing here or there."""
     places: list[list[Group]] = []
+    at: dict[int, list[int]] = defaultdict(list)
+    """Places by the positions of their first series: thousands of series have few in common."""
     for group in sorted(groups, key=lambda g: (-len(g.depths), g.series)):
-        for place in places:
-            common = len(group.depths.keys() & place[0].depths.keys())
-            if common > 0.6 * max(len(group.depths), len(place[0].depths)):
-                place.append(group)
-                break
-        else:
-            places.append([group])
+        shared = Counter(number for depth in group.depths for number in at[depth])
+        alike = [
+            number
+            for number, common in shared.items()
+            if common > 0.6 * max(len(group.depths), len(places[number][0].depths))
+        ]
+        if alike:
+            places[min(alike)].append(group)
+            continue
+        for depth in group.depths:
+            at[depth].append(len(places))
+        places.append([group])
     return places
 
 
 def _join_phases(groups: Sequence[Group]) -> list[Group]:
     """Join series of the same positions that follow each other without a long pause."""
-    timed = sorted((g for g in groups if g.span_us), key=lambda g: (g.span_us or (0, 0), g.series))
-    joined: list[Group] = []
-    for group in timed:
-        last = joined[-1].span_us if joined else None
-        span = group.span_us
-        if last and span and last[1] < span[0] <= last[1] + MAX_PAUSE_US:
-            joined[-1] = Group(joined[-1].slices + group.slices)
+    phases: list[list[Group]] = []
+    end = 0
+    for group in sorted(groups, key=lambda g: (g.span_us or (0, 0), g.series)):
+        if group.span_us is None:
+            continue
+        first, last = group.span_us
+        if phases and end < first <= end + MAX_PAUSE_US:
+            phases[-1].append(group)
         else:
-            joined.append(group)
+            phases.append([group])
+        end = last
     untimed = [g for g in groups if not g.span_us]
     if untimed and all(g.frames < MIN_FRAMES for g in untimed):
-        untimed = [Group(tuple(s for g in untimed for s in g.slices))]
-    return joined + untimed
+        untimed = [_together(untimed)]
+    return [*map(_together, phases), *untimed]
+
+
+def _together(groups: Sequence[Group]) -> Group:
+    return groups[0] if len(groups) == 1 else Group(tuple(s for g in groups for s in g.slices))
 
 
 def _join_positions(groups: Sequence[Group]) -> list[Group]:
     """Join time courses of neighbouring slabs that were taken in turn (shuttle, jog)."""
-    joined: list[Group] = []
-    for group in sorted(groups, key=lambda g: (min(g.depths), g.series)):
-        for i, other in enumerate(joined):
-            apart = min(group.depths) > max(other.depths) or max(group.depths) < min(other.depths)
-            if apart and overlap(group, other) and min(group.frames, other.frames) >= MIN_FRAMES:
-                joined[i] = Group(other.slices + group.slices)
+    ordered = sorted(groups, key=lambda g: (min(g.depths), g.series))
+    slabs: list[list[Group]] = []
+    for group in ordered:
+        if group.frames < MIN_FRAMES:
+            continue
+        for slab in slabs:
+            # slabs grow upwards, so the last group is the highest
+            apart = min(group.depths) > max(slab[-1].depths)
+            if apart and any(overlap(group, other) for other in slab):
+                slab.append(group)
                 break
         else:
-            joined.append(group)
-    return joined
+            slabs.append([group])
+    return [*map(_together, slabs), *(g for g in ordered if g.frames < MIN_FRAMES)]
 
 
 def overlap(a: Group, b: Group) -> bool:

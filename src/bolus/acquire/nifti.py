@@ -5,9 +5,6 @@ Rows and columns keep the order of the file; slices ascend towards the head, as 
 
 from __future__ import annotations
 
-import gzip
-import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,13 +19,13 @@ from bolus.acquire.geometry_limits import check_geometry
 from bolus.acquire.pixels import AIR_HU, MAX_EXAM_BYTES
 from bolus.acquire.sidecar import frame_times, read_sidecar, scanner, slice_axis
 from bolus.acquire.values import LARGEST
-from bolus.errors import BadGeometry, BolusError, DamagedFile, TooFewFrames
+from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles, TooFewFrames
+from bolus.nifti_file import nifti_image, whole_values
 from bolus.types import Finding, Float32Array, Float64Array, Geometry, Grade, Scanner
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
 """NIfTI's xyzt_units for time: s, ms, us; unknown counts as s."""
-NIFTI1_HEADER_BYTES, NIFTI2_HEADER_BYTES = 348, 540
 SMALLEST_MM3 = 1e-6
 AFFINE_TOLERANCE_MM = 0.5
 
@@ -37,7 +34,6 @@ AFFINE_TOLERANCE_MM = 0.5
 class Volume4D:
     """The header of a 4D NIfTI, turned to our conventions."""
 
-    image: Any
     axes: tuple[int, int, int]
     """Voxel axes of the file that are our z, y and x."""
     flipped: bool
@@ -58,6 +54,14 @@ def is_nifti(path: Path) -> bool:
     return is_nifti_name(path.name)
 
 
+def is_nifti_file(path: Path) -> bool:
+    """Whether the path is that of a NIfTI file; not if nobody may look."""
+    try:
+        return is_nifti(path) and path.is_file()
+    except (OSError, ValueError):  # a closed folder, names that are too long or hold a NUL
+        return False
+
+
 def is_nifti_name(name: str) -> bool:
     """Whether the name of a file, with or without its folders, is that of a NIfTI file."""
     return name.lower().endswith((".nii", ".nii.gz"))
@@ -65,18 +69,10 @@ def is_nifti_name(name: str) -> bool:
 
 def has_time_course(source: Source) -> bool:
     """Whether a NIfTI file's header gives it more than one volume; not if it can't be read."""
-    import nibabel
-
     try:
-        with source.open() as stream, _quiet():
-            packed = source.name.lower().endswith(".gz")
-            head = (gzip.GzipFile(fileobj=stream) if packed else stream).read(NIFTI2_HEADER_BYTES)
-        # the first field is the header's own size, in either byte order
-        is_second = NIFTI2_HEADER_BYTES in (int.from_bytes(head[:4], o) for o in ("little", "big"))
-        kind: Any = nibabel.Nifti2Header if is_second else nibabel.Nifti1Header
-        size = NIFTI2_HEADER_BYTES if is_second else NIFTI1_HEADER_BYTES
-        shape = kind(head[:size], check=False).get_data_shape()
-    except Exception:  # see _load
+        with source.open() as stream, nifti_image(stream, 2 * MAX_EXAM_BYTES) as image:
+            shape = image.shape
+    except Exception:  # see _image
         return False
     return len(shape) > 3 and shape[3] > 1
 
@@ -95,7 +91,11 @@ def open_nifti(path: Path) -> Volume4D:
     MissingTiming
         If the times of the frames are unknown or impossible.
     """
-    image = _load(path)
+    with _image(path) as image:
+        return _described(image, path)
+
+
+def _described(image: Any, path: Path) -> Volume4D:
     shape = tuple(int(n) for n in image.shape)
     while len(shape) > 4 and shape[-1] == 1:
         shape = shape[:-1]
@@ -117,7 +117,6 @@ def open_nifti(path: Path) -> Volume4D:
     geometry = _geometry(lps, axes, flipped, shape)
     check_geometry(geometry, path.name)
     return Volume4D(
-        image=image,
         axes=axes,
         flipped=flipped,
         times_s=np.round(np.ascontiguousarray(times_s - times_s.min()), 6),
@@ -127,33 +126,20 @@ def open_nifti(path: Path) -> Volume4D:
     )
 
 
-def _load(path: Path) -> Any:
-    import nibabel
-
+@contextmanager
+def _image(path: Path) -> Iterator[Any]:
+    """The file as nibabel's image; what is wrong with its bytes ends in DamagedFile."""
     try:
-        with _quiet():
-            image = nibabel.load(path)
-            if not isinstance(image, nibabel.Nifti1Image):
-                raise ValueError("not a NIfTI file")
-            return image
+        with nifti_image(path, 2 * MAX_EXAM_BYTES) as image:
+            yield image
+    except BolusError:
+        raise
+    except PermissionError as error:
+        raise NoReadableFiles(f"{path}: may not be read ({error.strerror}).") from error
     except Exception as error:  # nibabel, gzip and zlib raise a dozen types on damaged bytes
         raise DamagedFile(
             f"{path.name}: is no readable NIfTI ({error or type(error).__name__}); copy it again."
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep nibabel's repairs of odd headers off standard error; ours are findings."""
-    logger = logging.getLogger("nibabel.global")
-    before = logger.disabled
-    logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = before
 
 
 def _affine_lps(image: Any, path: Path) -> Float64Array:
@@ -240,15 +226,8 @@ def read_nifti_frames(volume: Volume4D, path: Path) -> tuple[Float32Array, list[
     DamagedFile
         If the data are cut off or damaged.
     """
-    try:
-        with _quiet():
-            data = np.asarray(volume.image.get_fdata(dtype=np.float32, caching="unchanged"))
-    except BolusError:
-        raise
-    except Exception as error:  # see _load
-        raise DamagedFile(
-            f"{path.name}: its data can't be read ({error or type(error).__name__}); copy it again."
-        ) from error
+    with _image(path) as image:
+        data = whole_values(image, np.float32)
     data = data.reshape(data.shape[:4]).transpose(3, *volume.axes)
     frames = np.ascontiguousarray(data[:, ::-1] if volume.flipped else data)
     finite = np.isfinite(frames)
@@ -259,3 +238,14 @@ def read_nifti_frames(volume: Volume4D, path: Path) -> tuple[Float32Array, list[
         return frames, []
     message = f"{lost / frames.size:.2%} of the values are no numbers (NaN) and were taken for air."
     return frames, [Finding("values-missing", Grade.WARNING, message, "Convert the exam again.")]
+
+
+def read_first_frame(volume: Volume4D, path: Path) -> Float32Array:
+    """The first frame as it is stored, (Z, Y, X) float32; DamagedFile as `read_nifti_frames`.
+
+    The rest of the file is not looked at.
+    """
+    with _image(path) as image:
+        frame = np.asarray(image.dataobj[..., 0], dtype=np.float32)
+    stack = frame.reshape(frame.shape[:3]).transpose(volume.axes)
+    return stack[::-1] if volume.flipped else stack

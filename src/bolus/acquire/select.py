@@ -86,7 +86,7 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
 def _demoted(slices: Sequence[Slice]) -> list[Group]:
     """Time courses among series named like maps; maps of one volume each don't add up to one."""
     images = Counter(s.series for s in slices)
-    positions = {uid: len({s.position for s in slices if s.series == uid}) for uid in images}
+    positions = Counter(series for series, _ in {(s.series, s.position) for s in slices})
     timed = [s for s in slices if images[s.series] >= MIN_FRAMES * positions[s.series]]
     return [g for g in merge(timed) if g.frames >= MIN_FRAMES]
 

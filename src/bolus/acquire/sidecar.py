@@ -11,6 +11,8 @@ import numpy as np
 
 from bolus.acquire.values import LARGEST
 from bolus.errors import DamagedFile, MissingTiming
+from bolus.plain_text import printable
+from bolus.regular_file import read_regular
 from bolus.types import Finding, Float64Array, Grade, Scanner
 
 MAX_SIDECAR_BYTES = 16 * 2**20
@@ -37,12 +39,10 @@ def read_sidecar(nifti: Path) -> dict[str, Any]:
         If there is one, but it is no JSON object.
     """
     path = sidecar_path(nifti)
-    if not path.exists():
-        return {}
     try:
-        if path.stat().st_size > MAX_SIDECAR_BYTES:
-            raise ValueError("too large")
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(read_regular(path, MAX_SIDECAR_BYTES).decode("utf-8"))
+    except FileNotFoundError:
+        return {}
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedFile(
             f"{path.name}: is no valid JSON ({error}); correct it or write it again."
@@ -145,4 +145,4 @@ def _number(value: object) -> float | None:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return printable(value) if isinstance(value, str) else ""

@@ -11,9 +11,13 @@ import struct
 
 from pydicom.dataset import Dataset
 
+from bolus.plain_text import printable
+
 Vector = tuple[float, ...]
 LARGEST = 1e9
 """Damaged text reads as 1e300 too, which overflows in the first product."""
+LONGEST_NUMBER = 64
+"""A decimal string has 16 signs; 65,500 of them take minutes to read."""
 
 
 def is_little_endian(dataset: Dataset) -> bool:
@@ -34,14 +38,18 @@ def raw(dataset: Dataset, tag: int) -> bytes:
 
 
 def text(dataset: Dataset, tag: int) -> str:
-    """The value as text without padding; any byte is accepted."""
-    return raw(dataset, tag).decode("latin-1").strip(" \0")
+    """The value as text without padding; any byte is accepted, and what is no sign is a "?"."""
+    return printable(_decoded(dataset, tag))
 
 
 def texts(dataset: Dataset, tag: int) -> tuple[str, ...]:
-    """The values of a multi-valued text element."""
-    value = text(dataset, tag)
-    return tuple(part.strip(" \0") for part in value.split("\\")) if value else ()
+    """The values of a multi-valued text element, likewise."""
+    value = _decoded(dataset, tag)
+    return tuple(printable(part.strip(" \0")) for part in value.split("\\")) if value else ()
+
+
+def _decoded(dataset: Dataset, tag: int) -> str:
+    return raw(dataset, tag).decode("latin-1").strip(" \0")
 
 
 def integer(dataset: Dataset, tag: int) -> int | None:
@@ -64,6 +72,8 @@ def number(dataset: Dataset, tag: int) -> float | None:
 
 
 def _number(value: str) -> float | None:
+    if len(value) > LONGEST_NUMBER:
+        return None
     if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", value):
         return None
     return plausible(float(value))

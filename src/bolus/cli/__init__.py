@@ -24,6 +24,7 @@ from bolus.cli.study import study
 from bolus.cli.train import train
 from bolus.cli.view import view
 from bolus.errors import BolusError, UsageError
+from bolus.plain_text import printable
 
 if TYPE_CHECKING:
     from bolus.pipeline import Progress, Voxel
@@ -246,7 +247,7 @@ def main() -> None:
     except CycloptsError:
         sys.exit(UsageError.exit_code)
     except BolusError as error:
-        print(f"bolus: {error}", file=sys.stderr)
+        print(f"bolus: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("bolus: interrupted; nothing was written", file=sys.stderr)

@@ -99,7 +99,8 @@ def grid_findings(found: Found | Case, name: str, geometry: Geometry, root: Path
     path = found.maps[name]
     try:
         if is_nifti(path):
-            axes_onto(open_map(path), geometry, path.name)
+            with open_map(path) as image:
+                axes_onto(image, geometry, path.name)
             return []
         placed = place_images(path, geometry)
     except BolusError as error:

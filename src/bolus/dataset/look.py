@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from bolus.acquire.beside import find_nifti
 from bolus.acquire.exam import lay_out_scan, select_scan
 from bolus.acquire.files import Files, open_files
 from bolus.acquire.headers import digest
-from bolus.acquire.nifti import Volume4D, is_nifti, open_nifti
+from bolus.acquire.nifti import Volume4D, is_nifti_file, open_nifti, read_first_frame
 from bolus.acquire.pixels import StoredBytes
 from bolus.acquire.scan import read_slices
-from bolus.errors import DamagedFile
 from bolus.types import Finding, Geometry, Grade
 
 HASH_BYTES = 8
@@ -51,7 +49,7 @@ def look(path: Path) -> Look:
     BrokenExam
         If there is one, but it can't be used.
     """
-    if is_nifti(path) and path.is_file():
+    if is_nifti_file(path):
         return _nifti(path)
     with open_files(path) as files:
         nifti = find_nifti(files, path)
@@ -89,18 +87,8 @@ def _nifti(path: Path) -> Look:
 
 
 def _first_frame(volume: Volume4D, path: Path) -> tuple[str, ...]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            frame = np.asarray(volume.image.dataobj[..., 0], dtype=np.float32)
-    except Exception as error:  # nibabel, gzip and zlib raise a dozen types on damaged bytes
-        raise DamagedFile(
-            f"{path.name}: its data can't be read ({error or type(error).__name__}); copy it again."
-        ) from error
-    stack = frame.reshape(frame.shape[:3]).transpose(volume.axes)
-    if volume.flipped:
-        stack = stack[::-1]
-    return _hashes([np.ascontiguousarray(part).tobytes() for part in stack])
+    frame = read_first_frame(volume, path)
+    return _hashes([np.ascontiguousarray(part).tobytes() for part in frame])
 
 
 def _hashes(images: list[bytes]) -> tuple[str, ...]:

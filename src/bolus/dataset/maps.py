@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bolus.acquire import describe
 from bolus.acquire.files import open_files
 from bolus.acquire.headers import Slice
 from bolus.acquire.nifti import RAS_TO_LPS, is_nifti
-from bolus.acquire.pixels import Comparison, check_encoding, read_frames
+from bolus.acquire.pixels import MAX_EXAM_BYTES, Comparison, check_encoding, read_frames
 from bolus.acquire.scan import read_slices
 from bolus.dataset.index import MAP_NAMES, Case, Index
-from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles
+from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles
+from bolus.nifti_file import nifti_image, whole_values
 from bolus.types import BoolArray, Float32Array, Float64Array, Geometry
 
 TOLERANCE_VOXELS = 0.1
@@ -204,47 +205,41 @@ def _same_pixels(group: list[Slice]) -> bool:
 
 
 def _read_nifti(path: Path, geometry: Geometry) -> Float32Array:
-    image = open_map(path)
-    order = axes_onto(image, geometry, path.name)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            data: NDArray[Any] = np.asarray(image.dataobj, dtype=np.float32)
-    except Exception as error:  # nibabel, gzip and zlib raise a dozen types on damaged bytes
-        raise DamagedFile(
-            f"{path.name}: its data can't be read ({error or type(error).__name__}); copy it again."
-        ) from error
+    with open_map(path) as image:
+        order = axes_onto(image, geometry, path.name)
+        data = whole_values(image, np.float32)
     data = data.reshape(data.shape[:3]).transpose([axis for axis, _ in order])
     turned = data[tuple(slice(None, None, -1 if back else None) for _, back in order)]
     return turned.astype(np.float32, order="C")
 
 
-def open_map(path: Path) -> Any:
-    """The header of a NIfTI map.
+@contextmanager
+def open_map(path: Path) -> Iterator[Any]:
+    """A NIfTI map as nibabel's image, to look at or to read in the context.
 
     Raises
     ------
     NoReadableFiles
         If there is no such file.
     DamagedFile
-        If it is no 3D NIfTI.
+        If it is no 3D NIfTI, or its values can't be read.
     """
-    import nibabel
-
     if not path.is_file():
         raise NoReadableFiles(f"{path.name}: this map is missing.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image: Any = nibabel.load(path)
-    except Exception as error:  # see above
+        with nifti_image(path, MAX_EXAM_BYTES) as image:
+            shape = tuple(image.shape)
+            if len(shape) < 3 or any(n != 1 for n in shape[3:]):
+                raise DamagedFile(
+                    f"{path.name}: has the shape {shape}; a map has three dimensions."
+                )
+            yield image
+    except BolusError:
+        raise
+    except Exception as error:  # nibabel, gzip and zlib raise a dozen types on damaged bytes
         raise DamagedFile(
             f"{path.name}: is no readable NIfTI ({error or type(error).__name__}); copy it again."
         ) from error
-    shape = tuple(image.shape)
-    if len(shape) < 3 or any(n != 1 for n in shape[3:]):
-        raise DamagedFile(f"{path.name}: has the shape {shape}; a map has three dimensions.")
-    return image
 
 
 def axes_onto(image: Any, geometry: Geometry, name: str) -> list[tuple[int, bool]]:
