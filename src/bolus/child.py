@@ -99,6 +99,8 @@ class Child:
                 raise
             finally:
                 watchdog.cancel()
+                # until its thread has ended it keeps this object, and so the process, alive
+                watchdog.join()
 
     def _exchange(self, parts: list[bytes], most_bytes: int) -> tuple[Head, bytes]:
         to, back = self._process.stdin, self._process.stdout
