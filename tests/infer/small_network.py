@@ -24,6 +24,11 @@ def node(operation: str, *inputs: str, to: str, **attributes: object) -> NodePro
     return helper.make_node(operation, list(inputs), [to], **attributes)
 
 
+def cast(name: str, made: str, kind: int) -> NodeProto:
+    """The numbers of ``name`` as those of another kind, of `TensorProto`."""
+    return helper.make_node("Cast", [name], [made], to=kind)
+
+
 def small_network(
     last: Sequence[NodeProto] = (), numbers: Numbers | None = None, *, card: str = CARD
 ) -> ModelProto:

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_slab import a_slab
-from onnx import ModelProto, NodeProto, TensorProto, helper
-from small_network import large, node, slow, small_network
+from onnx import ModelProto, TensorProto
+from small_network import cast, large, node, slow, small_network
 
 from bolus import onnx_session
 from bolus.errors import BolusError, DamagedFile, ImplausibleValues
@@ -120,11 +120,15 @@ def test_a_little_noise_below_zero_is_cut_off(
     assert (maps.mtt[slab.voxels] > 0).all()
 
 
-def test_curves_that_are_no_numbers_are_not_blamed_on_the_network(slab: Sampled) -> None:
-    curves = slab.curves_hu.copy()
-    curves[70] = np.nan
-    with pytest.raises(ImplausibleValues, match="curves of slice 1"):
-        predict(replace(slab, curves_hu=curves), load_model())
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("name", ["curves_hu", "area_hu", "times_s"])
+def test_curves_that_are_no_numbers_are_not_blamed_on_the_network(
+    name: str, value: float, slab: Sampled
+) -> None:
+    values = getattr(slab, name).copy()
+    values[7] = value
+    with pytest.raises(ImplausibleValues, match="the exam's curves or times"):
+        predict(replace(slab, **{name: values}), load_model())
 
 
 def test_the_built_in_network_is_to_blame_if_it_is_damaged(
@@ -135,10 +139,6 @@ def test_the_built_in_network_is_to_blame_if_it_is_damaged(
     monkeypatch.setattr("bolus.infer.model.files", lambda _: tmp_path)
     with pytest.raises(DamagedFile, match=r"the built-in network .* Install bolus anew"):
         predict(slab, load_model())
-
-
-def cast(name: str, made: str, kind: int) -> NodeProto:
-    return helper.make_node("Cast", [name], [made], to=kind)
 
 
 FAILING = {

@@ -19,7 +19,7 @@ from bolus.infer.inputs import (
 )
 from bolus.infer.model import Model
 from bolus.infer.unlike import SliceSeen, describe, scores, some_of, unlike_finding
-from bolus.types import CNN, MAP_UNITS, BoolArray, Finding, Float32Array, Grade, Maps
+from bolus.types import CNN, MAP_UNITS, BoolArray, Finding, Float32Array, Float64Array, Grade, Maps
 
 MTT_RANGE_S = (0.5, 60.0)
 SCALED = [MAPS.index("cbf"), MAPS.index("cbv")]
@@ -63,6 +63,9 @@ def predict(exam: Sampled, model: Model) -> Prediction:
     ImplausibleValues
         The exam's curves hold what is no number; no network is asked then.
     """
+    _require_numbers(
+        exam.curves_hu, exam.area_hu, exam.moment_s, exam.level_hu, exam.times_s, exam.weight
+    )
     factor = factor_for(min(exam.spacing_mm[1:]))
     seen = coarsened(exam, factor) if factor > 1 else exam
     box = _box(seen.voxels)
@@ -117,11 +120,7 @@ def _run(exam: Sampled, slab: Blood, model: Model) -> tuple[Float32Array, list[S
     for z, mask in enumerate(exam.voxels):
         if mask.any():
             pixels, context = slice_inputs(exam, z, slab, level_hu)
-            if not (np.isfinite(pixels).all() and np.isfinite(context).all()):
-                raise ImplausibleValues(
-                    f"cnn: the curves of slice {z + 1} hold values that are no numbers; look at "
-                    "the exam's images for pixels or times that are damaged."
-                )
+            _require_numbers(pixels, context)
             maps, spread = model.run(pixels, context)
             _require_possible(maps[:, mask], spread[:, mask], model)
             outputs[:, z] = np.concatenate([maps, spread])
@@ -130,6 +129,15 @@ def _run(exam: Sampled, slab: Blood, model: Model) -> tuple[Float32Array, list[S
             y, x = (axis[some] for axis in np.nonzero(mask))
             slices.append(SliceSeen(pixels[:, y, x], context, spread[:, y, x]))
     return outputs, slices
+
+
+def _require_numbers(*arrays: Float32Array | Float64Array) -> None:
+    """Raise ImplausibleValues: what a network makes of anything else is not its fault."""
+    if not all(np.isfinite(one).all() for one in arrays):
+        raise ImplausibleValues(
+            "cnn: the exam's curves or times hold values that are no finite numbers, of which no "
+            "network makes maps; look at its images for damaged pixels, or export it again."
+        )
 
 
 def _require_possible(maps: Float32Array, spread: Float32Array, model: Model) -> None:
