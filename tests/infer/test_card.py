@@ -40,6 +40,20 @@ def test_another_version_is_told_from_damage(key: str, value: object) -> None:
         read_card(json.dumps(content))
 
 
+def test_a_card_of_megabytes_is_refused() -> None:
+    text = write_card(a_card())
+    assert read_card(text + " " * 1_000_000).name == "a network"
+    with pytest.raises(ValueError, match="damaged"):
+        read_card(text + " " * 2_000_000)
+
+
+def test_what_another_version_says_of_itself_does_nothing_to_the_terminal() -> None:
+    content = json.loads(write_card(a_card())) | {"format": "\x1b[2J\n"}
+    with pytest.raises(WrongVersionError) as failed:
+        read_card(json.dumps(content))
+    assert str(failed.value).isprintable()
+
+
 def without(key: str) -> Any:
     return lambda content: content.pop(key)
 
@@ -61,6 +75,17 @@ def without(key: str) -> Any:
         lambda c: c["usual"][0].update(centre=[1, "nan", 1]),
         lambda c: c["usual"].pop(),
         lambda c: c["training"].update(seed=[1]),
+        lambda c: c["training"].update(seed=float("nan")),
+        lambda c: c["training"].update(seed=10**400),
+        lambda c: c["standard_errors"].update(cbf=10**400),
+        lambda c: c["standard_errors"].update(cbf=1e-300),
+        lambda c: c["usual"][0].update(limit=1e-300),
+        lambda c: c["usual"][0].update(limit=float("inf")),
+        lambda c: c["usual"][0].update(scale=[1, 1e-300, 1]),
+        lambda c: c["usual"][0].update(centre=[1, 10**400, 1]),
+        lambda c: c["usual"][0].update(centre=[1, 1e300, 1]),
+        lambda c: c["usual"][0].update(whitening=[[1e300] * 3] * 3),
+        lambda c: c["usual"][0].update(whitening={}),
     ],
 )
 def test_a_damaged_card_is_refused(spoil: Any) -> None:
@@ -70,7 +95,7 @@ def test_a_damaged_card_is_refused(spoil: Any) -> None:
         read_card(json.dumps(content))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "7", "{", "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "[]", "7", "{", "[" * 100_000, '{"a":' * 100_000, "1" * 9999])
 def test_what_is_no_card_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="damaged"):
         read_card(text)

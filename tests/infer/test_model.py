@@ -111,6 +111,13 @@ def test_a_damaged_description_is_refused(tmp_path: Path) -> None:
     refused(changed(tmp_path, standard_errors={}), DamagedFile, "description is damaged")
 
 
+def test_a_description_of_other_exams_than_there_are_is_refused(tmp_path: Path) -> None:
+    """Its numbers would not fit those of any exam."""
+    usual = json.loads(onnx.load_from_string(WEIGHTS).metadata_props[0].value)["usual"]
+    usual[1] |= {"centre": [1], "scale": [1], "whitening": [[1]]}
+    refused(changed(tmp_path, usual=usual), DamagedFile, "description is damaged")
+
+
 def test_settings_for_the_runtime_are_refused(tmp_path: Path) -> None:
     """ONNX Runtime can be told to take its own settings from a file's metadata."""
     spoilt = onnx.load_from_string(WEIGHTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from importlib.resources import files
 
@@ -69,6 +70,28 @@ def training(model: ModelProto) -> None:
     model.training_info.add()
 
 
+def missing_numbers(model: ModelProto) -> None:
+    model.graph.initializer[0].dims[:] = [10**6, 10**6]
+
+
+def negative_dimensions(model: ModelProto) -> None:
+    model.graph.initializer[0].dims[:] = [-1]
+
+
+def missing_constant(model: ModelProto) -> None:
+    value = helper.make_tensor("v", TensorProto.FLOAT, [1], [1.0])
+    model.graph.node.append(helper.make_node("Constant", [], ["c"], value=value))
+    model.graph.node[-1].attribute[0].t.dims[:] = [2**60]
+
+
+def many_operations(model: ModelProto) -> None:
+    model.graph.node.extend(model.graph.node[:1] * 10_001)
+
+
+def many_names(model: ModelProto) -> None:
+    model.graph.node[0].input.extend([""] * 300_000)
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -79,6 +102,11 @@ def training(model: ModelProto) -> None:
         (branches, "branches or loops"),
         (functions, "functions"),
         (training, "training"),
+        (missing_numbers, "lacks numbers"),
+        (negative_dimensions, "lacks numbers"),
+        (missing_constant, "lacks numbers"),
+        (many_operations, "10000 operations"),
+        (many_names, "too many parts"),
     ],
 )
 def test_what_does_more_than_compute_is_refused(
@@ -97,6 +125,32 @@ def test_a_field_that_others_would_see_under_another_number_is_refused() -> None
     with pytest.raises(UnsafeModelError, match="no ONNX file"):
         metadata_of(WEIGHTS + key + b"\0")
     assert metadata_of(WEIGHTS + bytes([14 << 3 | 2, 0])) == metadata_of(WEIGHTS) | {"": ""}
+
+
+def test_operations_are_counted_over_all_parts_of_a_graph() -> None:
+    """Readers of protobuf put a message that is there twice together."""
+    half = a_model()
+    half.graph.node.extend(half.graph.node[:1] * 6000)
+    whole = half.SerializeToString()
+    assert metadata_of(whole)
+    with pytest.raises(UnsafeModelError, match="10000 operations"):
+        metadata_of(whole + whole)
+
+
+def test_a_large_file_of_small_parts_is_soon_refused() -> None:
+    began = time.monotonic()
+    with pytest.raises(UnsafeModelError, match="too many parts"):
+        metadata_of(bytes([9 << 3, 0]) * 50_000_000)
+    dimensions = bytes([1 << 3 | 2]) + varint(50_000_000) + bytes([1]) * 50_000_000
+    tensor = bytes([5 << 3 | 2]) + varint(len(dimensions)) + dimensions
+    with pytest.raises(UnsafeModelError, match="too many parts"):
+        metadata_of(bytes([7 << 3 | 2]) + varint(len(tensor)) + tensor)
+    assert time.monotonic() - began < 20
+
+
+def varint(value: int) -> bytes:
+    low, rest = value & 127, value >> 7
+    return bytes([low | 128]) + varint(rest) if rest else bytes([low])
 
 
 @given(end=st.integers(0, len(WEIGHTS) - 1))

@@ -6,17 +6,14 @@ limit; here that costs one child and ends in one error that names the file.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import threading
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bolus.acquire import decoder
 from bolus.acquire.headers import Slice
+from bolus.child import Child, ChildEnded
 from bolus.errors import DamagedFile
 
 PLUGINS = {
@@ -50,33 +47,12 @@ class Decoder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop()
+        self._child.close()
 
     def _start(self) -> None:
-        self._child = subprocess.Popen(
-            # -P: a module in the user's folder must not be imported instead of ours
-            [sys.executable, "-P", "-m", "bolus.acquire.decoder"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            # a pool of threads per child would eat its address space
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        )
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        self._to: IO[bytes] = self._child.stdin
-        self._from: IO[bytes] = self._child.stdout
+        self._child = Child(decoder.__name__)
         self._timeout_s = START_TIMEOUT_S
         self._sent: bytes | None = None
-
-    def _stop(self) -> None:
-        self._child.kill()
-        for pipe in (self._to, self._from):
-            try:
-                pipe.close()
-            except OSError:  # what was left to send to a dead child
-                continue
-        self._child.wait()
 
     def decode(self, one: Slice, data: bytes) -> Stored:
         """Decode one image of a file.
@@ -91,18 +67,18 @@ class Decoder:
         DamagedFile
             If the decoder refuses, dies, or doesn't finish in time.
         """
-        size = 0 if data is self._sent else len(data)
-        request = {
-            "plugin": PLUGINS[one.encoding.syntax],
-            "frame": one.encoding.frame,
-            "bytes": size,
-        }
+        unsent = b"" if data is self._sent else data
+        request = {"plugin": PLUGINS[one.encoding.syntax], "frame": one.encoding.frame}
         self._sent = data
-        answer, body = self._ask(json.dumps(request).encode(), data if size else b"")
-        reason = answer.get("error")
-        if reason == CRASHED:
-            self._stop()
+        answer: dict[str, Any] = {"error": CRASHED}
+        try:
+            answer, body = self._child.ask(
+                request, unsent, seconds=self._timeout_s, most_bytes=decoder.MAX_MEMORY_BYTES
+            )
+            self._timeout_s = DECODE_TIMEOUT_S
+        except ChildEnded:
             self._start()
+        reason = answer.get("error")
         if reason is None and answer.get("shape") != [one.rows, one.columns]:
             reason = f"{answer.get('shape')} pixels instead of {[one.rows, one.columns]}"
         if reason is not None:
@@ -111,21 +87,3 @@ class Decoder:
                 "the exam again, uncompressed if possible."
             )
         return np.frombuffer(body, dtype=answer["dtype"]).reshape(one.rows, one.columns)
-
-    def _ask(self, request: bytes, data: bytes) -> tuple[dict[str, Any], bytes]:
-        watchdog = threading.Timer(self._timeout_s, self._child.kill)
-        watchdog.start()
-        try:
-            self._to.write(request + b"\n" + data)
-            self._to.flush()
-            line = self._from.readline()
-            answer: dict[str, Any] = json.loads(line) if line else {"error": CRASHED}
-            body = self._from.read(answer.get("bytes", 0))
-        except OSError:
-            return {"error": CRASHED}, b""
-        finally:
-            watchdog.cancel()
-        self._timeout_s = DECODE_TIMEOUT_S
-        if len(body) < answer.get("bytes", 0):
-            return {"error": CRASHED}, b""
-        return answer, body

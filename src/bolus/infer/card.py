@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,11 @@ That bone no longer counts as blood (`bolus.infer.sampled`) leaves channels and 
 """
 MAPS = tuple(MAP_UNITS)
 DIGITS = 7
+LONGEST = 2_000_000
+"""Characters; the built-in network's card has 135,000, and only the training's facts vary."""
+LEAST, MOST = 1e-6, 1e6
+"""What measures and factors can be; those of the built-in network lie between 0.001 and 3.  With
+larger ones standard errors would overflow."""
 
 Fact = str | int | float
 
@@ -79,11 +85,13 @@ def read_card(text: str) -> Card:
         Anything else that is not as it should be.
     """
     try:
-        found: dict[str, Any] = json.loads(text)
+        if len(text) > LONGEST:
+            raise ValueError("too long")
+        found: dict[str, Any] = json.loads(text, parse_constant=_no_number)
         version = (found["format"], found["inputs"])
         if version != (FORMAT, INPUTS) or found["maps"] != MAP_UNITS:
             raise WrongVersionError(
-                f"format {str(version[0])[:9]}, inputs {str(version[1])[:9]}; this bolus has "
+                f"format {version[0]!r:.9}, inputs {version[1]!r:.9}; this bolus has "
                 f"format {FORMAT}, inputs {INPUTS}"
             )
         return Card(
@@ -94,7 +102,9 @@ def read_card(text: str) -> Card:
         )
     except WrongVersionError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (
+        KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
+    ) as error:  # fmt: skip
         raise ValueError(f"its description is damaged ({type(error).__name__})") from error
 
 
@@ -107,21 +117,23 @@ def _in_order(groups: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def _usual(found: Mapping[str, Any]) -> Usual:
     centre, scale = _array(found["centre"]), _array(found["scale"])
     whitening = _array(found["whitening"])
-    if whitening.shape != (centre.size, scale.size) or centre.ndim != 1 or not (scale > 0).all():
+    if whitening.shape != (centre.size, scale.size) or centre.ndim != 1:
         raise ValueError("shapes don't fit")
+    if not (scale >= LEAST).all():
+        raise ValueError("out of range")
     return Usual(found["name"], centre, scale, whitening, _positive(found["limit"]))
 
 
 def _array(values: Any) -> Float64Array:
     array = np.array(values, np.float64)
-    if not np.isfinite(array).all():
-        raise ValueError("not finite")
+    if not (np.abs(array) <= MOST).all():
+        raise ValueError("out of range")
     return array
 
 
 def _positive(value: Any) -> float:
     number = float(value)
-    if not 0 < number < 1e6:
+    if not LEAST <= number <= MOST:
         raise ValueError("out of range")
     return number
 
@@ -133,7 +145,15 @@ def _word(value: Any) -> str:
 
 
 def _fact(value: Any) -> Fact:
-    return value if isinstance(value, int | float) else _word(value)
+    if not isinstance(value, int | float):
+        return _word(value)
+    if not math.isfinite(value):
+        raise ValueError("out of range")
+    return value
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
 
 
 def _rounded(values: Float64Array) -> list[float]:

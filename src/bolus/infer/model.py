@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from errno import EFBIG
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
@@ -15,10 +15,10 @@ from bolus.errors import DamagedFile, UsageError
 from bolus.infer.card import KEY, KEY_GAVA2021, MAPS, Card, WrongVersionError, read_card
 from bolus.infer.inputs import CONTEXT, PIXEL_CHANNELS
 from bolus.infer.onnxfile import UnsafeModelError, metadata_of
+from bolus.infer.unlike import group_sizes
+from bolus.onnx_session import NetworkError, Session, SessionApart
+from bolus.regular_file import read_regular
 from bolus.types import Float32Array
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 BUILT_IN = "weights.onnx"
 LARGEST_BYTES = 200_000_000
@@ -27,20 +27,21 @@ MULTIPLE = 8
 INPUTS = {"pixels": (PIXEL_CHANNELS, 4), "context": (CONTEXT, 2)}
 OUTPUTS = {"maps": (len(MAPS), 4), "spread": (len(MAPS), 4)}
 """Names, channels and number of axes of what goes in and comes out."""
-FATAL = 4
-"""ONNX Runtime's level of messages at which it is silent; what goes wrong is raised anyway."""
-
+BUILT_IN_NAME = "the built-in network"
 REMEDY = "Take a file that `bolus train` has written."
+BUILT_IN_REMEDY = "Install bolus anew."
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network that is ready to run."""
+    """A network that is ready to run; a process of its own ends with it."""
 
     card: Card
     sha256: str
     """Of the file."""
-    session: InferenceSession
+    path: Path | None
+    """None for the built-in network."""
+    session: Session | SessionApart
 
     def run(self, pixels: Float32Array, context: Float32Array) -> tuple[Float32Array, Float32Array]:
         """Maps and spreads of one slice.
@@ -52,17 +53,35 @@ class Model:
 
         Returns
         -------
-        maps, spread : (5, Y, X) float32 each
+        maps, spread : (5, Y, X) float32 each, finite.
+
+        Raises
+        ------
+        DamagedFile
+            The network fails, takes too long or too much memory, crashes, or gives numbers that are
+            not finite.
         """
         _, rows, columns = pixels.shape
         padding = [(0, 0), *((0, -n % MULTIPLE) for n in (rows, columns))]
-        given = {"pixels": np.pad(pixels, padding)[None], "context": context[None]}
-        maps, spread = self.session.run(list(OUTPUTS), given)
+        try:
+            maps, spread = self.session.run([np.pad(pixels, padding)[None], context[None]])
+        except NetworkError as error:
+            raise self.unusable(str(error)) from error
+        for what, values in (("maps", maps), ("standard errors", spread)):
+            if not np.isfinite(values).all():
+                raise self.unusable(f"it gives {what} that are not finite numbers")
         return maps[0, :, :rows, :columns], spread[0, :, :rows, :columns]
+
+    def unusable(self, why: str) -> DamagedFile:
+        """The error that names the network's file, what is wrong with it and what to do."""
+        return _unusable(self.path, why)
 
 
 def load_model(path: Path | None = None) -> Model:
     """Read a model; nothing in the file can make the program do more than compute.
+
+    A file of one's own runs in a child process with limits of time and memory, with the same
+    results as in this one.
 
     Parameters
     ----------
@@ -73,9 +92,9 @@ def load_model(path: Path | None = None) -> Model:
     UsageError
         There is no such file, or it belongs to another version of bolus or another recipe.
     DamagedFile
-        It is not a model, damaged, or more than a model.
+        It is not a model, damaged, or more than a model, or it takes too long or too much memory.
     """
-    name = "the built-in network" if path is None else str(path)
+    name = _name(path)
     content = files("bolus.infer").joinpath(BUILT_IN).read_bytes() if path is None else _read(path)
     try:
         metadata = metadata_of(content)
@@ -88,45 +107,33 @@ def load_model(path: Path | None = None) -> Model:
         if set(metadata) != {KEY}:
             raise UnsafeModelError("it has no description by bolus, or more than that")
         card = read_card(metadata[KEY])
-        session = _session(content)
+        if {one.name: one.centre.size for one in card.usual} != group_sizes():
+            raise ValueError("its description is damaged (other numbers than an exam has)")
+        # what nobody vouches for runs in a process of its own; the parent never loads it
+        where = Session if path is None else SessionApart
+        session = where(content, numba.get_num_threads(), INPUTS, OUTPUTS)
     except WrongVersionError as error:
         raise UsageError(
             f"{name} was made for another version of bolus ({error}). Train it anew with this one."
         ) from error
     except ValueError as error:
-        raise DamagedFile(f"{name} can't be used as a network: {error}. {REMEDY}") from error
-    return Model(card, hashlib.sha256(content).hexdigest(), session)
+        raise _unusable(path, str(error)) from error
+    return Model(card, hashlib.sha256(content).hexdigest(), path, session)
 
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise DamagedFile(
-                f"{path} can't be used as a network: it is larger than "
-                f"{LARGEST_BYTES // 1_000_000} MB. {REMEDY}"
-            )
-        return path.read_bytes()
+        return read_regular(path, LARGEST_BYTES)
     except OSError as error:
+        if error.errno == EFBIG:
+            raise _unusable(path, f"it is larger than {LARGEST_BYTES // 1_000_000} MB") from error
         raise UsageError(f"--model {path} can't be read: {error.strerror}. {REMEDY}") from error
 
 
-def _session(content: bytes) -> InferenceSession:
-    """On the CPU, with as many threads as the other methods use."""
-    import onnxruntime
+def _name(path: Path | None) -> str:
+    return BUILT_IN_NAME if path is None else str(path)
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = numba.get_num_threads()
-    options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.log_severity_level = FATAL
-    # its own format, which it would otherwise recognise by itself, has not been checked
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # many kinds, whose only common base is this
-        raise ValueError(f"ONNX Runtime refuses it ({type(error).__name__})") from error
-    given, made = session.get_inputs(), session.get_outputs()
-    for kind, expected, found in (("inputs", INPUTS, given), ("outputs", OUTPUTS, made)):
-        if {one.name: (one.shape[1], len(one.shape)) for one in found} != expected:
-            raise ValueError(f"it has other {kind} than bolus's networks")
-    return session
+
+def _unusable(path: Path | None, why: str) -> DamagedFile:
+    remedy = BUILT_IN_REMEDY if path is None else REMEDY
+    return DamagedFile(f"{_name(path)} can't be used as a network: {why}. {remedy}")

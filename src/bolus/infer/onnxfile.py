@@ -14,19 +14,25 @@ from dataclasses import dataclass
 
 STANDARD_DOMAINS = ("", "ai.onnx")
 MOST_NODES = 10_000
+MOST_FIELDS = 300_000
+"""Of all messages together: a second's reading.  The built-in network has 3,500, 12 a node."""
+VALUES_PER_BYTE = 8
+"""No kind of number takes less than a bit."""
 
 MODEL_GRAPH, MODEL_OPSET, MODEL_METADATA, MODEL_TRAINING, MODEL_FUNCTIONS = 7, 8, 14, 20, 25
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE = 1, 5, 15
 NODE_ATTRIBUTE, NODE_DOMAIN = 5, 7
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 ATTRIBUTE_SPARSE = (22, 23)
-TENSOR_EXTERNAL, TENSOR_LOCATION = 13, 14
+TENSOR_DIMENSIONS, TENSOR_EXTERNAL, TENSOR_LOCATION = 1, 13, 14
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 LONGEST_VARINT = 10
 LARGEST_KEY = 2**32 - 1
 
 Value = int | memoryview
+Left = Iterator[int]
+"""One item for each field that may still be read."""
 
 
 class UnsafeModelError(ValueError):
@@ -66,71 +72,96 @@ def metadata_of(content: bytes) -> dict[str, str]:
     """
     metadata: dict[str, str] = {}
     nodes = 0
-    for field in _fields(memoryview(content)):
+    left = iter(range(MOST_FIELDS))
+    for field in _fields(memoryview(content), left):
         if field.number == MODEL_GRAPH:
-            nodes += _check_graph(field.message)
+            nodes += _check_graph(field.message, left)
         elif field.number == MODEL_OPSET:
-            _check_domain(_texts(field.message).get(1, ""))
+            _check_domain(_texts(field.message, left).get(1, ""))
         elif field.number == MODEL_METADATA:
-            entry = _texts(field.message)
+            entry = _texts(field.message, left)
             metadata[entry.get(1, "")] = entry.get(2, "")
         elif field.number in (MODEL_TRAINING, MODEL_FUNCTIONS):
             raise UnsafeModelError("it holds functions or training steps")
     if not nodes:
         raise UnsafeModelError("it is no ONNX file")
+    if nodes > MOST_NODES:
+        raise UnsafeModelError(f"it has more than {MOST_NODES} operations")
     return metadata
 
 
-def _check_graph(graph: memoryview) -> int:
+def _check_graph(graph: memoryview, left: Left) -> int:
     """Number of operations."""
     nodes = 0
-    for field in _fields(graph):
+    for field in _fields(graph, left):
         if field.number == GRAPH_NODE:
-            _check_node(field.message)
+            _check_node(field.message, left)
             nodes += 1
         elif field.number == GRAPH_INITIALIZER:
-            _check_tensor(field.message)
+            _check_tensor(field.message, left)
         elif field.number == GRAPH_SPARSE:
             raise UnsafeModelError("it holds sparse tensors")
-    if nodes > MOST_NODES:
-        raise UnsafeModelError(f"it has more than {MOST_NODES} operations")
     return nodes
 
 
-def _check_node(node: memoryview) -> None:
-    for field in _fields(node):
+def _check_node(node: memoryview, left: Left) -> None:
+    for field in _fields(node, left):
         if field.number == NODE_DOMAIN:
             _check_domain(field.text)
         elif field.number == NODE_ATTRIBUTE:
-            for part in _fields(field.message):
+            for part in _fields(field.message, left):
                 if part.number in (ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS):
                     raise UnsafeModelError("it has branches or loops")
                 if part.number in ATTRIBUTE_SPARSE:
                     raise UnsafeModelError("it holds sparse tensors")
                 if part.number in (ATTRIBUTE_TENSOR, ATTRIBUTE_TENSORS):
-                    _check_tensor(part.message)
+                    _check_tensor(part.message, left)
 
 
-def _check_tensor(tensor: memoryview) -> None:
-    for field in _fields(tensor):
+def _check_tensor(tensor: memoryview, left: Left) -> None:
+    values = 1
+    for field in _fields(tensor, left):
         if field.number == TENSOR_EXTERNAL or (field.number == TENSOR_LOCATION and field.value):
             raise UnsafeModelError("its numbers lie in another file")
+        if field.number == TENSOR_DIMENSIONS:
+            for size in _integers(field, left):
+                values *= size
+                if values > VALUES_PER_BYTE * len(tensor):
+                    raise UnsafeModelError("it lacks numbers of a tensor")
+
+
+def _integers(field: Field, left: Left) -> Iterator[int]:
+    """Those of a repeated field, of which a file may hold one or several together."""
+    if isinstance(field.value, int):
+        yield field.value
+        return
+    at = 0
+    while at < len(field.value):
+        _count(left)
+        value, at = _varint(field.value, at)
+        yield value
+
+
+def _count(left: Left) -> None:
+    if next(left, None) is None:
+        raise UnsafeModelError("it has too many parts")
 
 
 def _check_domain(domain: str) -> None:
     if domain not in STANDARD_DOMAINS:
-        raise UnsafeModelError(f"it needs operations that are not ONNX's own ('{domain[:40]}')")
+        raise UnsafeModelError(f"it needs operations that are not ONNX's own ({domain[:40]!r})")
 
 
-def _texts(message: memoryview) -> dict[int, str]:
+def _texts(message: memoryview, left: Left) -> dict[int, str]:
     """The texts of a message by field number; numbers are left out."""
-    return {f.number: f.text for f in _fields(message) if not isinstance(f.value, int)}
+    return {f.number: f.text for f in _fields(message, left) if not isinstance(f.value, int)}
 
 
-def _fields(message: memoryview) -> Iterator[Field]:
+def _fields(message: memoryview, left: Left) -> Iterator[Field]:
     """The fields of a message, in the order of the file."""
     at = 0
     while at < len(message):
+        _count(left)
         key, at = _varint(message, at)
         if key > LARGEST_KEY:
             # other readers cut such a key off, and would see a field where this one sees none

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bolus.errors import ImplausibleValues
 from bolus.infer.card import MAPS
 from bolus.infer.coarse import coarsened, factor_for, refined
 from bolus.infer.inputs import (
@@ -18,7 +19,7 @@ from bolus.infer.inputs import (
 )
 from bolus.infer.model import Model
 from bolus.infer.unlike import SliceSeen, describe, scores, some_of, unlike_finding
-from bolus.types import CNN, BoolArray, Finding, Float32Array, Grade, Maps
+from bolus.types import CNN, MAP_UNITS, BoolArray, Finding, Float32Array, Float64Array, Grade, Maps
 
 MTT_RANGE_S = (0.5, 60.0)
 SCALED = [MAPS.index("cbf"), MAPS.index("cbv")]
@@ -26,6 +27,18 @@ SCALED += [len(MAPS) + i for i in SCALED]
 """Maps and spreads that go with the brain's volume of blood."""
 LEAST_CBF = 0.01
 """ml/100g/min: zero stands for "nothing there"."""
+POSSIBLE = {
+    "cbf": (-100.0, 10_000.0),
+    "cbv": (-10.0, 1000.0),
+    "mtt": (-6.0, 600.0),
+    "tmax": (-600.0, 600.0),
+    "ttp": (-600.0, 600.0),
+}
+"""What a network may give, in its maps' units; beyond it is broken.  Ten times the blood of a voxel
+that is all blood (100 ml/100g), that of such a voxel anew every 0.6 s, and ten minutes, where scans
+last about one (27 to 70 s in training).  A network's noise may go below zero by a
+hundredth of that, and is cut off there.  The built-in network gives at most 200 ml/100g/min,
+30 ml/100g and 70 s for noise as strong as its input can be."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,17 @@ def predict(exam: Sampled, model: Model) -> Prediction:
     Parameters
     ----------
     exam : curves with at least one perfused voxel.
+
+    Raises
+    ------
+    DamagedFile
+        The network fails, or gives what can't be.
+    ImplausibleValues
+        The exam's curves hold what is no number; no network is asked then.
     """
+    _require_numbers(
+        exam.curves_hu, exam.area_hu, exam.moment_s, exam.level_hu, exam.times_s, exam.weight
+    )
     factor = factor_for(min(exam.spacing_mm[1:]))
     seen = coarsened(exam, factor) if factor > 1 else exam
     box = _box(seen.voxels)
@@ -97,13 +120,40 @@ def _run(exam: Sampled, slab: Blood, model: Model) -> tuple[Float32Array, list[S
     for z, mask in enumerate(exam.voxels):
         if mask.any():
             pixels, context = slice_inputs(exam, z, slab, level_hu)
+            _require_numbers(pixels, context)
             maps, spread = model.run(pixels, context)
+            _require_possible(maps[:, mask], spread[:, mask], model)
             outputs[:, z] = np.concatenate([maps, spread])
             outputs[SCALED, z] *= np.float32(slab.volume)
             some = some_of(int(mask.sum()))
             y, x = (axis[some] for axis in np.nonzero(mask))
             slices.append(SliceSeen(pixels[:, y, x], context, spread[:, y, x]))
     return outputs, slices
+
+
+def _require_numbers(*arrays: Float32Array | Float64Array) -> None:
+    """Raise ImplausibleValues: what a network makes of anything else is not its fault."""
+    if not all(np.isfinite(one).all() for one in arrays):
+        raise ImplausibleValues(
+            "cnn: the exam's curves or times hold values that are no finite numbers, of which no "
+            "network makes maps; look at its images for damaged pixels, or export it again."
+        )
+
+
+def _require_possible(maps: Float32Array, spread: Float32Array, model: Model) -> None:
+    """Raise DamagedFile for (5, v) maps and spreads beyond all that can be in a head."""
+    for name, values, errors in zip(MAPS, maps, spread, strict=True):
+        least, most = POSSIBLE[name]
+        if values.min() < least or values.max() > most:
+            raise model.unusable(
+                f"it gives {name.upper()} from {values.min():.3g} to {values.max():.3g} "
+                f"{MAP_UNITS[name]}, where {least:g} to {most:g} can be"
+            )
+        if errors.min() <= 0 or errors.max() > most:
+            raise model.unusable(
+                f"it gives standard errors of {name.upper()} from {errors.min():.3g} to "
+                f"{errors.max():.3g} {MAP_UNITS[name]}, where above 0 and up to {most:g} can be"
+            )
 
 
 def _maps(outputs: Float32Array, exam: Sampled, model: Model, wider: float) -> Maps:

@@ -13,8 +13,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bolus.infer.inputs import GRID_S, GROUPS, TISSUE_PERCENTILES, VOLUMES_ML
-from bolus.types import BoolArray, Finding, Float32Array, Float64Array, Grade
+from bolus.infer.inputs import (
+    CONTEXT,
+    GRID_S,
+    GROUPS,
+    PIXEL_CHANNELS,
+    TISSUE_PERCENTILES,
+    VOLUMES_ML,
+)
+from bolus.types import MAP_UNITS, BoolArray, Finding, Float32Array, Float64Array, Grade
 
 STEP = 3
 """Every third sample of a curve says enough."""
@@ -103,6 +110,16 @@ def describe(slices: Sequence[SliceSeen]) -> Description:
         GROUP_NAMES[3]: np.concatenate([levels, *values]),
         GROUP_NAMES[4]: np.log(np.concatenate(spreads)),
     }
+
+
+def group_sizes() -> dict[str, int]:
+    """How many numbers each group has."""
+    blank = SliceSeen(
+        np.zeros((PIXEL_CHANNELS, 1), np.float32),
+        np.zeros(CONTEXT, np.float32),
+        np.ones((len(MAP_UNITS), 1), np.float32),
+    )
+    return {name: len(numbers) for name, numbers in describe([blank]).items()}
 
 
 def never_known_again(sd: Float64Array) -> Float64Array:
