@@ -39,7 +39,7 @@ from pydicom.uid import (
 )
 
 from bolus.acquire import read_exam
-from bolus.types import Exam
+from bolus.types import Exam, Grade
 
 HOUR_US = 3_600_000_000
 
@@ -130,6 +130,7 @@ def test_ge_shuttle_keeps_a_time_axis_for_each_slice(tmp_path):
     assert np.allclose(found.times_s[:, 3] - found.times_s[:, 0], 1.4)
     assert np.array_equal(found.frames, truth(20, 4)[:19])
     assert codes(found) == ["frames-trimmed"]
+    assert found.findings[0].grade == Grade.WARNING
 
 
 def test_table_positions_in_two_series_are_one_exam(tmp_path):

@@ -126,7 +126,7 @@ def _folder(root: Path) -> Files:
             why_not, size = _look(folder / name)
             if why_not:
                 odd.setdefault(why_not, []).append(shown)
-            elif not _is_clutter(name):
+            elif not _is_clutter(name) or _is_dicom(_disk_opener(folder / name)):
                 found.append((shown, folder / name, size))
         if len(found) > MAX_FILES:
             break
@@ -197,7 +197,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> Files:
             odd.setdefault("unsafe-name", []).append(shown)
         elif member.suffix.lower() == ".zip":
             odd.setdefault("nested-zip", []).append(shown)
-        elif not _is_clutter(member.name) and "__MACOSX" not in member.parts:
+        elif not _is_clutter(member.name) or _is_dicom(_opener(archive, info)):
             found.append((shown, info))
     budget = Budget(packed)
     sources = [
@@ -235,6 +235,15 @@ def _refuse_bomb(infos: list[zipfile.ZipInfo], packed: int, path: Path) -> None:
 def _is_clutter(name: str) -> bool:
     lower = name.lower()
     return lower in CLUTTER or lower.startswith("._") or Path(lower).suffix in CLUTTER_SUFFIXES
+
+
+def _is_dicom(open_file: Callable[[], BinaryIO]) -> bool:
+    """Whether what is named like clutter is an image all the same."""
+    try:
+        with open_file() as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except READ_ERRORS:
+        return False
 
 
 _WHAT = {

@@ -23,6 +23,9 @@ from bolus.acquire.sources import CT_CLASSES
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.types import Finding, Grade
 
+DIRECTORY = "1.2.840.10008.1.3.10"
+"""A DICOMDIR, which lists the files of a CD and is no image."""
+
 
 def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
     """The images of all DICOM files, and what could not be read.
@@ -54,6 +57,8 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
                 slices += images
     if not slices and damaged:
         raise damaged[0]
+    if not slices and not foreign:
+        raise NoReadableFiles(f"{path}: is the index of a CD; name the folder with its images.")
     if not slices:
         raise NoReadableFiles(
             f"{path}: none of its {len(foreign)} files is DICOM or NIfTI (the first is "
@@ -63,7 +68,7 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
 
 
 def read_images(source: Source) -> list[Slice] | None:
-    """The images of one file; None if it is not DICOM.
+    """The images of one file, none in the index of a CD; None if it is not DICOM.
 
     Raises
     ------
@@ -81,6 +86,8 @@ def read_images(source: Source) -> list[Slice] | None:
         raise DamagedFile(
             f"{source.name}: can't be read ({error}); copy the exam again."
         ) from error
+    if str(dataset.file_meta.get("MediaStorageSOPClassUID")) == DIRECTORY:
+        return []
     pixels = encoding(dataset, offset, length, deflated=rest is not stream)
     if "PerFrameFunctionalGroupsSequence" in dataset:
         return enhanced(dataset, source, pixels)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from bolus.acquire.groups import MIN_FRAMES, Group, merge, overlap
 from bolus.acquire.headers import Slice
-from bolus.acquire.sources import named_like_derived, why_not_source
+from bolus.acquire.sources import LOCALIZER, named_like_derived, why_not_source
+from bolus.acquire.timing import MAX_LOST
 from bolus.errors import AmbiguousExam, NotCT, TooFewFrames
 from bolus.types import Finding, Grade
 
@@ -61,7 +62,7 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
             raise NotCT(
                 f"{where}: there is no series {series}; `bolus info` lists those there are."
             )
-    verdicts = {s.series: why_not_source(s) or named_like_derived(s) for s in slices}
+    verdicts = {s.series: _why_not(s) for s in slices}
     sources = [s for s in slices if not why_not_source(s)]
     groups = merge(s for s in sources if not named_like_derived(s))
     dynamic = [g for g in groups if g.frames >= MIN_FRAMES]
@@ -80,7 +81,47 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
         (uid, "another reconstruction of the scan") for g in dynamic for uid in g.series
     )
     verdicts.update((uid, "used") for uid in chosen.series)
-    return Selection(chosen.slices, verdicts, (*findings, *choice))
+    return Selection(chosen.slices, verdicts, (*findings, *choice, *_left_out(slices, chosen)))
+
+
+def _left_out(slices: Sequence[Slice], chosen: Group) -> list[Finding]:
+    """Images of the series used that are none of its frames: whether any of them should be."""
+    taken = {id(s) for s in chosen.slices}
+    series = set(chosen.series)
+    others = [s for s in slices if s.series in series and id(s) not in taken]
+    grid = _grid(chosen.slices[0])
+    lost = [s for s in others if _grid(s) == grid and why_not_source(s) != LOCALIZER]
+    beside = Counter(map(_why_not, others)) - Counter(map(_why_not, lost))
+    findings = []
+    if lost:
+        share = len(lost) / (len(chosen.slices) + len(lost))
+        findings.append(
+            Finding(
+                "images-left-out",
+                Grade.FAIL if share > MAX_LOST else Grade.WARNING,
+                f"{len(lost)} images of the scan's own series were left out "
+                f"({_listed(Counter(map(_why_not, lost)))}).",
+                "Export the exam again as the scanner made it.",
+            )
+        )
+    if beside:
+        message = (
+            f"The scan's series holds other images too ({_listed(beside)}); they lie elsewhere."
+        )
+        findings.append(Finding("images-beside", Grade.NOTE, message))
+    return findings
+
+
+def _grid(image: Slice) -> tuple[object, ...]:
+    return image.rows, image.columns, tuple(round(v, 2) for v in image.orientation)
+
+
+def _why_not(image: Slice) -> str:
+    return why_not_source(image) or named_like_derived(image)
+
+
+def _listed(reasons: Counter[str]) -> str:
+    return ", ".join(f"{n} x {reason}" for reason, n in reasons.most_common())
 
 
 def _demoted(slices: Sequence[Slice]) -> list[Group]:
@@ -100,8 +141,7 @@ def _no_time_course(
             f"{where}: no CT series has a time course; the longest ({best.slices[0].name}...) has "
             f"{best.frames} images per slice, at least {MIN_FRAMES} are needed."
         )
-    reasons = Counter(why_not_source(s) or named_like_derived(s) for s in slices)
-    listed = ", ".join(f"{n} x {reason}" for reason, n in reasons.most_common())
+    listed = _listed(Counter(map(_why_not, slices)))
     return NotCT(f"{where}: holds no CT source images ({listed}; the first is {slices[0].name}).")
 
 

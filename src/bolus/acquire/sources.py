@@ -11,6 +11,7 @@ CT_CLASSES = frozenset(
         "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image Storage
     }
 )
+LOCALIZER = "localizer"
 LOCALIZER_TYPES = frozenset({"LOCALIZER", "SCOUT"})
 PROJECTIONS = frozenset({"MIP", "TMIP", "MINIP", "MAXIP", "AVERAGE", "AVG", "MEAN", "PROJECTION"})
 MAP_WORDS = frozenset({"CBF", "CBV", "RCBF", "RCBV", "MTT", "TTP", "TMAX", "TTD", "PBV", "DELAY"})
@@ -26,7 +27,7 @@ def why_not_source(image: Slice) -> str:
     if image.modality not in ("CT", ""):
         return f"not CT ({image.modality})"
     if kinds & LOCALIZER_TYPES:
-        return "localizer"
+        return LOCALIZER
     if kinds & PROJECTIONS:
         return "projection or average"
     if kinds & MAP_WORDS:

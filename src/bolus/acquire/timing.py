@@ -279,7 +279,8 @@ def _lost(lost: IntArray, total: int) -> list[Finding]:
         return []
     if len(lost) == 1 and lost[0] in (0, total - 1):
         message = "The first or last frame lacks slices, as with a moving table, and was dropped."
-        return [Finding("frames-trimmed", Grade.NOTE, message)]
+        remedy = "Check that the export is complete."
+        return [Finding("frames-trimmed", Grade.WARNING, message, remedy)]
     numbers = ", ".join(str(k + 1) for k in lost[:6])
     return [
         Finding(
