@@ -14,7 +14,8 @@
         BadGeometry            4   slices that form no stack, mixed grids
         AmbiguousExam          4   several patients or exams, and no way to choose
         IncompleteExam         4   frames or slices are missing beyond repair
-        ImplausibleValues      4   the numbers can't be Hounsfield units
+        ImplausibleValues      4   the numbers can't be those of a head
+        TooLarge               4   an exam that this computer's memory can't hold
       NoPerfusion              5   readable, but no bolus, no brain or no artery in it
       OutputError              6   results can't be written
 
@@ -81,7 +82,11 @@ class IncompleteExam(BrokenExam):
 
 
 class ImplausibleValues(BrokenExam):
-    """The numbers can't be Hounsfield units of a head."""
+    """The numbers can't be Hounsfield units, or the sizes, of a head."""
+
+
+class TooLarge(BrokenExam):
+    """An exam whose processing needs more memory than there is."""
 
 
 class NoPerfusion(BolusError):

@@ -16,7 +16,8 @@ import numpy as np
 from bolus.acquire.checks import check_times
 from bolus.acquire.files import Source
 from bolus.acquire.geometry_limits import check_geometry
-from bolus.acquire.pixels import AIR_HU, MAX_EXAM_BYTES
+from bolus.acquire.memory import MAX_FRAMES_BYTES, check_memory
+from bolus.acquire.pixels import AIR_HU
 from bolus.acquire.sidecar import frame_times, read_sidecar, scanner, slice_axis
 from bolus.acquire.values import LARGEST
 from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles, TooFewFrames
@@ -70,7 +71,7 @@ def is_nifti_name(name: str) -> bool:
 def has_time_course(source: Source) -> bool:
     """Whether a NIfTI file's header gives it more than one volume; not if it can't be read."""
     try:
-        with source.open() as stream, nifti_image(stream, 2 * MAX_EXAM_BYTES) as image:
+        with source.open() as stream, nifti_image(stream, 2 * MAX_FRAMES_BYTES) as image:
             shape = image.shape
     except Exception:  # see _image
         return False
@@ -87,7 +88,9 @@ def open_nifti(path: Path) -> Volume4D:
     TooFewFrames
         If it is 3D, or has fewer than 8 frames.
     BadGeometry
-        If it has five dimensions, no usable affine, or would not fit into memory.
+        If it has five dimensions or no usable affine.
+    TooLarge
+        If the memory can't hold what is made of it.
     MissingTiming
         If the times of the frames are unknown or impossible.
     """
@@ -103,8 +106,8 @@ def _described(image: Any, path: Path) -> Volume4D:
         raise TooFewFrames(f"{path.name}: has {len(shape)} dimensions; a time course needs four.")
     if len(shape) > 4 or min(shape) < 1:
         raise BadGeometry(f"{path.name}: has the shape {shape}; x, y, z and time are needed.")
-    if np.prod(shape, dtype=object) * 4 > MAX_EXAM_BYTES:
-        raise BadGeometry(f"{path.name}: its shape {shape} would not fit into memory.")
+    x, y, z, t = shape
+    check_memory(z * t, y, x, path.name)
     if image.get_data_dtype().kind not in "iuf":
         raise DamagedFile(f"{path.name}: holds {image.get_data_dtype()} and not plain numbers.")
     fields = read_sidecar(path)
@@ -130,7 +133,7 @@ def _described(image: Any, path: Path) -> Volume4D:
 def _image(path: Path) -> Iterator[Any]:
     """The file as nibabel's image; what is wrong with its bytes ends in DamagedFile."""
     try:
-        with nifti_image(path, 2 * MAX_EXAM_BYTES) as image:
+        with nifti_image(path, 2 * MAX_FRAMES_BYTES) as image:
             yield image
     except BolusError:
         raise

@@ -19,9 +19,10 @@ import numpy as np
 from bolus.acquire.child import PLUGINS, Decoder, Stored
 from bolus.acquire.deflate import inflated
 from bolus.acquire.headers import Encoding, Slice
+from bolus.acquire.memory import check_memory
 from bolus.acquire.read_errors import READ_ERRORS
 from bolus.acquire.timing import most_lost
-from bolus.errors import BadGeometry, DamagedFile
+from bolus.errors import DamagedFile
 from bolus.types import Float32Array, IntArray
 
 NATIVE = frozenset(
@@ -39,7 +40,6 @@ AIR_HU = -1024.0
 """Values below (padding outside the field of view, -3024 on GE) carry no information."""
 LARGEST_HU = 3071.0
 """Highest value of a 12-bit CT image; padding above it is padding, below it may be tissue."""
-MAX_EXAM_BYTES = 12 * 2**30
 MAX_DECODERS = 4
 KEPT_FILES = 2
 """Whole files that are kept: copies are compared with each other."""
@@ -77,16 +77,11 @@ def read_frames(slices: Sequence[Slice], image: IntArray) -> tuple[Float32Array,
     ------
     DamagedFile
         Naming the first damaged image, if more frames are damaged than may be lost.
-    BadGeometry
-        If the exam would need more than 12 GiB.
+    TooLarge
+        If the memory can't hold what is made of the exam.
     """
     rows, columns = slices[0].rows, slices[0].columns
-    if image.size * rows * columns * 4 > MAX_EXAM_BYTES:
-        raise BadGeometry(
-            f"{slices[0].name}: {image.size} images of {rows} x {columns} would need "
-            f"{image.size * rows * columns * 4 / 2**30:.0f} GiB; choose a reconstruction with "
-            "thicker slices."
-        )
+    check_memory(image.size, rows, columns, slices[0].name)
     frames = np.empty((*image.shape, rows, columns), dtype=np.float32)
     jobs = [(place, slices[int(k)]) for place, k in np.ndenumerate(image)]
     jobs.sort(key=lambda job: identity(job[1]))

@@ -62,6 +62,7 @@ def run(
     vof: str | None = None,
     series: str | None = None,
     model: Path | None = None,
+    deidentified: Annotated[bool, Parameter(negative=())] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
 ) -> None:
     """Make maps, lesion volumes and a report.
@@ -86,6 +87,9 @@ def run(
         SeriesInstanceUID or series number, where there are several perfusion scans.
     model
         A network of one's own for "cnn", as `bolus train` writes it, instead of the built-in one.
+    deidentified
+        Write hashes in place of the UIDs of study, series and frame of reference, by which a
+        hospital could find the patient.
     quiet
         Print nothing but errors.
     """
@@ -110,7 +114,7 @@ def run(
         stages = Stages(_unless_interrupted(progress))
         results = run_exam(exam, choices, stages)
         with stages("report"):
-            publish(results, out)
+            publish(results, out, deidentify=deidentified)
     if not quiet:
         _print_results(results, out)
 

@@ -13,8 +13,9 @@ import numpy as np
 from bolus.acquire import describe
 from bolus.acquire.files import open_files
 from bolus.acquire.headers import Slice
+from bolus.acquire.memory import MAX_FRAMES_BYTES
 from bolus.acquire.nifti import RAS_TO_LPS, is_nifti
-from bolus.acquire.pixels import MAX_EXAM_BYTES, Comparison, check_encoding, read_frames
+from bolus.acquire.pixels import Comparison, check_encoding, read_frames
 from bolus.acquire.scan import read_slices
 from bolus.dataset.index import MAP_NAMES, Case, Index
 from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles
@@ -227,7 +228,7 @@ def open_map(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise NoReadableFiles(f"{path.name}: this map is missing.")
     try:
-        with nifti_image(path, MAX_EXAM_BYTES) as image:
+        with nifti_image(path, MAX_FRAMES_BYTES) as image:
             shape = tuple(image.shape)
             if len(shape) < 3 or any(n != 1 for n in shape[3:]):
                 raise DamagedFile(

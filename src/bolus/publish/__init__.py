@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bolus.publish.agreement import difference, pairs
+from bolus.publish.identity import deidentified
 from bolus.publish.place import check_output, staged
 from bolus.publish.summary import summary_json
 from bolus.publish.voxels import VOXELS, write_voxels
@@ -21,7 +22,7 @@ from bolus.types import MAP_UNITS, Arteries, Float64Array, Geometry, MethodResul
 __all__ = ["check_output", "publish"]
 
 
-def publish(results: Results, out: Path) -> None:
+def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
     """Write everything that a run found into a folder, whole or not at all.
 
     ::
@@ -46,6 +47,8 @@ def publish(results: Results, out: Path) -> None:
     results : Results
     out : Path
         Missing, empty, or former results, which are replaced as a whole at the very end.
+    deidentify : bool
+        Whether stand-ins take the place of the exam's UIDs.
 
     Raises
     ------
@@ -56,6 +59,8 @@ def publish(results: Results, out: Path) -> None:
 
     check_output(out)
     start = time.perf_counter()
+    if deidentify:
+        results = replace(results, dicom_identity=deidentified(results.dicom_identity))
     with staged(out) as folder:
         # compression needs no Python, so it goes on beside the drawing
         with ThreadPoolExecutor(1) as pool:
