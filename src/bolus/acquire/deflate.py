@@ -28,7 +28,7 @@ def inflated(data: bytes, name: str, budget: Budget) -> bytes:
     most = min(MAX_INFLATED_BYTES, budget.left)
     try:
         unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-        body = unpacker.decompress(data[_end_of_meta(data) :], most + 1)
+        body = unpacker.decompress(data[end_of_meta(data) :], most + 1)
     except zlib.error as error:
         raise DamagedFile(f"{name}: the deflated DICOM data are damaged ({error}).") from error
     budget.spend(len(body), name)
@@ -39,9 +39,9 @@ def inflated(data: bytes, name: str, budget: Budget) -> bytes:
     return EXPLICIT_META + body
 
 
-def _end_of_meta(data: bytes) -> int:
+def end_of_meta(data: bytes) -> int:
     """First byte after the file meta information (group 2, always explicit little endian)."""
-    at = 132
+    at = 132 if data[128:132] == b"DICM" else 0
     while data[at : at + 2] == b"\x02\0":
         if data[at + 4 : at + 6] in (b"OB", b"UN"):
             at += 12 + int.from_bytes(data[at + 8 : at + 12], "little")

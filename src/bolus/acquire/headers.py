@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from io import BufferedIOBase, BytesIO
 from typing import BinaryIO, cast
 
-import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
 
-from bolus.acquire.deflate import DEFLATED, inflated
+from bolus.acquire.deflate import DEFLATED, end_of_meta, inflated
 from bolus.acquire.files import Source
 from bolus.acquire.values import (
     Vector,
@@ -36,8 +37,14 @@ from bolus.errors import DamagedFile
 
 PIXEL_DATA = 0x7FE00010
 GE_MID_SCAN_TIME = 0x00191024
-MAX_HEADER_BYTES = 256 * 2**20
-"""Some 10 kB in a classic image; an enhanced file of 100,000 frames has 200 MB."""
+PIXELS = frozenset({PIXEL_DATA, 0x7FE00009, 0x7FE00008})
+"""As integers, doubles or floats."""
+LARGEST_META = 2**16
+"""File meta information has 200 to 300 bytes, and room for private ones."""
+MAX_HEADER_BYTES = 64 * 2**20
+"""Some 10 kB in a classic image; an enhanced file of 10,000 frames has 20 MB."""
+MAX_ELEMENTS = 10_000
+"""Outside of sequences: some 200 in a CT image, 2,000 with all that vendors add."""
 
 
 @dataclass(frozen=True)
@@ -150,12 +157,15 @@ def read_header(stream: BinaryIO, source: Source) -> tuple[Dataset, BinaryIO]:
     """
     head = stream.read(1024)
     stream.seek(0)
+    size = source.size
     try:
         if DEFLATED.encode() in head:
-            stream = BytesIO(inflated(stream.read(), source.name, source.budget))
-        elif source.size > MAX_HEADER_BYTES:
+            data = inflated(stream.read(), source.name, source.budget)
+            stream, size = BytesIO(data), len(data)
+        _check_start(stream)
+        if size > MAX_HEADER_BYTES:
             stream = cast(BinaryIO, _AtMost(stream, MAX_HEADER_BYTES))
-        return pydicom.dcmread(stream, stop_before_pixels=True, force=True), stream
+        return read_partial(stream, _BeforePixels(), force=True), stream
     except DamagedFile:
         raise
     except Exception as error:  # pydicom raises nine types on damaged bytes
@@ -163,6 +173,28 @@ def read_header(stream: BinaryIO, source: Source) -> tuple[Dataset, BinaryIO]:
             f"{source.name}: the DICOM header can't be read ({type(error).__name__}); the file is "
             "damaged."
         ) from error
+
+
+def _check_start(stream: BinaryIO) -> None:
+    """Refuse endless groups 0 and 2, which pydicom reads whole, element by element."""
+    start = stream.read(LARGEST_META)
+    stream.seek(0)
+    end = end_of_meta(start)
+    if end > LARGEST_META or start[end : end + 2] == b"\0\0":
+        raise ValueError("its file meta information has no end")
+
+
+class _BeforePixels:
+    """Tells pydicom to stop before the pixels, and that no header has so many elements."""
+
+    def __init__(self) -> None:
+        self._elements = 0
+
+    def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS:
+            raise ValueError(f"a header of more than {MAX_ELEMENTS} elements")
+        return tag in PIXELS
 
 
 class _AtMost(BufferedIOBase):
