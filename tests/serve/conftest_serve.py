@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +51,17 @@ def serving(app: FastAPI, *, token: str | None = None, host: str = "127.0.0.1") 
         server.should_exit = True
         thread.join()
         sock.close()
+
+
+def started(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """`bolus view` in a process of its own, and its address."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "bolus", "view", folder, "--port", "0", "--no-browser"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert server.stdout is not None
+    # left open: the server has more to say
+    return server, server.stdout.readline().split()[-1]
 
 
 def unpacked(mask: str, shape: tuple[int, int, int]) -> np.ndarray:

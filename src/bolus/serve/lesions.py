@@ -108,8 +108,6 @@ class Lesions:
 
     def _prepare(self, exam: Exam, method: str) -> Prepared:
         voxels = exam.voxels
-        if voxels.geometry.shape != exam.geometry.shape:
-            raise Refused(409, "voxels.npz and the maps are of different exams; run it again")
         tissue = Tissue(
             np.zeros((0, 0, 0), np.float32), voxels.brain, voxels.csf, voxels.vessel
         )  # no baseline: thresholds don't need it

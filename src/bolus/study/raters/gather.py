@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bolus.errors import DamagedFile
 from bolus.study.agree import Agreement, agreement, outline_pair
-from bolus.study.raters.readings import State, read_outline, reading_state
+from bolus.study.raters.readings import State, is_as_finished, read_outline, reading_state
 from bolus.study.raters.store import DONE, Study, read_json
 from bolus.types import Geometry
 
@@ -117,6 +117,11 @@ def gather(study: Study) -> Gathered:
                 raise DamagedFile(
                     f"{study.folder_of(rater, one.reading)} is marked as done but holds no "
                     "outline.nii.gz; reopen this reading and draw it anew"
+                )
+            if not is_as_finished(study, rater, one.reading, state):
+                raise DamagedFile(
+                    f"outline.nii.gz in {study.folder_of(rater, one.reading)} was changed after "
+                    "the reading was finished; reopen this reading, look at it and finish it again"
                 )
             exam, method, repeat = key[rater, one.reading]
             geometry = study.geometry_of(rater, one.reading)

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles, OutputError, UsageError
+from bolus.regular_file import read_regular
+from bolus.strict_json import strict_json
 from bolus.types import Geometry
 
 SCHEMA = "bolus-raters/1"
@@ -27,6 +29,12 @@ SEEN = ("cbf", "cbv", "mtt", "tmax", "ttp")
 """Maps every rater sees."""
 BESIDE = ("baseline", "maximum", "brain")
 """Images seen where the results hold them."""
+
+
+LARGEST_JSON = 2**25
+"""Bytes; ``key.json`` of 99 raters with 3000 readings each has 24 million."""
+MOST_RATERS, MOST_METHODS, MOST_READINGS = 1000, 16, 100_000
+"""Of a study: raters, methods, and readings of one rater."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +182,7 @@ def read_json(path: Path) -> dict[str, Any]:
         The file is missing, cut off, or holds something else.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = strict_json(read_regular(path, LARGEST_JSON))
     except FileNotFoundError as error:
         raise DamagedFile(f"{path} is missing; the study is incomplete, make it anew") from error
     except (OSError, ValueError, RecursionError) as error:
@@ -184,13 +192,59 @@ def read_json(path: Path) -> dict[str, Any]:
     return found
 
 
+def read_file(top: Path, path: Path, most_bytes: int) -> bytes:
+    """The content of a file that lies in ``top``, whatever links lead to.
+
+    Raises
+    ------
+    DamagedFile
+        It is missing, no regular file, larger than ``most_bytes``, or lies elsewhere.
+    """
+    if not is_inside(top, path):
+        raise DamagedFile(f"{path} is a link that leads out of its folder; put the file there")
+    try:
+        return read_regular(path, most_bytes)
+    except OSError as error:
+        raise DamagedFile(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def is_inside(top: Path, path: Path) -> bool:
+    """Whether a path lies in a folder after all links are followed."""
+    try:
+        return path.resolve().is_relative_to(top.resolve())
+    except (OSError, RuntimeError):  # links that lead to one another
+        return False
+
+
 def json_bytes(content: Mapping[str, Any]) -> bytes:
     """The bytes of a JSON file: same content, same bytes."""
     return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
+def folder_below(top: Path, *names: str) -> Path:
+    """A folder of the study or the results, made where it is missing; ``top`` must be there.
+
+    Raises
+    ------
+    OutputError
+        ``top`` is gone, a name on the way is a link or a file, or the file system refuses.
+    """
+    folder = top
+    for name in names:
+        folder /= name
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder} can't be made: {error.strerror or error}") from error
+        if folder.is_symlink():
+            raise OutputError(f"{folder} is a link; make it a folder")
+    return folder
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it appears whole, and is on the disk, or not at all.
+
+    Its folder must be there: one that was moved away is not made again.
 
     Raises
     ------
@@ -199,9 +253,8 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     part = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with part.open("wb") as stream:
+            with part.open("xb") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
