@@ -24,7 +24,7 @@ from bolus.pipeline import Choices, Stages, analyse
 from bolus.publish import publish
 from bolus.serve.app import guarded
 from bolus.serve.guard import Access
-from bolus.serve.listen import _bound
+from bolus.serve.listen import _bound, configured
 from bolus.serve.results import results_app
 from bolus.simulate.truth import Truth
 from bolus.types import Exam, Results
@@ -38,8 +38,7 @@ def serving(app: FastAPI, *, token: str | None = None, host: str = "127.0.0.1") 
     sock = _bound("127.0.0.1", 0)
     port = sock.getsockname()[1]
     access = Access(host=host, port=port, token=token)
-    config = uvicorn.Config(guarded(app, access), log_level="error", ws="none", lifespan="off")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configured(guarded(app, access)))
     sock.listen()
     thread = threading.Thread(target=server.run, args=([sock],))
     thread.start()

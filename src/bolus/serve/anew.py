@@ -11,7 +11,7 @@ import numpy as np
 from bolus.curves.baseline import Baseline
 from bolus.curves.near import Voxel, arteries_anew
 from bolus.deconvolve import METHODS, deconvolve
-from bolus.lesion import measure_lesion
+from bolus.lesion import PRESET_NAMES, measure_lesion
 from bolus.lesion.verdicts import vessel_check
 from bolus.publish import method_volumes
 from bolus.publish.summary import summary
@@ -41,6 +41,8 @@ def check_request(exam: Exam, method: str, aif: Voxel | None, vof: Voxel | None)
         raise Refused(422, f"{method} needs no artery, so another changes nothing")
     if exam.folder is None:
         raise Refused(409, "these maps were made anew themselves; go back to those of the run")
+    if exam.summary["methods"][method]["lesion"]["preset"] not in PRESET_NAMES:
+        raise Refused(409, "the run's preset is none of this version's; run the exam again")
     if not exam.has_curves or not has_arteries(exam):
         raise Refused(409, "the run kept no curves of vessels; run it again with this version")
     if aif is None and vof is None:

@@ -21,6 +21,7 @@ def manifest(exam: Exam) -> dict[str, Any]:
     return {
         **described(exam.id, exam.name, exam.geometry),
         "verdict": summary["verdict"],
+        "content": exam.content,
         "methods": list(exam.methods),
         "volumes": _volumes(exam),
         "thresholds": {name: _thresholds(exam, name) for name in exam.methods},

@@ -10,6 +10,8 @@ import numpy as np
 from bolus.serve.exams import Exam
 from bolus.serve.refused import missing
 
+NLR = "nlr"
+"""The one method whose curve can't be drawn without its delay."""
 LARGEST = 1000.0
 """CBV in ml/100g, MTT and delay in s: a voxel with more has no curve that could be drawn."""
 
@@ -65,7 +67,7 @@ def _fits(exam: Exam, curve: Any, place: tuple[int, int, int]) -> dict[str, Any]
         at = {name: float(exam.volume(f"{method}/{name}")[place]) for name in ("cbv", "mtt")}
         delay = f"{method}/delay"
         delay_s = float(exam.volume(delay)[place]) if delay in exam.files else None
-        if method not in FITTED or at["mtt"] <= 0:
+        if method not in FITTED or at["mtt"] <= 0 or (method == NLR and delay_s is None):
             continue
         # not a number is not below, either
         if not all(abs(value) <= LARGEST for value in (*at.values(), delay_s or 0.0)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 import time
@@ -40,12 +41,14 @@ from bolus.study.raters import (
     start,
 )
 from bolus.study.raters.readings import SOFTWARE, store_outline
-from bolus.study.raters.store import BESIDE, DONE, SEEN, is_inside
+from bolus.study.raters.store import BESIDE, DONE, LARGEST_JSON, SEEN, is_inside, read_file
 
 COOKIE = "bolus-rater"
 TRIES, PAUSE_S = 5, 30.0
 """Wrong codes for one rater before a pause."""
 MOST_SIGNED_IN = 1000
+LONGEST_S = 1e5
+"""No scan lasts longer; a map of times that says so isn't believed."""
 
 Body = Annotated[bytes, Depends(body_bytes)]
 SignedIn = Annotated[str | None, Cookie(alias=COOKIE)]
@@ -74,8 +77,15 @@ class Desk:
         self.opened = opened("this study's files", files)
         self.volumes = Volumes()
         self.lock = threading.Lock()
+        # salts are drawn anew for each study
+        codes = read_file(study.folder, study.folder / "raters.json", LARGEST_JSON)
+        self._own = hashlib.sha256(codes).hexdigest()
         self._raters: dict[str, str] = {}
         self._wrong: dict[str, list[float]] = {}
+
+    def content(self, reading: str) -> str:
+        """Tells this reading from one of the same name in another study, and nothing else."""
+        return hashlib.sha256(f"{self._own} {reading}".encode()).hexdigest()[:16]
 
     def sign_in(self, rater: str, code: str) -> str:
         """The secret of a new sign-in; raises Refused for a wrong code, or for too many."""
@@ -299,6 +309,7 @@ def _manifest(desk: Desk, rater: str, reading: str) -> dict[str, Any]:
         volumes.append(volume_entry(key, own, name, url, ttp))
     return {
         **described(reading, reading, study.geometry_of(rater, reading)),
+        "content": desk.content(reading),
         "verdict": None,
         "methods": [UNKNOWN_METHOD],
         "volumes": volumes,
@@ -327,8 +338,8 @@ def _ttp_ends(desk: Desk, images: str, files: dict[str, VolumeFile]) -> tuple[fl
     """Window of TTP, s: the middle 98 % of the map, in steps of 5 s."""
     if "ttp" not in files:
         return 0.0, 30.0
-    values = np.asarray(desk.volumes.get(images, files["ttp"]), np.float32)
-    some = values[values > 0]
+    values = np.asarray(desk.volumes.get(images, files["ttp"]), np.float64)
+    some = values[(values > 0) & (values < LONGEST_S)]
     if some.size == 0:
         return 0.0, 30.0
     low, high = np.percentile(some, [1.0, 99.0])

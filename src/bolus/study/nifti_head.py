@@ -57,6 +57,8 @@ def read_head(path: Path) -> Head:
     if struct.unpack_from("<h", head, _SFORM)[0] <= 0:
         raise ValueError("no sform")
     rows = np.array(struct.unpack_from("<12f", head, _ROWS), np.float64).reshape(3, 4)
+    if not np.isfinite(rows).all():
+        raise ValueError("no affine")
     affine: Float64Array = (_TO_LPS @ np.vstack([rows, [0, 0, 0, 1]]))[:, [2, 1, 0, 3]]
     x, y, z = dims[1:4]
     return Head(Geometry((z, y, x), affine), struct.unpack_from("<h", head, _BITS)[0] // 8)

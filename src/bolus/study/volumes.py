@@ -24,6 +24,10 @@ from bolus.types import Geometry
 
 LABELS = 3
 """0 none, 1 penumbra, 2 core."""
+MAGIC = {348: b"n+1\0", 540: b"n+2\0"}
+MAGIC_AT = {348: 344, 540: 4}
+"""By the size of the header: what a file with header and values in one has, and where (nifti1.h,
+nifti2.h)."""
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -72,6 +76,8 @@ def _volume(stream: BinaryIO, name: str) -> Volume:
         image = _image(stream)
         stored = np.asanyarray(image.dataobj)
         affine = np.asarray(image.affine, np.float64)
+        if not np.isfinite(affine).all():
+            raise BadGeometry(f"{name} has an affine that is no grid; mend its header")
     except (
         ImageFileError, HeaderDataError, OSError, EOFError, ValueError, TypeError, OverflowError,
         zlib.error, MemoryError,
@@ -85,7 +91,7 @@ def _volume(stream: BinaryIO, name: str) -> Volume:
             "give a file with three axes"
         )
     to_lps = (_RAS_TO_LPS @ affine)[:, [2, 1, 0, 3]]
-    if not np.isfinite(to_lps).all() or abs(np.linalg.det(to_lps[:3, :3])) < 1e-9:
+    if abs(np.linalg.det(to_lps[:3, :3])) < 1e-9:
         raise BadGeometry(f"{name} has an affine that is no grid; mend its header")
     values = np.ascontiguousarray(stored.transpose(2, 1, 0))
     return Volume(values, Geometry(values.shape, to_lps))
@@ -106,6 +112,10 @@ def _image(stream: BinaryIO) -> Any:
     if kind is None:
         raise ValueError("no NIfTI")
     head = size + plain.read(kind.header_class.sizeof_hdr - len(size))
+    if len(head) < kind.header_class.sizeof_hdr:
+        raise EOFError("cut off")
+    if not head.startswith(MAGIC[len(head)], MAGIC_AT[len(head)]):
+        raise ValueError("no single file of NIfTI")
     header = kind.header_class(head)
     shape = header.get_data_shape()
     offset = int(header["vox_offset"])

@@ -198,7 +198,7 @@ def exam_name(number: int) -> str:
 
 def _key(study: Study) -> dict[tuple[str, str], tuple[int, str, bool]]:
     path = study.folder / "key.json"
-    found = read_json(path).get("readings")
+    found = read_json(study.folder, path).get("readings")
     key = {}
     try:
         for rater in study.raters:

@@ -72,7 +72,7 @@ def reading_state(study: Study, rater: str, reading: str) -> State:
     """
     path = study.folder_of(rater, reading) / RECORD
     # before the mask: what is written meanwhile counts as later than what is told here
-    found = read_json(path) if path.exists() else None
+    found = read_json(study.folder, path) if path.exists() else None
     mask = _mask(study, rater, reading)
     if found is None:
         return State() if mask is None else State(state=OPEN, revision=1)
