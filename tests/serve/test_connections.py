@@ -28,6 +28,8 @@ from bolus.serve.listen import _bound, configured
 
 HANDLES = 256
 IDLE = 300
+BODILESS = b"POST /api/exams/0/lesion HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nContent-Length: 9\r\n\r\n"
+LARGE = 2**24
 MOST_SAID = 100_000
 """Bytes on standard error."""
 
@@ -56,7 +58,7 @@ def viewing(
             server.communicate()
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"])
+@pytest.mark.parametrize("sent", [b"", b"GET / HTT", BODILESS])
 def test_three_hundred_idle_connections_hold_up_nobody(
     out: Path, tmp_path: Path, sent: bytes
 ) -> None:
@@ -71,7 +73,7 @@ def test_three_hundred_idle_connections_hold_up_nobody(
             one = socket.create_connection((url.host, url.port), 5, source_address=source)
             idle.enter_context(one)
             with suppress(OSError):
-                one.sendall(sent)
+                one.sendall(sent.replace(b"PORT", str(url.port).encode()))
         begin = time.monotonic()
         for path in ("/", "/api/session", "/api/exams/0", "/api/exams/0/volumes/nlr/cbf.nii.gz"):
             assert httpx.get(url.join(path), timeout=5).status_code == 200, path
@@ -101,6 +103,10 @@ def timed(**limits: float) -> Iterator[tuple[str, int]]:
     app.add_api_route("/body", reads_body, methods=["POST"])
 
     async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/large":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": bytes(LARGE)})
+            return
         if scope["path"] != "/long":
             await guarded(app, Access(port=port))(scope, receive, send)
             return
@@ -165,6 +171,19 @@ def test_who_reads_no_answer_is_left() -> None:
         one.sendall(b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n")
         time.sleep(2.5)
         assert closed_within(one, 10) < 4
+
+
+def test_who_reads_an_answer_slowly_gets_all_of_it() -> None:
+    with timed(headers_s=0.5) as place, socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**12)
+        one.connect(place)
+        one.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(2.0)
+        one.settimeout(20)
+        seen = 0
+        while part := one.recv(2**20):
+            seen += len(part)
+        assert seen > LARGE
 
 
 def test_where_there_are_too_many_the_longest_idle_goes() -> None:

@@ -1,8 +1,8 @@
 """Connections of a server that anybody can reach: how many, and for how long they may say nothing.
 
 A connection costs a file handle, and a process has few of them: where none is left, the results
-can't be read and nobody is answered.  A new connection is never turned away; where there are too
-many, the one that has been idle longest goes.
+can't be read and nobody is answered.  A new connection is not turned away for those that say
+nothing: where there are too many, the one that has kept us waiting longest goes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ BODY_S = 30.0
 """A slice of 512 x 512 at 70 kbit/s."""
 ANSWER_S = 300.0
 """From a request's headers to the last byte of its answer, work included."""
+LOOK_AGAIN_S = 1.0
+"""At who is slow to read an answer."""
 LOG_LINES, LOG_S = 20, 60.0
 """At most so many messages in so many seconds."""
 
@@ -90,7 +92,7 @@ class Connections:
             async def receiving() -> Message:
                 message = await receive()
                 if message["type"] != "http.request" or not message.get("more_body"):
-                    connection.busy(self.answer_s)
+                    connection.busy()
                 return message
 
             async def sending(message: Message) -> None:
@@ -98,8 +100,11 @@ class Connections:
                 if message["type"] == "http.response.body" and not message.get("more_body"):
                     self._idle(connection)
 
-            # whoever reads no body has answered before it can be late
-            connection.busy(self.body_s if _has_body(scope) else self.answer_s)
+            connection.answer_within(self.answer_s)
+            if _has_body(scope):
+                connection.wait(self.body_s)
+            else:
+                connection.busy()
             await app(scope, receiving, sending)
 
         return told
@@ -132,9 +137,11 @@ def _has_body(scope: Scope) -> bool:
 
 
 def _close_longest_idle(connections: list[_Connection]) -> None:
-    """The first that does nothing; where all do something, the newest."""
-    idle = next((one for one in connections if one.is_idle and not one.is_closing), connections[-1])
-    idle.close()
+    """The first that keeps us waiting; best one that isn't just reading its answer; where we keep
+    all waiting, the newest."""
+    idle = [one for one in connections if one.is_idle and not one.is_closing]
+    first = next((one for one in idle if not one.is_reading), (idle or connections[-1:])[0])
+    first.close()
 
 
 class _Connection:
@@ -146,16 +153,26 @@ class _Connection:
         self.is_closing = False
         self._transport = transport
         self._timer: asyncio.TimerHandle | None = None
+        self._answer_by = 0.0
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether a part of an answer is still to be sent."""
+        return self._transport.get_write_buffer_size() > 0
+
+    def answer_within(self, seconds: float) -> None:
+        """A request begins."""
+        self._answer_by = asyncio.get_running_loop().time() + seconds
 
     def wait(self, seconds: float) -> None:
-        """For a request."""
+        """For the rest of a request, or for the next one."""
         self.is_idle = True
-        self._until(seconds)
+        self._at(asyncio.get_running_loop().time() + seconds)
 
-    def busy(self, seconds: float) -> None:
-        """With a request."""
+    def busy(self) -> None:
+        """With a request that is whole."""
         self.is_idle = False
-        self._until(seconds)
+        self._at(self._answer_by)
 
     def forget(self) -> None:
         """No longer look at the time."""
@@ -168,10 +185,17 @@ class _Connection:
         self.forget()
         self._transport.abort()
 
-    def _until(self, seconds: float) -> None:
+    def _at(self, end: float) -> None:
         self.forget()
         if not self.is_closing:
-            self._timer = asyncio.get_running_loop().call_later(seconds, self.close)
+            self._timer = asyncio.get_running_loop().call_at(end, self._late)
+
+    def _late(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self.is_idle and self.is_reading and now < self._answer_by:
+            self._at(now + LOOK_AGAIN_S)
+        else:
+            self.close()
 
 
 class _Counted(asyncio.Protocol):
