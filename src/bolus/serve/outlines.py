@@ -35,6 +35,8 @@ MOST_NAMES = 10 * MOST_RATERS
 """Looked at in the folder of outlines."""
 LARGEST_MASK = 2**27
 """Bytes of a file of labels; compressed ones have a hundredth of their voxels' number."""
+KEPT_UNPACKED = 4
+"""Masks that were drawn on last."""
 LARGEST_RECORD = 2**16
 MOST_REVISIONS = 2**40
 
@@ -133,8 +135,7 @@ class Outlines:
             # the mask first: a server killed in between leaves a record of another one
             keep(folder / MASK, mask)
             keep(folder / RECORD, _record_bytes(after))
-            with self._lock:
-                self._unpacked[exam.id, rater] = after.mask_sha256, changed
+            self._remember(exam, rater, after.mask_sha256, changed)
         return after.revision
 
     def export(self, exam: Exam, rater: str) -> list[str]:
@@ -159,6 +160,13 @@ class Outlines:
             keep(folder / SEG, content)
         return [f"{OUTLINES}/{rater}/{name}" for name in (SEG, RECORD, MASK)]
 
+    def _remember(self, exam: Exam, rater: str, digest: str, labels: Labels) -> None:
+        with self._lock:
+            self._unpacked.pop((exam.id, rater), None)
+            self._unpacked[exam.id, rater] = digest, labels
+            while len(self._unpacked) > KEPT_UNPACKED:
+                del self._unpacked[next(iter(self._unpacked))]
+
     def _read(self, folder: Path, exam: Exam, rater: str) -> Outline | None:
         """The outline on the disk; its mask is unpacked anew only if another wrote it."""
         if folder.is_symlink():
@@ -173,8 +181,7 @@ class Outlines:
             known, labels = self._unpacked.get((exam.id, rater), ("", np.zeros(0, np.uint8)))
         if known != digest:
             labels = _labels(mask, exam, rater)
-            with self._lock:
-                self._unpacked[exam.id, rater] = digest, labels
+            self._remember(exam, rater, digest, labels)
         if record is None:
             now = _now()
             return Outline(labels, Record(rater, 1, 0.0, now, now))
