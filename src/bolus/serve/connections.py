@@ -91,7 +91,7 @@ class Connections:
 
             async def receiving() -> Message:
                 message = await receive()
-                if message["type"] != "http.request" or not message.get("more_body"):
+                if message["type"] == "http.request" and not message.get("more_body"):
                     connection.busy()
                 return message
 
