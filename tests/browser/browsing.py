@@ -24,7 +24,7 @@ START_S = 90.0
 class Server:
     """`bolus view` on one port, which can be killed and started again."""
 
-    folder: Path
+    folders: tuple[Path, ...]
     port: int
     process: subprocess.Popen[bytes] | None = None
 
@@ -33,7 +33,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}/"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "bolus", "view", str(self.folder)]
+        command = [sys.executable, "-m", "bolus", "view", *map(str, self.folders)]
         options = ["--port", str(self.port), "--no-browser"]
         self.process = subprocess.Popen(
             [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -56,12 +56,12 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(*folders: Path) -> Iterator[Server]:
     """A running server; its port stays its own when it is started again."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = Server(folder, port)
+    server = Server(folders, port)
     server.start()
     try:
         yield server

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +24,7 @@ from bolus.pipeline import Choices, Stages, analyse
 from bolus.publish import publish
 from bolus.serve.app import guarded
 from bolus.serve.guard import Access
-from bolus.serve.listen import _bound
+from bolus.serve.listen import _bound, configured
 from bolus.serve.results import results_app
 from bolus.simulate.truth import Truth
 from bolus.types import Exam, Results
@@ -36,8 +38,7 @@ def serving(app: FastAPI, *, token: str | None = None, host: str = "127.0.0.1") 
     sock = _bound("127.0.0.1", 0)
     port = sock.getsockname()[1]
     access = Access(host=host, port=port, token=token)
-    config = uvicorn.Config(guarded(app, access), log_level="error", ws="none", lifespan="off")
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configured(guarded(app, access)))
     sock.listen()
     thread = threading.Thread(target=server.run, args=([sock],))
     thread.start()
@@ -49,6 +50,17 @@ def serving(app: FastAPI, *, token: str | None = None, host: str = "127.0.0.1") 
         server.should_exit = True
         thread.join()
         sock.close()
+
+
+def started(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """`bolus view` in a process of its own, and its address."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "bolus", "view", folder, "--port", "0", "--no-browser"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert server.stdout is not None
+    # left open: the server has more to say
+    return server, server.stdout.readline().split()[-1]
 
 
 def unpacked(mask: str, shape: tuple[int, int, int]) -> np.ndarray:

@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from conftest_serve import serving, unpacked
+from conftest_serve import serving, started, unpacked
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -219,14 +219,3 @@ def test_a_server_killed_amid_strokes_loses_none_that_it_answered(own: Path) -> 
         record = json.loads((own / "outlines/anna/outline.json").read_text())
         assert record["revision"] in (revision, revision + 1)
         acknowledged = revision
-
-
-def started(folder: Path) -> tuple[subprocess.Popen[str], str]:
-    """`bolus view` in a process of its own, and its address."""
-    server = subprocess.Popen(
-        [sys.executable, "-m", "bolus", "view", folder, "--port", "0", "--no-browser"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert server.stdout is not None
-    # left open: the server has more to say
-    return server, server.stdout.readline().split()[-1]

@@ -17,7 +17,8 @@ from bolus.cli import app
 from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles, UsageError
 from bolus.publish.nifti import nifti_bytes
 from bolus.study.compare import compare, write_comparison
-from bolus.study.volumes import Volume, on_grid, read_volume, same_grid
+from bolus.study.grid import same_grid
+from bolus.study.volumes import Volume, on_grid, read_volume
 from bolus.types import Geometry
 
 

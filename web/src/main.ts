@@ -33,6 +33,11 @@ async function begin(): Promise<void> {
   document.addEventListener("keydown", keys);
 }
 
+function problem(error: unknown): void {
+  clear(place);
+  place.append(el("p", { class: "problem", role: "alert" }, (error as Error).message));
+}
+
 function top(parts: (Node | string)[]): void {
   clear(bar);
   bar.append(
@@ -72,7 +77,15 @@ async function results(session: Session): Promise<void> {
   };
   const show = async (id: string): Promise<void> => {
     await leave();
-    const manifest = await ask<Manifest>(`/api/exams/${encodeURIComponent(id)}`);
+    verdict.textContent = "";
+    verdict.className = "pill";
+    let manifest: Manifest;
+    try {
+      manifest = await ask<Manifest>(`/api/exams/${encodeURIComponent(id)}`);
+    } catch (error) {
+      problem(error); // the other exams can still be chosen
+      return;
+    }
     document.title = `${manifest.name} – bolus`;
     verdict.textContent = manifest.verdict?.text ?? "";
     verdict.className = `pill ${manifest.verdict?.grade ?? ""}`;
@@ -142,7 +155,7 @@ function openExam(manifest: Manifest, another: () => void): void {
 
 /** Exam and rater in a few characters: pieces of an outline must never meet another exam. */
 function owner(manifest: Manifest, rater: string): string {
-  return JSON.stringify([manifest.name, manifest.shape_xyz, manifest.affine_xyz_to_ras, rater]);
+  return JSON.stringify([manifest.name, manifest.content ?? "", manifest.shape_xyz, manifest.affine_xyz_to_ras, rater]);
 }
 
 function listen(view: Viewer, box: DrawBox, voxel: (at: [number, number, number]) => void, marker: (name: "AIF" | "VOF", at: [number, number, number]) => void): void {
@@ -222,7 +235,13 @@ function signIn(session: Session): void {
 
 async function worklist(session: Session): Promise<void> {
   await leave();
-  const list = await ask<Worklist>("/api/worklist");
+  let list: Worklist;
+  try {
+    list = await ask<Worklist>("/api/worklist");
+  } catch (error) {
+    problem(error);
+    return;
+  }
   const out = button("Sign out", "Sign out", async () => {
     await leave();
     await post("/api/sign-out", {});
@@ -247,7 +266,13 @@ async function worklist(session: Session): Promise<void> {
 async function read(session: Session, list: Worklist, reading: string): Promise<void> {
   await leave();
   const path = `/api/readings/${encodeURIComponent(reading)}`;
-  const manifest = await ask<Manifest>(path);
+  let manifest: Manifest;
+  try {
+    manifest = await ask<Manifest>(path);
+  } catch (error) {
+    problem(error);
+    return;
+  }
   const state = list.readings.find((one) => one.reading === reading)?.state ?? "new";
   const number = list.readings.findIndex((one) => one.reading === reading) + 1;
   const view = new Viewer(manifest, colours, planes);
@@ -283,8 +308,12 @@ async function read(session: Session, list: Worklist, reading: string): Promise<
   if (state === "done") {
     finish.hidden = true;
     const again = button("Reopen", "Change this finished reading", async () => {
-      await post(`${path}/reopen`, {});
-      await read(session, await ask<Worklist>("/api/worklist"), reading);
+      try {
+        await post(`${path}/reopen`, {});
+        await read(session, await ask<Worklist>("/api/worklist"), reading);
+      } catch (error) {
+        note.textContent = (error as Error).message;
+      }
     });
     note.replaceChildren("This reading is done. ", again);
     try {

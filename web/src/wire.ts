@@ -44,6 +44,7 @@ export interface Check {
 export interface Manifest {
   id: string;
   name: string;
+  content?: string; // tells exams apart that have one name and one grid
   verdict?: { grade: string; text: string; reasons: string[] } | null;
   shape_xyz: Xyz;
   spacing_xyz_mm: Xyz;
@@ -163,12 +164,23 @@ export async function fetched(path: string, init: RequestInit = {}): Promise<Res
 /** Labels (x fastest, then y, then z) from base64 of gzip. */
 export async function labelsFrom(mask: string, voxels: number): Promise<Uint8Array> {
   const packed = Uint8Array.from(atob(mask), (letter) => letter.charCodeAt(0));
-  const labels = new Uint8Array(await gunzip(packed));
+  const labels = new Uint8Array(await gunzip(packed, voxels));
   if (labels.length !== voxels) throw new Error("A mask has another shape than its exam.");
   return labels;
 }
 
-export function gunzip(packed: Uint8Array): Promise<ArrayBuffer> {
-  const stream = new Blob([packed as BlobPart]).stream();
-  return new Response(stream.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+/** Unpacks at most `most` bytes: a small file can unpack to more than a browser holds. */
+export async function gunzip(packed: Uint8Array, most: number): Promise<ArrayBuffer> {
+  const reader = new Blob([packed as BlobPart]).stream().pipeThrough(new DecompressionStream("gzip")).getReader();
+  const parts: BlobPart[] = [];
+  let length = 0;
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    length += next.value.length;
+    if (length > most) {
+      await reader.cancel();
+      throw new Error("a file holds more than it should.");
+    }
+    parts.push(next.value as BlobPart);
+  }
+  return new Blob(parts).arrayBuffer();
 }

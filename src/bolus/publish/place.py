@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bolus.errors import OutputError
+from bolus.folder_lock import LOCK, locked
 
 SCHEMA_NAME = "bolus-summary/"
 """What the schema of every version of ``summary.json`` begins with."""
 
-LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
-"""Files that file managers leave behind; they are nobody's work."""
+LITTER = {".DS_Store", "Thumbs.db", "desktop.ini", LOCK}
+"""Files that file managers and killed processes leave behind; they are nobody's work."""
 
 OUTLINES = "outlines"
 """Folder of what raters drew with `bolus view`: the one thing in results that no run can redo."""
@@ -99,8 +100,9 @@ def staged(out: Path) -> Iterator[Path]:
             yield stage
             _flush(stage)
             if inside:
-                _check_outlines(out)  # somebody may have begun to draw in the meantime
-                _move_in(stage, out)
+                with locked(out):  # nobody begins to draw on what is just being replaced
+                    _check_outlines(out)
+                    _move_in(stage, out)
             else:
                 stage.rename(out)
         except BaseException:
@@ -228,6 +230,8 @@ def _move_in(stage: Path, out: Path) -> None:
 
 def _is_replaced(path: Path, stage: Path) -> bool:
     """Former results and what killed runs left; an empty folder such as lost+found stays."""
+    if path.name == LOCK:
+        return False
     if _owner(path) is not None:
         return path != stage and _abandoned(path)
     if path.is_symlink() or not path.is_dir():

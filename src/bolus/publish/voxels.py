@@ -6,6 +6,7 @@ which is less than the noise leaves.
 
 from __future__ import annotations
 
+import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bolus.errors import DamagedFile, NoReadableFiles
+from bolus.regular_file import open_regular
+from bolus.study.grid import SPACING_MM, checked_grid
 from bolus.types import BoolArray, Curves, Float64Array, Geometry, NearVessels, Results
 
 VOXELS = "voxels.npz"
 SCHEMA = "bolus-voxels/1"
 LARGEST_HU = 60000.0
 """What half precision holds."""
+MOST_MEMBERS = 64
+MOST_FRAMES = 10_000
+"""Ten times what a scan of ten minutes has, one frame a second."""
+LONGEST_S = 1e5
+LARGEST_NUMBER = 1e9
+LONGEST_VALUE = 256
+"""Bytes; the schema's name has 56."""
+ENCRYPTED = 1
+"""Bit of a zip's member."""
 MASKS = ("brain", "csf", "vessel", "voxels", "near_vessel")
 
 
@@ -95,48 +107,115 @@ def read_voxels(path: Path) -> Voxels:
     if not path.is_file():
         raise NoReadableFiles(f"{path} is missing; run the exam again with this version of bolus")
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            found = {name: stored[name] for name in stored.files}
-        if str(found["schema"]) != SCHEMA:
-            raise ValueError("another schema")
-        return _voxels(found)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        with open_regular(path) as stream, zipfile.ZipFile(stream) as stored:
+            return _voxels(_Arrays(stored))
+    except (
+        OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, MemoryError,
+        RuntimeError, NotImplementedError, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
         raise DamagedFile(f"{path} is damaged; run the exam again") from error
 
 
-def _voxels(found: dict[str, NDArray[Any]]) -> Voxels:
-    z, y, x = (int(n) for n in found["shape_zyx"])
-    geometry = Geometry((z, y, x), _floats(found["affine_zyx_to_lps_mm"]))
-    masks = {name: _mask(found[name], geometry.shape) for name in MASKS}
-    dz, dy, dx = found["spacing_zyx_mm"].tolist()
+class _Arrays:
+    """Arrays of an uncompressed ``.npz`` file, each of a shape that is known before it is read.
+
+    What is uncompressed can't unpack to more than the file has, and a shape that is compared first
+    takes no memory for what isn't there.
+    """
+
+    def __init__(self, stored: zipfile.ZipFile) -> None:
+        self._stored = stored
+        members = stored.infolist()
+        names = [member.filename for member in members]
+        if len(members) > MOST_MEMBERS or len(set(names)) != len(names):
+            raise ValueError("members of another file")
+        if any(m.flag_bits & ENCRYPTED or m.compress_type != zipfile.ZIP_STORED for m in members):
+            raise ValueError("encrypted or compressed")
+        self._names = set(names)
+
+    def __contains__(self, name: str) -> bool:
+        return f"{name}.npy" in self._names
+
+    def get(self, name: str, kinds: str, *shape: int | None) -> NDArray[Any]:
+        """An array of one of the kinds of dtype and of this shape; None stands for any length up
+        to `MOST_FRAMES`."""
+        with self._stored.open(f"{name}.npy") as member:
+            version = np.lib.format.read_magic(member)
+            reading = {
+                (1, 0): np.lib.format.read_array_header_1_0,
+                (2, 0): np.lib.format.read_array_header_2_0,
+            }
+            found, fortran, dtype = reading[version](member)
+            if dtype.kind not in kinds or dtype.hasobject or dtype.itemsize > LONGEST_VALUE:
+                raise ValueError("values of another kind")
+            if len(found) != len(shape) or not all(
+                0 <= n <= MOST_FRAMES if wanted is None else n == wanted
+                for n, wanted in zip(found, shape, strict=True)
+            ):
+                raise ValueError("an array of another shape")
+            count = math.prod(found)
+            values = np.frombuffer(member.read(count * dtype.itemsize), dtype, count)
+        return values.reshape(found, order="F" if fortran else "C")
+
+    def numbers(self, name: str, *shape: int | None) -> Float64Array:
+        """Finite numbers, none of them endless."""
+        values = np.asarray(self.get(name, "iuf", *shape), np.float64)
+        if not (np.abs(values) <= LARGEST_NUMBER).all():
+            raise ValueError("numbers that are none")
+        return values
+
+    def half(self, name: str, rows: int, columns: int) -> NDArray[np.float16]:
+        """Curves in half precision, all finite."""
+        values = self.get(name, "f", rows, columns)
+        if values.dtype != np.float16:
+            raise ValueError("another precision")
+        for start in range(0, rows, 1 << 16):
+            if not np.isfinite(values[start : start + (1 << 16)]).all():
+                raise ValueError("numbers that are none")
+        return values
+
+    def mask(self, name: str, shape: tuple[int, int, int]) -> BoolArray:
+        count = math.prod(shape)
+        packed = self.get(name, "u", (count + 7) // 8)
+        return np.unpackbits(packed, count=count).astype(bool).reshape(shape)
+
+
+def _voxels(found: _Arrays) -> Voxels:
+    if str(found.get("schema", "U")) != SCHEMA:
+        raise ValueError("another schema")
+    z, y, x = (int(n) for n in found.numbers("shape_zyx", 3))
+    affine = found.numbers("affine_zyx_to_lps_mm", 4, 4)
+    geometry = checked_grid((z, y, x), affine)
+    masks = {name: found.mask(name, geometry.shape) for name in MASKS}
+    dz, dy, dx = found.numbers("spacing_zyx_mm", 3).tolist()
+    low, high = SPACING_MM
+    if not all(low <= step <= high for step in (dz, dy, dx)):
+        raise ValueError("no spacing")
+    times_s = _times(found.numbers("times_s", None, z))
+    frames = len(times_s)
+    curves_hu: NDArray[Any] = found.half("curves_hu", int(masks["voxels"].sum()), frames)
     curves = Curves(
-        time_s=_floats(found["time_s"]),
-        tissue_hu=found["curves_hu"],
-        times_s=_floats(found["times_s"]),
-        weight=_floats(found["weight"]),
+        time_s=_times(found.numbers("time_s", None)),
+        tissue_hu=curves_hu,
+        times_s=times_s,
+        weight=found.numbers("weight", frames),
         voxels=masks["voxels"],
-        noise_hu=float(found["noise_hu"]),
-        arrival_s=float(found["arrival_s"]),
+        noise_hu=float(found.numbers("noise_hu")),
+        arrival_s=float(found.numbers("arrival_s")),
         spacing_mm=(dz, dy, dx),
     )
-    if curves.tissue_hu.shape != (int(curves.voxels.sum()), len(curves.times_s)):
-        raise ValueError("curves and mask don't belong together")
     near = None
     if "vessel_curves_hu" in found:
         near = NearVessels(
-            masks["near_vessel"], found["vessel_curves_hu"], float(found["moved_mm"])
+            masks["near_vessel"],
+            found.half("vessel_curves_hu", int(masks["near_vessel"].sum()), frames),
+            float(found.numbers("moved_mm")),
         )
-        if near.enhancement_hu.shape != (int(near.voxels.sum()), len(curves.times_s)):
-            raise ValueError("vessels and mask don't belong together")
     return Voxels(geometry, curves, masks["brain"], masks["csf"], masks["vessel"], near)
 
 
-def _mask(packed: NDArray[np.uint8], shape: tuple[int, int, int]) -> BoolArray:
-    count = int(np.prod(shape))
-    if packed.size != (count + 7) // 8:
-        raise ValueError("a mask of another size")
-    return np.unpackbits(packed, count=count).astype(bool).reshape(shape)
-
-
-def _floats(values: NDArray[Any]) -> Float64Array:
-    return np.asarray(values, np.float64)
+def _times(times: Float64Array) -> Float64Array:
+    """Times that rise, within what a scan lasts."""
+    if len(times) < 2 or np.abs(times).max() > LONGEST_S or (np.diff(times, axis=0) <= 0).any():
+        raise ValueError("no times")
+    return times

@@ -11,7 +11,7 @@ import numpy as np
 from bolus.curves.baseline import Baseline
 from bolus.curves.near import Voxel, arteries_anew
 from bolus.deconvolve import METHODS, deconvolve
-from bolus.lesion import measure_lesion
+from bolus.lesion import PRESET_NAMES, measure_lesion
 from bolus.lesion.verdicts import vessel_check
 from bolus.publish import method_volumes
 from bolus.publish.summary import summary
@@ -41,6 +41,8 @@ def check_request(exam: Exam, method: str, aif: Voxel | None, vof: Voxel | None)
         raise Refused(422, f"{method} needs no artery, so another changes nothing")
     if exam.folder is None:
         raise Refused(409, "these maps were made anew themselves; go back to those of the run")
+    if exam.summary["methods"][method]["lesion"]["preset"] not in PRESET_NAMES:
+        raise Refused(409, "the run's preset is none of this version's; run the exam again")
     if not exam.has_curves or not has_arteries(exam):
         raise Refused(409, "the run kept no curves of vessels; run it again with this version")
     if aif is None and vof is None:
@@ -82,7 +84,7 @@ def made_anew(exam: Exam, name: str, method: str, aif: Voxel | None, vof: Voxel 
     result = MethodResult(maps, measure_lesion(maps, tissue, geometry, preset))
     by = f"bolus {method}, arteries by hand"
     files = {
-        f"{method}/{key}": VolumeFile(f"{method}/{key}", content)
+        f"{method}/{key}": VolumeFile(f"{method}/{key}", content, exam.geometry)
         for key, content in method_volumes(geometry, result, by).items()
     }
     images = {key: file for key, file in exam.files.items() if "/" not in key}
@@ -94,9 +96,17 @@ def made_anew(exam: Exam, name: str, method: str, aif: Voxel | None, vof: Voxel 
         id=name,
         name=", ".join([exam.name, method, *moved]),
         summary=_summary(exam.summary, _results(exam, curves.time_s, tissue, arteries, result)),
+        geometry=exam.geometry,
         files=files | images,
         folder=None,
         curves_from=exam.curves_from,
+        columns={
+            "time_s": curves.time_s.tolist(),
+            "aif_hu": arteries.aif.curve_hu.tolist(),
+            "aif_scaled_hu": arteries.input_hu.tolist(),
+            "vof_hu": arteries.vof.curve_hu.tolist(),
+        },
+        opened=exam.opened,
         volumes=exam.volumes,
     )
 
@@ -149,8 +159,6 @@ def _results(
 def _summary(former: Mapping[str, Any], results: Results) -> dict[str, Any]:
     """The run's summary with what changed in it."""
     made = summary(results, [])
-    arteries = results.arteries
-    assert arteries is not None
     checks = [c for c in former["checks"] if c["name"] not in OF_VESSELS] + made["checks"]
     known = {finding["code"] for finding in made["findings"]}
     kept = [
@@ -173,11 +181,5 @@ def _summary(former: Mapping[str, Any], results: Results) -> dict[str, Any]:
             "grade": worst.name.lower(),
             "text": WORDS[worst],
             "reasons": list(dict.fromkeys(one["message"] for one in bad)),
-        },
-        "curves": {
-            "time_s": results.time_s.tolist(),
-            "aif_hu": arteries.aif.curve_hu.tolist(),
-            "aif_scaled_hu": arteries.input_hu.tolist(),
-            "vof_hu": arteries.vof.curve_hu.tolist(),
         },
     }

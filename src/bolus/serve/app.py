@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import mimetypes
+import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from bolus.serve.guard import Access, App, Guard
 from bolus.serve.refused import Refused
 
 STATIC = Path(__file__).with_name("static")
+PLACE = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:;,]+)*[/\\](?=[^\s/\\])")
+"""What leads to a file from the root of a file system."""
 RESEARCH_ONLY = "Research use, not for diagnosis"
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """FastAPI would give requests, which name raters, to any collector the computer is set up with;
@@ -31,8 +36,13 @@ NO_PAGE = (
 )
 
 
-def new_app() -> FastAPI:
-    """An application with nothing but the answers that every session gives."""
+def new_app(folders: Sequence[Path]) -> FastAPI:
+    """An application with nothing but the answers that every session gives.
+
+    Parameters
+    ----------
+    folders : what the session shows; no answer says where they are.
+    """
     app = FastAPI(
         title="bolus view",
         version=__version__,
@@ -42,6 +52,7 @@ def new_app() -> FastAPI:
         openapi_url="/api/openapi.json",
         telemetry=NO_TELEMETRY,
     )
+    app.state.folders = [path for one in folders for path in {one, one.absolute(), one.resolve()}]
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(BolusError, _bolus_error)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -83,13 +94,23 @@ async def body_bytes(request: Request) -> bytes:
     return await request.body()
 
 
+def shown(message: str, folders: Sequence[Path]) -> str:
+    """A message without the places of files on this computer: only what they are called."""
+    for folder in sorted(map(str, folders), key=len, reverse=True):
+        if folder != ".":
+            message = message.replace(f"{folder}{os.sep}", "").replace(folder, Path(folder).name)
+    return PLACE.sub("", message)
+
+
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     return JSONResponse(error.content, error.status)
 
 
-def _bolus_error(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 500 if isinstance(error, OutputError) else 400)
+def _bolus_error(request: Request, error: Exception) -> Response:
+    # what can't be written now may be written later: the page keeps it and tries again
+    status = 409 if isinstance(error, OutputError) else 400
+    return JSONResponse({"error": shown(str(error), request.app.state.folders)}, status)
 
 
 def _invalid(_: Request, error: Exception) -> Response:

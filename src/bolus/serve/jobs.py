@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from typing import Any
 
 from bolus.errors import BolusError
 from bolus.serve.refused import Refused, missing
 
 MOST_WAITING = 8
+MOST_KNOWN = 200
+"""Jobs whose end can still be asked for."""
 
 
 class Jobs:
     """Jobs of a session by name; each ends with the name of an exam or with an error."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, "bolus-job")
+        self._queue: SimpleQueue[tuple[str, Callable[[], str]]] = SimpleQueue()
         self._states: dict[str, dict[str, Any]] = {}
+        self._count = 0
         self._lock = threading.Lock()
 
     def begin(self, work: Callable[[], str]) -> str:
@@ -27,9 +30,15 @@ class Jobs:
         with self._lock:
             if sum(one["state"] == "running" for one in self._states.values()) >= MOST_WAITING:
                 raise Refused(429, "enough is being computed already; wait for it")
-            name = f"j{len(self._states) + 1}"
+            if self._count == 0:
+                # a daemon: the server ends without waiting for maps that nobody will see
+                threading.Thread(target=self._work, name="bolus-job", daemon=True).start()
+            self._count += 1
+            name = f"j{self._count}"
             self._states[name] = {"state": "running", "error": None, "exam": None}
-        self._pool.submit(self._do, name, work)
+            while len(self._states) > MOST_KNOWN:
+                del self._states[next(iter(self._states))]
+        self._queue.put((name, work))
         return name
 
     def state(self, name: str) -> dict[str, Any]:
@@ -39,6 +48,10 @@ class Jobs:
                 raise missing("job")
             return dict(self._states[name])
 
+    def _work(self) -> None:
+        while True:
+            self._do(*self._queue.get())
+
     def _do(self, name: str, work: Callable[[], str]) -> None:
         after: dict[str, Any] = {"state": "failed", "exam": None}
         try:
@@ -46,7 +59,7 @@ class Jobs:
         except (BolusError, Refused) as error:
             after["error"] = str(error)
         except Exception:
-            traceback.print_exc()
+            logging.getLogger("uvicorn.error").exception("a job failed")
             after["error"] = "a fault of bolus itself; its window says more"
         with self._lock:
             self._states[name] = after

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from bolus.errors import UsageError
+from bolus.errors import DamagedFile, UsageError
 from bolus.lesion import DELAY_PRESETS, PRESET_NAMES, preset_for
 from bolus.lesion.measure import (
     CORE,
@@ -42,6 +42,8 @@ HYPOPERFUSED_RANGES: dict[HypoperfusedMap, tuple[float, float]] = {
     "relative MTT": (0.0, 10.0),
 }
 """Thresholds that can be asked for; units as in `bolus.lesion.presets.Preset`."""
+LARGEST = 1e6
+"""In any of the units of maps."""
 Box = tuple[slice, slice, slice]
 Name = TypeVar("Name", bound=str)
 
@@ -108,8 +110,6 @@ class Lesions:
 
     def _prepare(self, exam: Exam, method: str) -> Prepared:
         voxels = exam.voxels
-        if voxels.geometry.shape != exam.geometry.shape:
-            raise Refused(409, "voxels.npz and the maps are of different exams; run it again")
         tissue = Tissue(
             np.zeros((0, 0, 0), np.float32), voxels.brain, voxels.csf, voxels.vessel
         )  # no baseline: thresholds don't need it
@@ -233,7 +233,10 @@ def _number(value: Any, name: str, ends: tuple[float, float]) -> float:
 
 def _maps(exam: Exam, method: str) -> Maps:
     def one(name: str) -> Any:
-        return exam.volume(f"{method}/{name}")
+        values = exam.volume(f"{method}/{name}")
+        if not (np.abs(values) <= LARGEST).all():  # nor is what is no number
+            raise DamagedFile(f"{method}/{name}.nii.gz holds what no map holds; run the exam again")
+        return values
 
     delay = one("delay") if f"{method}/delay" in exam.files else None
     return Maps(method, one("cbf"), one("cbv"), one("mtt"), one("tmax"), one("ttp"), delay)

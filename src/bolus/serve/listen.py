@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+import signal
 import socket
+import sys
+import tempfile
 import threading
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
 from pathlib import Path
+from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bolus.errors import NoReadableFiles, UsageError
 from bolus.serve.app import guarded
-from bolus.serve.guard import LOOPBACK, Access
+from bolus.serve.connections import (
+    ACCEPTED_AT_ONCE,
+    Connections,
+    FewLines,
+    handle_limit,
+    most_connections,
+)
+from bolus.serve.guard import LOOPBACK, Access, App
 
 FIRST_PORT = 8765
 """Tried first, so that a page that is left open finds the server again."""
+LONGEST_HEADERS = 32 * 2**10
+"""Bytes of a request's line and headers."""
+LOGGERS = ("asyncio", "uvicorn.error", "nibabel.global")
+PASSED_S = 30.0
+"""How long the browser may take to read the file with the address."""
 
 
 def listen(folders: Sequence[Path], *, host: str, port: int | None, browser: bool) -> None:
@@ -44,28 +65,89 @@ def listen(folders: Sequence[Path], *, host: str, port: int | None, browser: boo
         token=None if host in LOOPBACK else secrets.token_urlsafe(24),
     )
     app = _app(folders)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            guarded(app, access),
-            log_level="warning",
-            access_log=False,  # addresses name raters
-            server_header=False,
-            ws="none",
-            lifespan="off",
-            timeout_graceful_shutdown=2,
-        )
-    )
+    server = uvicorn.Server(configured(guarded(app, access)))
     address = _address(access)
-    sock.listen(128)  # from now on requests wait instead of failing
+    sock.listen(ACCEPTED_AT_ONCE)  # from now on requests wait instead of failing
     lines = [f"bolus view  {address}"]
     if access.token is not None:
         lines.append("Anybody with this address can see the results and draw on them.")
     lines.append("Research use, not for diagnosis. Ctrl-C ends it.")
     # at once: who started it may read the address and close the pipe
     print("\n".join(lines), flush=True)
+    ended = threading.Event()
+    opening = threading.Thread(target=_open, args=(address, access, ended), daemon=True)
     if browser:
-        threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
-    server.run(sockets=[sock])
+        opening.start()
+    with _signals_end(server):
+        try:
+            server.run(sockets=[sock])
+        finally:
+            ended.set()
+            if browser:
+                opening.join(2.0)
+
+
+def configured(app: App, connections: Connections | None = None) -> uvicorn.Config:
+    """How the server runs: with limits on connections, headers and messages."""
+    connections = connections or Connections(most_connections(handle_limit()))
+    config = uvicorn.Config(
+        cast(Any, connections.app(app)),
+        # uvicorn takes whatever makes a protocol; h11's is the one that limits headers
+        http=cast(Any, connections.protocol(H11Protocol)),
+        h11_max_incomplete_event_size=LONGEST_HEADERS,
+        backlog=ACCEPTED_AT_ONCE,
+        timeout_keep_alive=5,
+        proxy_headers=False,  # whoever asks could claim to be another
+        log_level="warning",
+        access_log=False,  # addresses name raters
+        server_header=False,
+        ws="none",
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+    )
+    few = FewLines()
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(few)
+    return config
+
+
+@contextmanager
+def _signals_end(server: uvicorn.Server) -> Iterator[None]:
+    """Tidy up before a signal ends the process, also when the terminal is closed."""
+    numbers = [signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # by nohup
+        numbers.append(signal.SIGHUP)
+    caught: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        server.should_exit = True
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, former in before.items():
+            signal.signal(number, former or signal.SIG_DFL)
+    if caught:
+        signal.raise_signal(caught[0])
+
+
+def _open(address: str, access: Access, ended: threading.Event) -> None:
+    """Open the page; a token goes through a file of this account's, for every account of the
+    computer can read the command lines of processes."""
+    if access.token is None:
+        webbrowser.open(address)
+        return
+    with tempfile.TemporaryDirectory(prefix="bolus-", ignore_cleanup_errors=True) as folder:
+        page = Path(folder) / "open.html"
+        page.touch(0o600)
+        page.write_text(
+            '<!doctype html><meta charset="utf-8"><title>bolus view</title>'
+            f'<meta http-equiv="refresh" content="0;url={escape(address)}">'
+        )
+        webbrowser.open(page.as_uri())
+        ended.wait(PASSED_S)
 
 
 def _app(folders: Sequence[Path]) -> FastAPI:

@@ -21,11 +21,12 @@ def manifest(exam: Exam) -> dict[str, Any]:
     return {
         **described(exam.id, exam.name, exam.geometry),
         "verdict": summary["verdict"],
+        "content": exam.content,
         "methods": list(exam.methods),
         "volumes": _volumes(exam),
         "thresholds": {name: _thresholds(exam, name) for name in exam.methods},
         "curves": _curves(exam),
-        "motion": summary.get("motion", {}).get("frames"),
+        "motion": (summary["motion"] or {}).get("frames"),
         "checks": summary["checks"],
         "findings": summary["findings"],
         "can_recompute": can_recompute(exam),
@@ -57,8 +58,8 @@ def can_recompute(exam: Exam) -> bool:
 
 def has_arteries(exam: Exam) -> bool:
     """False where the network ran alone and none were found."""
-    arteries = exam.summary["arteries"]
-    return arteries is not None and arteries.get("aif") is not None
+    arteries = exam.summary["arteries"] or {}
+    return all(arteries.get(kind) is not None for kind in ("aif", "vof"))
 
 
 def volume_entry(
@@ -143,29 +144,12 @@ def _thresholds(exam: Exam, method: str) -> dict[str, Any]:
 
 def _curves(exam: Exam) -> dict[str, Any] | None:
     arteries = exam.summary["arteries"]
-    columns = curve_columns(exam)
-    if not has_arteries(exam) or columns is None:
+    if not has_arteries(exam) or exam.columns is None:
         return None
     return {
-        **columns,
+        **exam.columns,
         "aif_voxels_xyz": arteries["aif"]["voxels_xyz"],
         "vof_voxels_xyz": arteries["vof"]["voxels_xyz"],
         "scale": arteries["scale"],
         "arrival_s": arteries["arrival_s"],
     }
-
-
-def curve_columns(exam: Exam) -> dict[str, list[float]] | None:
-    """AIF and VOF over time: those made anew, or the columns of ``curves.csv``."""
-    if "curves" in exam.summary:
-        return dict(exam.summary["curves"])
-    if exam.folder is None or not (exam.folder / "curves.csv").is_file():
-        return None
-    lines = (exam.folder / "curves.csv").read_text("ascii", "replace").splitlines()
-    try:
-        names = lines[0].split(",")
-        rows = [[float(value) for value in line.split(",")] for line in lines[1:]]
-        columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-    except (ValueError, IndexError):
-        return None
-    return {name: columns[name] for name in ("time_s", "aif_hu", "aif_scaled_hu", "vof_hu")}

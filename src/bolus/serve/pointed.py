@@ -10,6 +10,11 @@ import numpy as np
 from bolus.serve.exams import Exam
 from bolus.serve.refused import missing
 
+NLR = "nlr"
+"""The one method whose curve can't be drawn without its delay."""
+LARGEST = 1000.0
+"""CBV in ml/100g, MTT and delay in s: a voxel with more has no curve that could be drawn."""
+
 
 def pointed(exam: Exam, x: int, y: int, z: int) -> dict[str, Any]:
     """Everything known about the voxel (x, y, z).
@@ -35,8 +40,6 @@ def pointed(exam: Exam, x: int, y: int, z: int) -> dict[str, Any]:
     if not exam.has_curves:
         return answer
     voxels = exam.voxels
-    if voxels.geometry.shape != shape:
-        return answer
     answer["time_s"] = voxels.curves.times_s[:, z].tolist()
     row = voxels.row(z, y, x)
     if row is None:
@@ -55,16 +58,19 @@ def _number(value: Any) -> float | int | None:
 def _fits(exam: Exam, curve: Any, place: tuple[int, int, int]) -> dict[str, Any]:
     """The curves that the maps of each method stand for, where they can be had."""
     from bolus.deconvolve.fitted import FITTED, Measured
-    from bolus.serve.manifest import curve_columns
 
-    columns, curves = curve_columns(exam), exam.voxels.curves
+    columns, curves = exam.columns, exam.voxels.curves
     if columns is None or len(columns["time_s"]) != curves.time_s.size:
         return {}
     fits = {}
     for method in exam.methods:
         at = {name: float(exam.volume(f"{method}/{name}")[place]) for name in ("cbv", "mtt")}
         delay = f"{method}/delay"
-        if method not in FITTED or at["mtt"] <= 0:
+        delay_s = float(exam.volume(delay)[place]) if delay in exam.files else None
+        if method not in FITTED or at["mtt"] <= 0 or (method == NLR and delay_s is None):
+            continue
+        # not a number is not below, either
+        if not all(abs(value) <= LARGEST for value in (*at.values(), delay_s or 0.0)):
             continue
         fit = FITTED[method](
             Measured(
@@ -72,7 +78,7 @@ def _fits(exam: Exam, curve: Any, place: tuple[int, int, int]) -> dict[str, Any]
                 times_s=curves.times_s[:, place[0]],
                 cbv=at["cbv"],
                 mtt_s=at["mtt"],
-                delay_s=float(exam.volume(delay)[place]) if delay in exam.files else None,
+                delay_s=delay_s,
                 time_s=curves.time_s,
                 input_hu=np.array(columns["aif_scaled_hu"]),
             )

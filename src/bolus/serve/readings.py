@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,14 +18,18 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from bolus import __version__
-from bolus.errors import UsageError
+from bolus.errors import DamagedFile, UsageError
+from bolus.folder_lock import locked
 from bolus.serve.app import RESEARCH_ONLY, body_bytes, new_app, volume_response
 from bolus.serve.exams import VolumeFile, Volumes
 from bolus.serve.manifest import UNKNOWN_METHOD, described, volume_entry
 from bolus.serve.masks import checked_active, packed, with_slice
+from bolus.serve.opened import opened
 from bolus.serve.outlines import conflict
 from bolus.serve.refused import Refused, missing
 from bolus.serve.whole import flush_folder
+from bolus.study.grid import same_grid
+from bolus.study.nifti_head import read_head
 from bolus.study.raters import (
     State,
     Study,
@@ -32,15 +39,16 @@ from bolus.study.raters import (
     reopen,
     signed_in,
     start,
-    write_outline,
 )
-from bolus.study.raters.readings import SOFTWARE
-from bolus.study.raters.store import BESIDE, DONE, SEEN
+from bolus.study.raters.readings import SOFTWARE, store_outline
+from bolus.study.raters.store import BESIDE, DONE, LARGEST_JSON, SEEN, is_inside, read_file
 
 COOKIE = "bolus-rater"
 TRIES, PAUSE_S = 5, 30.0
 """Wrong codes for one rater before a pause."""
 MOST_SIGNED_IN = 1000
+LONGEST_S = 1e5
+"""No scan lasts longer; a map of times that says so isn't believed."""
 
 Body = Annotated[bytes, Depends(body_bytes)]
 SignedIn = Annotated[str | None, Cookie(alias=COOKIE)]
@@ -60,18 +68,28 @@ class Active(BaseModel):
 
 
 class Desk:
-    """Who is signed in, and the readings' outlines; one change at a time."""
+    """Who is signed in, and the readings' outlines."""
 
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.volumes = Volumes(16)
+        files = [study.folder / "study.json", study.folder / "raters.json"]
+        files += [study.folder / "worklists" / f"{rater}.json" for rater in study.raters]
+        self.opened = opened("this study's files", files)
+        self.volumes = Volumes()
         self.lock = threading.Lock()
+        # salts are drawn anew for each study
+        codes = read_file(study.folder, study.folder / "raters.json", LARGEST_JSON)
+        self._own = hashlib.sha256(codes).hexdigest()
         self._raters: dict[str, str] = {}
         self._wrong: dict[str, list[float]] = {}
 
+    def content(self, reading: str) -> str:
+        """Tells this reading from one of the same name in another study, and nothing else."""
+        return hashlib.sha256(f"{self._own} {reading}".encode()).hexdigest()[:16]
+
     def sign_in(self, rater: str, code: str) -> str:
         """The secret of a new sign-in; raises Refused for a wrong code, or for too many."""
-        with self.lock:
+        with self.lock, self.opened.unchanged():
             now = time.monotonic()
             recent = [t for t in self._wrong.get(rater, []) if now - t < PAUSE_S]
             if len(recent) >= TRIES:
@@ -115,7 +133,7 @@ class Desk:
     ) -> int:
         """As `bolus.serve.outlines.Outlines.put_slice`; 409 also for a finished reading."""
         checked_active(active_s)
-        with self.lock:
+        with self.changing():
             labels = self._changeable(rater, reading, revision)
             changed = with_slice(labels, z, body)
             return self._write(rater, reading, changed, active_s, done=False)
@@ -123,9 +141,16 @@ class Desk:
     def finish(self, rater: str, reading: str, active_s: float) -> int:
         """Mark a reading as done, outlined or empty."""
         checked_active(active_s)
-        with self.lock:
+        with self.changing():
             labels = self._changeable(rater, reading, None)
             return self._write(rater, reading, labels, active_s, done=True)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """The study as it was opened, and nobody else who changes it."""
+        self.opened.check()
+        with locked(self.study.folder), self.opened.unchanged():
+            yield
 
     def _changeable(self, rater: str, reading: str, revision: int | None) -> np.ndarray:
         before = self.state(rater, reading)
@@ -143,7 +168,7 @@ class Desk:
     def _write(
         self, rater: str, reading: str, labels: np.ndarray, active_s: float, *, done: bool
     ) -> int:
-        new = write_outline(
+        new = store_outline(
             self.study, rater, reading, labels, active_s=active_s, done=done, software=SOFTWARE
         )
         flush_folder(self.study.folder_of(rater, reading))
@@ -154,7 +179,7 @@ def study_app(folder: Path) -> FastAPI:
     """The application for the folder of a study; errors as `bolus.study.raters.open_study`."""
     desk = Desk(open_study(folder))
     study = desk.study
-    app = new_app()
+    app = new_app([folder])
 
     @app.get("/api/session")
     def session(secret: SignedIn = None) -> dict[str, Any]:
@@ -184,36 +209,39 @@ def study_app(folder: Path) -> FastAPI:
     @app.get("/api/worklist")
     def worklist(secret: SignedIn = None) -> dict[str, Any]:
         rater = desk.needed(secret)
-        readings = [
-            {"reading": one.reading, "state": desk.state(rater, one.reading).state}
-            for one in study.worklist(rater)
-        ]
+        with desk.opened.unchanged():
+            readings = [
+                {"reading": one.reading, "state": desk.state(rater, one.reading).state}
+                for one in study.worklist(rater)
+            ]
         done = sum(one["state"] == DONE for one in readings)
         return {"rater": rater, "readings": readings, "done": done, "total": len(readings)}
 
     @app.get("/api/readings/{reading}")
     def whole(reading: str, secret: SignedIn = None) -> dict[str, Any]:
         rater = desk.needed(secret)
-        state = desk.state(rater, reading)
-        answer = _manifest(desk, rater, reading)
-        with desk.lock:
+        with desk.opened.unchanged():
+            state = desk.state(rater, reading)
+            answer = _manifest(desk, rater, reading)
+        with desk.opened.unchanged():
             start(study, rater, reading)
         return answer | {"state": state.state if state.state == DONE else "open"}
 
     @app.get("/api/readings/{reading}/volumes/{path:path}")
     def volume(reading: str, path: str, request: Request, secret: SignedIn = None) -> Response:
         rater = desk.needed(secret)
-        desk.state(rater, reading)
-        files = _files(study, rater, reading)
-        name = path.removesuffix(".nii.gz")
-        if name == path or name not in files:
-            raise missing("volume")
-        return volume_response(files[name], request)
+        with desk.opened.unchanged():
+            desk.state(rater, reading)
+            files = _files(study, rater, reading)
+            name = path.removesuffix(".nii.gz")
+            if name == path or name not in files:
+                raise missing("volume")
+            return volume_response(files[name], request)
 
     @app.get("/api/readings/{reading}/outline")
     def outline(reading: str, secret: SignedIn = None) -> dict[str, Any]:
         rater = desk.needed(secret)
-        with desk.lock:
+        with desk.opened.unchanged():
             state = desk.state(rater, reading)
             labels = read_outline(study, rater, reading)
         if labels is None:
@@ -240,10 +268,14 @@ def study_app(folder: Path) -> FastAPI:
     @app.post("/api/readings/{reading}/reopen")
     def open_again(reading: str, secret: SignedIn = None) -> dict[str, Any]:
         rater = desk.needed(secret)
-        with desk.lock:
-            if desk.state(rater, reading).state != DONE:
-                raise Refused(409, "this reading is not finished, so it can't be reopened")
-            reopen(study, rater, reading)
+        with desk.opened.unchanged():
+            desk.state(rater, reading)
+            try:
+                reopen(study, rater, reading)
+            except UsageError:
+                raise Refused(
+                    409, "this reading is not finished, so it can't be reopened"
+                ) from None
             state = desk.state(rater, reading)
         return {"state": state.state, "revision": state.revision}
 
@@ -252,13 +284,13 @@ def study_app(folder: Path) -> FastAPI:
 
 def _files(study: Study, rater: str, reading: str) -> dict[str, VolumeFile]:
     """What the rater sees of a reading."""
-    folder = study.images_of(rater, reading).resolve()
+    folder = study.images_of(rater, reading)
+    geometry = study.geometry_of(rater, reading)
     files = {}
     for name in (*BESIDE, *SEEN):
         path = folder / f"{name}.nii.gz"
-        inside = path.resolve().is_relative_to(study.folder.resolve())
-        if path.is_file() and inside:
-            files[name] = VolumeFile(name, path)
+        if path.is_file() and is_inside(study.folder, path):
+            files[name] = VolumeFile(name, path, geometry)
     return files
 
 
@@ -266,6 +298,8 @@ def _manifest(desk: Desk, rater: str, reading: str) -> dict[str, Any]:
     """As of an exam, without anything that would tell the method or the exam."""
     study = desk.study
     files = _files(study, rater, reading)
+    for file in files.values():
+        _check_head(file)
     ttp = _ttp_ends(desk, study.reading(rater, reading).images, files)
     volumes = []
     for name in files:
@@ -275,6 +309,7 @@ def _manifest(desk: Desk, rater: str, reading: str) -> dict[str, Any]:
         volumes.append(volume_entry(key, own, name, url, ttp))
     return {
         **described(reading, reading, study.geometry_of(rater, reading)),
+        "content": desk.content(reading),
         "verdict": None,
         "methods": [UNKNOWN_METHOD],
         "volumes": volumes,
@@ -288,12 +323,23 @@ def _manifest(desk: Desk, rater: str, reading: str) -> dict[str, Any]:
     }
 
 
+def _check_head(file: VolumeFile) -> None:
+    """Refuse what the page would show in another place, or not at all."""
+    assert isinstance(file.content, Path)
+    try:
+        head = read_head(file.content)
+    except (OSError, ValueError) as error:
+        raise DamagedFile(f"{file.key}.nii.gz of this reading is damaged") from error
+    if not same_grid(head.geometry, file.geometry):
+        raise DamagedFile(f"{file.key}.nii.gz of this reading is not on the grid of its images")
+
+
 def _ttp_ends(desk: Desk, images: str, files: dict[str, VolumeFile]) -> tuple[float, float]:
     """Window of TTP, s: the middle 98 % of the map, in steps of 5 s."""
     if "ttp" not in files:
         return 0.0, 30.0
-    values = np.asarray(desk.volumes.get(images, files["ttp"]), np.float32)
-    some = values[values > 0]
+    values = np.asarray(desk.volumes.get(images, files["ttp"]), np.float64)
+    some = values[(values > 0) & (values < LONGEST_S)]
     if some.size == 0:
         return 0.0, 30.0
     low, high = np.percentile(some, [1.0, 99.0])

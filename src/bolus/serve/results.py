@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from bolus import __version__
-from bolus.errors import BolusError
-from bolus.serve.app import RESEARCH_ONLY, body_bytes, new_app, volume_response
+from bolus.errors import BolusError, UsageError
+from bolus.serve.app import RESEARCH_ONLY, body_bytes, new_app, shown, volume_response
 from bolus.serve.exams import Exam, Volumes, open_results
 from bolus.serve.jobs import Jobs
 from bolus.serve.manifest import manifest
@@ -58,12 +58,15 @@ class RecomputeRequest(BaseModel):
 def results_app(folders: Sequence[Path]) -> FastAPI:
     """The application for folders of results; errors as `bolus.serve.exams.open_results`."""
     volumes, outlines, jobs = Volumes(), Outlines(), Jobs()
+    places = [folder.resolve() for folder in folders]
+    if len(set(places)) != len(places):
+        raise UsageError("a folder of results is given twice; give each once")
     names = telling_names(folders)
     exams = {str(n): open_results(n, folder, volumes, names[n]) for n, folder in enumerate(folders)}
     anew: dict[str, Exam] = {}
     counting = threading.Lock()
     warmed: set[str] = set()
-    app = new_app()
+    app = new_app(folders)
     lesions = _lazily_lesions()
 
     def warm(one: Exam) -> None:
@@ -95,49 +98,58 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
 
     @app.get("/api/exams/{exam}")
     def whole(exam: str) -> dict[str, Any]:
-        return manifest(exam_of(exam))
+        one = exam_of(exam)
+        with one.opened.unchanged():
+            return manifest(one)
 
     @app.get("/api/exams/{exam}/rules")
     def rules_of_presets(exam: str) -> dict[str, dict[str, Any]]:
         from bolus.serve.lesions import rules
 
         one = exam_of(exam)
+        one.opened.check()
         warm(one)
         return rules(one)
 
     @app.get("/api/exams/{exam}/volumes/{path:path}")
     def volume(exam: str, path: str, request: Request) -> Response:
-        files = exam_of(exam).files
+        one = exam_of(exam)
         key = path.removesuffix(".nii.gz")
-        if key == path or key not in files:
+        if key == path or key not in one.files:
             raise missing("volume")
-        return volume_response(files[key], request)
+        with one.opened.unchanged():
+            return volume_response(one.files[key], request)
 
     @app.get("/api/exams/{exam}/voxel/{x}/{y}/{z}")
     def voxel(exam: str, x: int, y: int, z: int) -> dict[str, Any]:
-        return pointed(exam_of(exam), x, y, z)
+        one = exam_of(exam)
+        with one.opened.unchanged():
+            return pointed(one, x, y, z)
 
     @app.post("/api/exams/{exam}/lesion")
     def lesion(exam: str, asked: LesionRequest) -> dict[str, Any]:
         from bolus.serve.lesions import lesion_answer
 
         one = exam_of(exam)
-        if not one.has_curves:
-            raise Refused(409, "the run kept no masks; run the exam again with this version")
         others = {name: other.model_dump() for name, other in asked.others.items()}
-        return lesion_answer(lesions(), one, asked.model_dump(), others)
+        with one.opened.unchanged():
+            if not one.has_curves:
+                raise Refused(409, "the run kept no masks; run the exam again with this version")
+            return lesion_answer(lesions(), one, asked.model_dump(), others)
 
     @app.post("/api/exams/{exam}/recompute", status_code=202)
     def recompute(exam: str, asked: RecomputeRequest) -> dict[str, str]:
         from bolus.serve.anew import check_request, made_anew
 
         one = exam_of(exam)
+        one.opened.check()
         check_request(one, asked.method, asked.aif, asked.vof)
 
         def work() -> str:
             with counting:
                 number = 1 + max((int(n.rpartition("r")[2]) for n in anew), default=0)
-            made = made_anew(one, f"{exam}r{number}", asked.method, asked.aif, asked.vof)
+            with one.opened.unchanged():
+                made = made_anew(one, f"{exam}r{number}", asked.method, asked.aif, asked.vof)
             with counting:
                 # the same artery asked for again: the same maps, and still a name of their own
                 taken = {former.name for former in anew.values()}
@@ -155,7 +167,10 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
 
     @app.get("/api/jobs/{job}")
     def job(job: str) -> dict[str, Any]:
-        return jobs.state(job)
+        state = jobs.state(job)
+        if state["error"] is not None:
+            state["error"] = shown(state["error"], app.state.folders)
+        return state
 
     @app.get("/api/exams/{exam}/outlines")
     def raters(exam: str) -> dict[str, list[str]]:

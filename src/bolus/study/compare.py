@@ -28,10 +28,11 @@ from bolus.study.agree_tables import (
     trial_rows,
 )
 from bolus.study.concordance import FEWEST, LIMITS_SD, lin, pearson
+from bolus.study.grid import same_grid
 from bolus.study.matching import Match, brain_of, matches
 from bolus.study.overlap import CORE
 from bolus.study.page import Section, Table, check_out, page, picture_uri, trial_table
-from bolus.study.volumes import Volume, is_labels, on_grid, read_volume, same_grid
+from bolus.study.volumes import Volume, is_labels, on_grid, read_volume
 from bolus.types import MAP_UNITS, BoolArray, Geometry
 
 PAGE = "compare.html"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import nibabel as nib
 import numpy as np
@@ -15,12 +17,17 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles
-from bolus.types import Float64Array, Geometry
+from bolus.regular_file import open_regular
+from bolus.study.grid import MOST_VOXELS
+from bolus.study.nifti_head import GZIP, LARGEST_OFFSET
+from bolus.types import Geometry
 
-SAME_PLACE_VOXELS = 0.01
-"""Grids are the same if no corner lies further beside its place; headers round to about 1e-4."""
 LABELS = 3
 """0 none, 1 penumbra, 2 core."""
+MAGIC = {348: b"n+1\0", 540: b"n+2\0"}
+MAGIC_AT = {348: 344, 540: 4}
+"""By the size of the header: what a file with header and values in one has, and where (nifti1.h,
+nifti2.h)."""
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -53,26 +60,78 @@ def read_volume(path: Path) -> Volume:
     if not path.is_file():
         raise NoReadableFiles(f"{path} is missing; give a NIfTI file")
     try:
-        image: Any = nib.load(path)
+        with open_regular(path) as stream:
+            return _volume(stream, str(path))
+    except OSError as error:
+        raise _unreadable(str(path)) from error
+
+
+def volume_from(content: bytes, name: str) -> Volume:
+    """As `read_volume`, from the bytes of a file; ``name`` is for the message."""
+    return _volume(BytesIO(content), name)
+
+
+def _volume(stream: BinaryIO, name: str) -> Volume:
+    try:
+        image = _image(stream)
         stored = np.asanyarray(image.dataobj)
         affine = np.asarray(image.affine, np.float64)
+        if not np.isfinite(affine).all():
+            raise BadGeometry(f"{name} has an affine that is no grid; mend its header")
     except (
         ImageFileError, HeaderDataError, OSError, EOFError, ValueError, TypeError, OverflowError,
-        gzip.BadGzipFile, zlib.error, MemoryError,
+        zlib.error, MemoryError,
     ) as error:  # fmt: skip
-        raise DamagedFile(f"{path} can't be read as NIfTI; it is damaged or cut off") from error
+        raise _unreadable(name) from error
     while stored.ndim > 3 and stored.shape[-1] == 1:
         stored = stored[..., 0]
     if stored.ndim != 3 or 0 in stored.shape or stored.dtype.kind not in "biuf":
         raise DamagedFile(
-            f"{path} holds an array {stored.shape} of {stored.dtype}, not one volume of numbers; "
+            f"{name} holds an array {stored.shape} of {stored.dtype}, not one volume of numbers; "
             "give a file with three axes"
         )
     to_lps = (_RAS_TO_LPS @ affine)[:, [2, 1, 0, 3]]
-    if not np.isfinite(to_lps).all() or abs(np.linalg.det(to_lps[:3, :3])) < 1e-9:
-        raise BadGeometry(f"{path} has an affine that is no grid; mend its header")
+    if abs(np.linalg.det(to_lps[:3, :3])) < 1e-9:
+        raise BadGeometry(f"{name} has an affine that is no grid; mend its header")
     values = np.ascontiguousarray(stored.transpose(2, 1, 0))
     return Volume(values, Geometry(values.shape, to_lps))
+
+
+def _image(stream: BinaryIO) -> Any:
+    """The image of a NIfTI file, of which no more is unpacked than its header says it has.
+
+    A small file can unpack to more than the memory holds, and a header can claim any shape.
+    """
+    start = stream.read(len(GZIP))
+    stream.seek(0)
+    # GzipFile reads like a file, and isn't typed as one
+    plain = cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if start == GZIP else stream
+    size = plain.read(4)
+    kinds = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
+    kind = kinds.get(int.from_bytes(size, "little")) or kinds.get(int.from_bytes(size, "big"))
+    if kind is None:
+        raise ValueError("no NIfTI")
+    head = size + plain.read(kind.header_class.sizeof_hdr - len(size))
+    if len(head) < kind.header_class.sizeof_hdr:
+        raise EOFError("cut off")
+    if not head.startswith(MAGIC[len(head)], MAGIC_AT[len(head)]):
+        raise ValueError("no single file of NIfTI")
+    header = kind.header_class(head)
+    shape = header.get_data_shape()
+    offset = int(header["vox_offset"])
+    if not all(0 < n <= MOST_VOXELS for n in shape) or math.prod(shape) > MOST_VOXELS:
+        raise ValueError("no shape of a volume")
+    if not len(head) <= offset <= LARGEST_OFFSET:
+        raise ValueError("the values begin nowhere")
+    total = offset + math.prod(shape) * header.get_data_dtype().itemsize
+    content = head + plain.read(total - len(head))
+    if len(content) < total:
+        raise EOFError("cut off")
+    return kind.from_bytes(content)
+
+
+def _unreadable(name: str) -> DamagedFile:
+    return DamagedFile(f"{name} can't be read as NIfTI; it is damaged or cut off")
 
 
 def read_labels(path: Path) -> Volume:
@@ -83,10 +142,18 @@ def read_labels(path: Path) -> Volume:
     DamagedFile
         It holds other numbers, or `read_volume` refuses it.
     """
-    found = read_volume(path)
+    return _labels(read_volume(path), str(path))
+
+
+def labels_from(content: bytes, name: str) -> Volume:
+    """As `read_labels`, from the bytes of a file; ``name`` is for the message."""
+    return _labels(volume_from(content, name), name)
+
+
+def _labels(found: Volume, name: str) -> Volume:
     if not is_labels(found.values):
         raise DamagedFile(
-            f"{path} holds other numbers than the labels 0, 1 (penumbra) and 2 (core)"
+            f"{name} holds other numbers than the labels 0, 1 (penumbra) and 2 (core)"
         )
     return Volume(found.values.astype(np.uint8), found.geometry)
 
@@ -96,14 +163,6 @@ def is_labels(values: NDArray[np.generic]) -> bool:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         return False
     return bool(np.isin(values, range(LABELS)).all())
-
-
-def same_grid(a: Geometry, b: Geometry) -> bool:
-    """Whether voxels of the same index lie in the same place."""
-    if a.shape != b.shape:
-        return False
-    off = np.abs((a.affine - b.affine) @ _corners(a.shape).T)[:3].max()
-    return bool(off <= SAME_PLACE_VOXELS * min(a.spacing_mm))
 
 
 def on_grid(moved: Volume, target: Geometry, name: str) -> Volume:
@@ -135,8 +194,3 @@ def on_grid(moved: Volume, target: Geometry, name: str) -> Volume:
     values = np.zeros(target.shape, moved.values.dtype)
     values[inside] = moved.values[tuple(axis[inside] for axis in index)]
     return Volume(values, target)
-
-
-def _corners(shape: tuple[int, int, int]) -> Float64Array:
-    ends = np.array([[z, y, x, 1] for z in (0, 1) for y in (0, 1) for x in (0, 1)], np.float64)
-    return np.asarray(ends * [*(np.array(shape) - 1), 1])

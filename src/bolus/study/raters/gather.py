@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bolus.errors import DamagedFile
 from bolus.study.agree import Agreement, agreement, outline_pair
-from bolus.study.raters.readings import State, read_outline, reading_state
+from bolus.study.raters.readings import State, is_as_finished, read_outline, reading_state
 from bolus.study.raters.store import DONE, Study, read_json
 from bolus.types import Geometry
 
@@ -118,6 +118,11 @@ def gather(study: Study) -> Gathered:
                     f"{study.folder_of(rater, one.reading)} is marked as done but holds no "
                     "outline.nii.gz; reopen this reading and draw it anew"
                 )
+            if not is_as_finished(study, rater, one.reading, state):
+                raise DamagedFile(
+                    f"outline.nii.gz in {study.folder_of(rater, one.reading)} was changed after "
+                    "the reading was finished; reopen this reading, look at it and finish it again"
+                )
             exam, method, repeat = key[rater, one.reading]
             geometry = study.geometry_of(rater, one.reading)
             finished.append(
@@ -193,7 +198,7 @@ def exam_name(number: int) -> str:
 
 def _key(study: Study) -> dict[tuple[str, str], tuple[int, str, bool]]:
     path = study.folder / "key.json"
-    found = read_json(path).get("readings")
+    found = read_json(study.folder, path).get("readings")
     key = {}
     try:
         for rater in study.raters:

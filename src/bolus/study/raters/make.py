@@ -15,6 +15,7 @@ from bolus import __version__
 from bolus.errors import BadGeometry, NoReadableFiles, OutputError, UsageError
 from bolus.publish.nifti import nifti_bytes
 from bolus.publish.place import staged
+from bolus.study.grid import same_grid
 from bolus.study.raters.signin import hashed, new_codes
 from bolus.study.raters.store import (
     BESIDE,
@@ -26,7 +27,7 @@ from bolus.study.raters.store import (
     geometry_json,
     json_bytes,
 )
-from bolus.study.volumes import read_volume, same_grid
+from bolus.study.volumes import read_volume
 from bolus.types import Geometry
 
 TRIES = 300

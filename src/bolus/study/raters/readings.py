@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,23 +13,31 @@ from numpy.typing import NDArray
 
 from bolus import __version__
 from bolus.errors import DamagedFile, UsageError
+from bolus.folder_lock import locked
 from bolus.publish.nifti import nifti_bytes
+from bolus.study.grid import same_grid
 from bolus.study.raters.store import (
     DONE,
     NEW,
     OPEN,
     Study,
+    folder_below,
     json_bytes,
+    read_file,
     read_json,
     remove,
     write_whole,
 )
-from bolus.study.volumes import LABELS, read_labels, same_grid
+from bolus.study.volumes import LABELS, labels_from
 from bolus.types import Geometry
 
 OUTLINE, SEGMENTATION, RECORD = "outline.nii.gz", "outline.dcm", "reading.json"
 SOFTWARE = f"bolus {__version__}"
 DESCRIPTION = f"outline: 1 penumbra 2 core, {SOFTWARE}, research use"
+LARGEST_MASK = 2**27
+"""Bytes of a file of labels; compressed ones have a hundredth of their voxels' number."""
+MOST_REVISIONS = 2**40
+MOST_ACTIVE_S = 1e9
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,8 @@ class State:
     software: str = SOFTWARE
     simulated: bool = False
     """Whether a program drew the outline."""
+    mask_sha256: str = ""
+    """Of the file of the outline that this is the record of; empty while there is none."""
 
 
 def reading_state(study: Study, rater: str, reading: str) -> State:
@@ -60,9 +71,11 @@ def reading_state(study: Study, rater: str, reading: str) -> State:
         ``reading.json`` can't be read or makes no sense.
     """
     path = study.folder_of(rater, reading) / RECORD
-    if not path.exists():
-        return State()
-    found = read_json(path)
+    # before the mask: what is written meanwhile counts as later than what is told here
+    found = read_json(study.folder, path) if path.exists() else None
+    mask = _mask(study, rater, reading)
+    if found is None:
+        return State() if mask is None else State(state=OPEN, revision=1)
     try:
         state = State(
             state=found["state"],
@@ -72,18 +85,49 @@ def reading_state(study: Study, rater: str, reading: str) -> State:
             finished=str(found["finished"]),
             software=str(found["software"]),
             simulated=bool(found["simulated"]),
+            mask_sha256=str(found.get("mask_sha256", "")),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DamagedFile(f"{path} is damaged; read this reading anew") from error
-    if state.state not in (OPEN, DONE) or state.revision < 0 or not math.isfinite(state.active_s):
+    if (
+        state.state not in (OPEN, DONE)
+        or not 0 <= state.revision <= MOST_REVISIONS
+        or not 0 <= state.active_s <= MOST_ACTIVE_S
+    ):
         raise DamagedFile(f"{path} is damaged; read this reading anew")
+    if state.state == OPEN and mask is not None and not _is_of(state, mask):
+        # a server was killed between mask and record: nobody knows this outline
+        return replace(state, revision=state.revision + 1)
     return state
+
+
+def is_as_finished(study: Study, rater: str, reading: str, state: State) -> bool:
+    """Whether the outline of a finished reading is the one that was finished."""
+    mask = _mask(study, rater, reading)
+    return mask is None or _is_of(state, mask)
+
+
+def _is_of(state: State, mask: bytes) -> bool:
+    return state.mask_sha256 in ("", _digest(mask))  # older versions noted none
+
+
+def _digest(mask: bytes) -> str:
+    return hashlib.sha256(mask).hexdigest()
+
+
+def _mask(study: Study, rater: str, reading: str) -> bytes | None:
+    """The file of an outline; None if there is none yet."""
+    path = study.folder_of(rater, reading) / OUTLINE
+    return read_file(study.folder, path, LARGEST_MASK) if path.exists() else None
 
 
 def start(study: Study, rater: str, reading: str) -> None:
     """Note the time at which a reading was opened first; does nothing later."""
-    if reading_state(study, rater, reading).state == NEW:
-        _record(study, rater, reading, State(state=OPEN, started=_now()))
+    if reading_state(study, rater, reading).state != NEW:
+        return
+    with locked(study.folder):
+        if reading_state(study, rater, reading).state == NEW:
+            _record(study, rater, reading, State(state=OPEN, started=_now()))
 
 
 def read_outline(study: Study, rater: str, reading: str) -> NDArray[np.uint8] | None:
@@ -97,9 +141,10 @@ def read_outline(study: Study, rater: str, reading: str) -> NDArray[np.uint8] | 
         The outline can't be read, or isn't on the grid of its images.
     """
     path = study.folder_of(rater, reading) / OUTLINE
-    if not path.exists():
+    content = _mask(study, rater, reading)
+    if content is None:
         return None
-    found = read_labels(path)
+    found = labels_from(content, str(path))
     if not same_grid(found.geometry, study.geometry_of(rater, reading)):
         raise DamagedFile(f"{path} is not on the grid of its images; read this reading anew")
     return found.values.astype(np.uint8)
@@ -117,6 +162,8 @@ def write_outline(
     simulated: bool = False,
 ) -> int:
     """Keep an outline; it is on the disk, whole, when this returns.
+
+    Whoever changes an outline that is there reads it and calls `store_outline` under one lock.
 
     Parameters
     ----------
@@ -139,6 +186,25 @@ def write_outline(
     OutputError
         The file system refuses.
     """
+    with locked(study.folder):
+        return store_outline(
+            study, rater, reading, labels,
+            active_s=active_s, done=done, software=software, simulated=simulated,
+        )  # fmt: skip
+
+
+def store_outline(
+    study: Study,
+    rater: str,
+    reading: str,
+    labels: NDArray[np.uint8],
+    *,
+    active_s: float,
+    done: bool,
+    software: str = SOFTWARE,
+    simulated: bool = False,
+) -> int:
+    """As `write_outline`, for callers that hold the lock of the study's folder."""
     geometry = study.geometry_of(rater, reading)
     before = reading_state(study, rater, reading)
     if before.state == DONE:
@@ -150,10 +216,12 @@ def write_outline(
         )
     if not (math.isfinite(active_s) and active_s >= 0):
         raise UsageError("the active time of a reading is a number of seconds, 0 or more")
-    folder = study.folder_of(rater, reading)
+    folder = _folder(study, rater, reading)
     segmentation = folder / SEGMENTATION
     remove(segmentation)  # it would be of an older outline
-    write_whole(folder / OUTLINE, nifti_bytes(labels, geometry, DESCRIPTION))
+    mask = nifti_bytes(labels, geometry, DESCRIPTION)
+    # the mask first: where its record doesn't follow, the outline counts as changed elsewhere
+    write_whole(folder / OUTLINE, mask)
     if done and labels.any():
         content = _segmentation(labels, geometry, rater, simulated)
         if content is not None:
@@ -167,6 +235,7 @@ def write_outline(
         finished=now if done else "",
         software=software,
         simulated=simulated,
+        mask_sha256=_digest(mask),
     )
     _record(study, rater, reading, after)
     return after.revision
@@ -180,11 +249,11 @@ def reopen(study: Study, rater: str, reading: str) -> None:
     UsageError
         The reading is not finished.
     """
-    before = reading_state(study, rater, reading)
-    if before.state != DONE:
-        raise UsageError(f"reading {reading} is not finished, so it can't be reopened")
-    after = asdict(before) | {"state": OPEN, "finished": ""}
-    _record(study, rater, reading, State(**after))
+    with locked(study.folder):
+        before = reading_state(study, rater, reading)
+        if before.state != DONE:
+            raise UsageError(f"reading {reading} is not finished, so it can't be reopened")
+        _record(study, rater, reading, replace(before, state=OPEN, finished=""))
 
 
 def _segmentation(
@@ -204,9 +273,14 @@ def _segmentation(
 
 
 def _record(study: Study, rater: str, reading: str, state: State) -> None:
-    path: Path = study.folder_of(rater, reading) / RECORD
+    path: Path = _folder(study, rater, reading) / RECORD
     content = {"rater": rater, "reading": reading, **asdict(state)}
     write_whole(path, json_bytes(content))
+
+
+def _folder(study: Study, rater: str, reading: str) -> Path:
+    """The folder of a reading, made where it is missing; never the study's own."""
+    return folder_below(study.folder, "readings", rater, study.reading(rater, reading).reading)
 
 
 def _now() -> str:

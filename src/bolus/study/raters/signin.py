@@ -41,7 +41,7 @@ def signed_in(study: Study, rater: str, code: str) -> bool:
     DamagedFile
         ``raters.json`` can't be read.
     """
-    kept: Any = read_json(study.folder / "raters.json").get("raters")
+    kept: Any = read_json(study.folder, study.folder / "raters.json").get("raters")
     known = isinstance(kept, dict) and rater in study.raters
     one: Any = kept.get(rater) if known else None
     try:

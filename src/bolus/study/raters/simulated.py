@@ -25,10 +25,11 @@ from scipy import ndimage
 
 from bolus import __version__
 from bolus.errors import UsageError
+from bolus.folder_lock import locked
 from bolus.lesion.clean import drop_small, fill_holes, smooth_within
 from bolus.lesion.midline import find_midline, left_of
 from bolus.study.overlap import CORE, PENUMBRA
-from bolus.study.raters.readings import reading_state, write_outline
+from bolus.study.raters.readings import reading_state, store_outline
 from bolus.study.raters.store import NEW, Study
 from bolus.study.volumes import read_volume
 from bolus.types import BoolArray, Float32Array, Float64Array, Geometry
@@ -93,11 +94,14 @@ def simulate_readings(study: Study, seed: int) -> dict[str, int]:
             seen = read_images(study.images_of(rater, one.reading))
             rng = _random(seed, rater, one.reading)
             labels = draw(seen, habits(seed, rater, one.reading), rng)
-            # a program takes no time that would mean anything
-            write_outline(
-                study, rater, one.reading, labels,
-                active_s=0.0, done=True, software=SOFTWARE, simulated=True,
-            )  # fmt: skip
+            with locked(study.folder):
+                if reading_state(study, rater, one.reading).state != NEW:
+                    continue  # somebody opened it meanwhile
+                # a program takes no time that would mean anything
+                store_outline(
+                    study, rater, one.reading, labels,
+                    active_s=0.0, done=True, software=SOFTWARE, simulated=True,
+                )  # fmt: skip
             drawn[rater] += 1
     return drawn
 

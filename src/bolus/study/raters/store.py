@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 
 from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles, OutputError, UsageError
+from bolus.regular_file import read_regular
+from bolus.strict_json import strict_json
+from bolus.study.grid import checked_grid
 from bolus.types import Geometry
 
 SCHEMA = "bolus-raters/1"
@@ -27,6 +30,13 @@ SEEN = ("cbf", "cbv", "mtt", "tmax", "ttp")
 """Maps every rater sees."""
 BESIDE = ("baseline", "maximum", "brain")
 """Images seen where the results hold them."""
+
+
+LARGEST_JSON = 2**25
+"""Bytes; ``key.json`` of 99 raters with 3000 readings each has 24 million."""
+MOST_RATERS, MOST_METHODS = 1000, 16
+MOST_READINGS, MOST_READINGS_IN_ALL = 10_000, 100_000
+"""Of one rater, and of all raters of a study."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +83,10 @@ class Study:
         UsageError
             If there is no such rater or reading.
         """
-        for one in self.worklist(rater):
-            if one.reading == reading:
-                return one
-        raise UsageError(f"{rater} has no reading of that name")
+        self.worklist(rater)
+        if (rater, reading) not in self._by_name:
+            raise UsageError(f"{rater} has no reading of that name")
+        return self._by_name[rater, reading]
 
     def images_of(self, rater: str, reading: str) -> Path:
         """The folder with what the rater sees for a reading."""
@@ -88,7 +98,7 @@ class Study:
 
     def geometry_of(self, rater: str, reading: str) -> Geometry:
         """The grid of a reading's images and outline."""
-        return read_geometry(self.images_of(rater, reading))
+        return read_geometry(self.folder, self.images_of(rater, reading))
 
     def progress(self) -> dict[str, tuple[int, int]]:
         """By rater: how many readings are done, and how many there are."""
@@ -100,6 +110,12 @@ class Study:
                 len(readings),
             )
             for rater, readings in self.worklists.items()
+        }
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[str, str], Reading]:
+        return {
+            (rater, one.reading): one for rater, lines in self.worklists.items() for one in lines
         }
 
     @cached_property
@@ -123,13 +139,23 @@ def open_study(folder: Path) -> Study:
             f"{folder} holds no reading study (study.json is missing); make one with "
             "`bolus study raters init`"
         )
-    found = read_json(path)
+    found = read_json(folder, path)
     if found.get("schema") != SCHEMA:
         raise DamagedFile(f"{path} is not of a reading study that this version knows ({SCHEMA})")
-    raters = tuple(checked_name(path, name) for name in _list(path, found, "raters"))
-    methods = tuple(checked_name(path, name) for name in _list(path, found, "methods"))
+    raters = tuple(checked_name(path, one) for one in _list(path, found, "raters", MOST_RATERS))
+    methods = tuple(checked_name(path, one) for one in _list(path, found, "methods", MOST_METHODS))
+    if len(set(raters)) != len(raters) or len(set(methods)) != len(methods):
+        raise DamagedFile(f"{path} is damaged: it names a rater or a method twice")
     if not raters or not methods:
         raise DamagedFile(f"{path} names no raters or no methods; make the study anew")
+    worklists: dict[str, tuple[Reading, ...]] = {}
+    for rater in raters:
+        worklists[rater] = _worklist(folder, rater)
+        if sum(map(len, worklists.values())) > MOST_READINGS_IN_ALL:
+            raise DamagedFile(
+                f"{folder / 'worklists'} list more than {MOST_READINGS_IN_ALL} readings; no study "
+                "has that many"
+            )
     return Study(
         folder=folder,
         seed=_whole(path, found, "seed"),
@@ -138,13 +164,13 @@ def open_study(folder: Path) -> Study:
         exams=_whole(path, found, "exams"),
         repeats=_whole(path, found, "repeats"),
         version=str(found.get("version", "")),
-        worklists={rater: _worklist(folder, rater) for rater in raters},
+        worklists=worklists,
     )
 
 
 def _worklist(folder: Path, rater: str) -> tuple[Reading, ...]:
     path = folder / "worklists" / f"{rater}.json"
-    lines = _list(path, read_json(path), "readings")
+    lines = _list(path, read_json(folder, path), "readings", MOST_READINGS)
     readings = []
     for line in lines:
         if not isinstance(line, dict):
@@ -165,23 +191,47 @@ def checked_name(path: Path, name: object) -> str:
     return name
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object of the study.
+def read_json(top: Path, path: Path) -> dict[str, Any]:
+    """A JSON object of the study in ``top``.
 
     Raises
     ------
     DamagedFile
-        The file is missing, cut off, or holds something else.
+        The file is missing, cut off, lies elsewhere, or holds something else.
     """
+    if not path.exists():
+        raise DamagedFile(f"{path} is missing; the study is incomplete, make it anew")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DamagedFile(f"{path} is missing; the study is incomplete, make it anew") from error
-    except (OSError, ValueError, RecursionError) as error:
+        found = strict_json(read_file(top, path, LARGEST_JSON))
+    except (ValueError, RecursionError) as error:
         raise DamagedFile(f"{path} can't be read as JSON; it is damaged or cut off") from error
     if not isinstance(found, dict):
         raise DamagedFile(f"{path} holds no JSON object; it is damaged")
     return found
+
+
+def read_file(top: Path, path: Path, most_bytes: int) -> bytes:
+    """The content of a file that lies in ``top``, whatever links lead to.
+
+    Raises
+    ------
+    DamagedFile
+        It is missing, no regular file, larger than ``most_bytes``, or lies elsewhere.
+    """
+    if not is_inside(top, path):
+        raise DamagedFile(f"{path} is a link that leads out of its folder; put the file there")
+    try:
+        return read_regular(path, most_bytes)
+    except OSError as error:
+        raise DamagedFile(f"{path} can't be read: {error.strerror or error}") from error
+
+
+def is_inside(top: Path, path: Path) -> bool:
+    """Whether a path lies in a folder after all links are followed."""
+    try:
+        return path.resolve().is_relative_to(top.resolve())
+    except (OSError, RuntimeError):  # links that lead to one another
+        return False
 
 
 def json_bytes(content: Mapping[str, Any]) -> bytes:
@@ -189,8 +239,30 @@ def json_bytes(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
+def folder_below(top: Path, *names: str) -> Path:
+    """A folder of the study or the results, made where it is missing; ``top`` must be there.
+
+    Raises
+    ------
+    OutputError
+        ``top`` is gone, a name on the way is a link or a file, or the file system refuses.
+    """
+    folder = top
+    for name in names:
+        folder /= name
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder} can't be made: {error.strerror or error}") from error
+        if folder.is_symlink():
+            raise OutputError(f"{folder} is a link; make it a folder")
+    return folder
+
+
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it appears whole, and is on the disk, or not at all.
+
+    Its folder must be there: one that was moved away is not made again.
 
     Raises
     ------
@@ -199,9 +271,8 @@ def write_whole(path: Path, content: bytes) -> None:
     """
     part = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with part.open("wb") as stream:
+            with part.open("xb") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -237,8 +308,8 @@ def geometry_json(geometry: Geometry) -> dict[str, Any]:
     }
 
 
-def read_geometry(images: Path) -> Geometry:
-    """The grid of a folder of ``images``.
+def read_geometry(top: Path, images: Path) -> Geometry:
+    """The grid of a folder of ``images`` of the study in ``top``.
 
     Raises
     ------
@@ -246,23 +317,26 @@ def read_geometry(images: Path) -> Geometry:
         ``info.json`` is missing or holds no grid.
     """
     path = images / "info.json"
-    found = read_json(path).get("geometry")
+    found = read_json(top, path).get("geometry")
     try:
         shape = tuple(int(n) for n in found["shape_zyx"])  # type: ignore[index]
         affine = np.array(found["affine_zyx_to_lps_mm"], np.float64)  # type: ignore[index]
-        if len(shape) != 3 or min(shape) < 1 or affine.shape != (4, 4):
+        if len(shape) != 3 or affine.shape != (4, 4):
             raise ValueError("no stack of slices")
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise DamagedFile(f"{path} is damaged: it holds no grid") from error
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise BadGeometry(f"{path} holds an affine that is no grid")
-    return Geometry((shape[0], shape[1], shape[2]), affine)
+    try:
+        return checked_grid((shape[0], shape[1], shape[2]), affine)
+    except ValueError as error:
+        raise BadGeometry(f"{path} holds a shape or an affine that is no grid") from error
 
 
-def _list(path: Path, found: Mapping[str, Any], key: str) -> list[Any]:
+def _list(path: Path, found: Mapping[str, Any], key: str, most: int) -> list[Any]:
     value = found.get(key)
     if not isinstance(value, list):
         raise DamagedFile(f"{path} is damaged: {key} is no list")
+    if len(value) > most:
+        raise DamagedFile(f"{path} lists {len(value)} {key}; no study has more than {most}")
     return value
 
 
