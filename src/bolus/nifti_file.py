@@ -21,6 +21,10 @@ from numpy.typing import NDArray
 from bolus.regular_file import open_regular
 
 GZIP = b"\x1f\x8b"
+MAGIC = {348: b"n+1\0", 540: b"n+2\0"}
+MAGIC_AT = {348: 344, 540: 4}
+"""By the size of the header: what a file with header and values in one has, and where (nifti1.h,
+nifti2.h)."""
 LARGEST_OFFSET = 2**26
 """Where the values begin at the latest, after the header and what tools added to it."""
 MOST_REST_BYTES = 2**20
@@ -82,12 +86,14 @@ def _opened(file: Path | BinaryIO) -> Iterator[BinaryIO]:
 def _image(stream: BinaryIO, most_bytes: int) -> Any:
     import nibabel
 
-    size = stream.read(4)
+    head = stream.read(max(MAGIC_AT))
     stream.seek(0)
     kinds = {348: nibabel.Nifti1Image, 540: nibabel.Nifti2Image}
-    kind: Any = kinds.get(int.from_bytes(size, "little")) or kinds.get(int.from_bytes(size, "big"))
-    if kind is None:
-        raise ValueError("no NIfTI")
+    sizes = (int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big"))
+    size = next((n for n in sizes if n in kinds), None)
+    if size is None or not head.startswith(MAGIC[size], MAGIC_AT[size]):
+        raise ValueError("no NIfTI of header and values in one file")
+    kind: Any = kinds[size]
     header = kind.header_class.from_fileobj(stream)
     offset = int(header.get_data_offset())
     shape = header.get_data_shape()

@@ -28,7 +28,7 @@ from bolus.curves.near import near_vessels
 from bolus.deconvolve import DELAY_METHODS, METHODS, deconvolve
 from bolus.errors import ImplausibleValues, NoPerfusion, UsageError
 from bolus.infer import Model, load_model, predict, sampled
-from bolus.lesion import DELAY_PRESETS, PRESET_NAMES, judge, map_findings, measure_lesion
+from bolus.lesion import DELAY_PRESETS, PRESET_NAMES, judge, measure_lesion
 from bolus.types import (
     CNN,
     Arteries,
@@ -187,9 +187,8 @@ def _analyse_still(
         lesions = {m: measure_lesion(maps[m], tissue, exam.geometry, choices.preset) for m in maps}
         checks = judge(exam, motion, curves, arteries)
     findings = [*exam.findings, *baseline.findings, *findings]
-    for method, lesion in lesions.items():
+    for lesion in lesions.values():
         findings.extend(lesion.findings)
-        findings.extend(map_findings(maps[method], lesion, tissue, exam.geometry))
     return Results(
         geometry=exam.geometry,
         scanner=exam.scanner,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bolus.types import MAP_UNITS, Finding, Float32Array, Geometry, Grade, Lesion, Maps, Tissue
+from bolus.types import MAP_UNITS, BoolArray, Finding, Float32Array, Grade, Maps, Tissue
 
 MEDIAN_LIMITS = {
     "cbf": (1.0, 150.0),
@@ -26,16 +26,18 @@ MOST_LESION = 0.99
 """Share of the slab that a lesion may fill before it says more of the maps than of the brain."""
 
 
-def map_findings(maps: Maps, lesion: Lesion, tissue: Tissue, geometry: Geometry) -> list[Finding]:
+def map_findings(maps: Maps, tissue: Tissue, share: float) -> list[Finding]:
     """What in the maps of one method can't be; empty where all can.
 
     Parameters
     ----------
-    maps, lesion, tissue : of the same grid; lesions are counted in the tissue's parenchyma.
+    tissue : of the same grid; lesions are counted in its parenchyma.
+    share : of that parenchyma, as far as there are maps, that counts as hypoperfused.
     """
     mapped = tissue.parenchyma & (maps.mtt != 0)
     wrong = [_wrong(key, getattr(maps, key), mapped) for key in MAP_UNITS]
-    wrong.append(_all_lesion(lesion, float(mapped.sum()) * geometry.voxel_ml))
+    if share > MOST_LESION:
+        wrong.append("all of the slab counts as hypoperfused")
     return [
         Finding(
             "maps-impossible",
@@ -48,7 +50,7 @@ def map_findings(maps: Maps, lesion: Lesion, tissue: Tissue, geometry: Geometry)
     ]
 
 
-def _wrong(key: str, values: Float32Array, mapped: np.ndarray) -> str:
+def _wrong(key: str, values: Float32Array, mapped: BoolArray) -> str:
     """What is wrong with a map, in words; empty if nothing is."""
     unit = MAP_UNITS[key]
     odd = int(np.count_nonzero(~(np.abs(values) < LARGEST)))
@@ -65,9 +67,3 @@ def _wrong(key: str, values: Float32Array, mapped: np.ndarray) -> str:
         f"{'less' if median < low else 'more'}, which no brain has (limit "
         f"{low if median < low else high:g})"
     )
-
-
-def _all_lesion(lesion: Lesion, mapped_ml: float) -> str:
-    if lesion.hypoperfused_ml <= MOST_LESION * mapped_ml:
-        return ""
-    return f"all of the slab ({mapped_ml:.0f} ml) counts as hypoperfused"

@@ -10,6 +10,7 @@ from bolus.errors import UsageError
 from bolus.lesion.cavity import old_infarct
 from bolus.lesion.clean import drop_small, fill_holes, smooth_within
 from bolus.lesion.doubts import BOTH_SIDES_ML, lesion_findings, touches_edge
+from bolus.lesion.map_limits import map_findings
 from bolus.lesion.midline import find_midline, left_of
 from bolus.lesion.presets import Preset, preset_for
 from bolus.types import (
@@ -99,6 +100,7 @@ def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) 
     labels = np.where(core, CORE, np.where(hypoperfused, PENUMBRA, 0)).astype(np.uint8)
     normal_cbv = _mean(level.cbv, found.normal)
     tmax_ml = {str(s): float(mask.sum() * ml) for s, mask in late.items()}
+    mapped_ml = float(level.parenchyma.sum() * ml)
     return Lesion(
         labels=labels,
         preset=preset,
@@ -120,14 +122,17 @@ def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) 
         else None,
         core_lower_bound=touches_edge(core),
         hypoperfused_lower_bound=touches_edge(hypoperfused),
-        findings=lesion_findings(
-            maps.method,
-            core,
-            hypoperfused,
-            left,
-            _mean(level.tmax, found.normal),
-            old_infarct(tissue.csf, midline, geometry),
-            ml,
+        findings=(
+            *map_findings(maps, tissue, share=total_ml / mapped_ml if mapped_ml else 0.0),
+            *lesion_findings(
+                maps.method,
+                core,
+                hypoperfused,
+                left,
+                _mean(level.tmax, found.normal),
+                old_infarct(tissue.csf, midline, geometry),
+                ml,
+            ),
         ),
     )
 

@@ -17,9 +17,6 @@ import numpy as np
 from bolus.regular_file import open_regular
 from bolus.types import Float64Array, Geometry
 
-GZIP = b"\x1f\x8b"
-LARGEST_OFFSET = 2**26
-"""Where the values of a file begin at the latest, after its header and what tools added to it."""
 BYTES = 348
 """Of a NIfTI-1 header (nifti1.h), whose fields the numbers below are."""
 _DIM, _BITS, _SFORM, _ROWS = 40, 72, 254, 280

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import gzip
-import math
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO
 
-import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles
+from bolus.nifti_file import nifti_image, whole_values
 from bolus.regular_file import open_regular
 from bolus.study.grid import MOST_VOXELS
-from bolus.study.nifti_head import GZIP, LARGEST_OFFSET
 from bolus.types import Geometry
 
 LABELS = 3
 """0 none, 1 penumbra, 2 core."""
-MAGIC = {348: b"n+1\0", 540: b"n+2\0"}
-MAGIC_AT = {348: 344, 540: 4}
-"""By the size of the header: what a file with header and values in one has, and where (nifti1.h,
-nifti2.h)."""
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -73,11 +66,9 @@ def volume_from(content: bytes, name: str) -> Volume:
 
 def _volume(stream: BinaryIO, name: str) -> Volume:
     try:
-        image = _image(stream)
-        stored = np.asanyarray(image.dataobj)
-        affine = np.asarray(image.affine, np.float64)
-        if not np.isfinite(affine).all():
-            raise BadGeometry(f"{name} has an affine that is no grid; mend its header")
+        with nifti_image(stream, 8 * MOST_VOXELS) as image:
+            stored = whole_values(image)
+            affine = np.asarray(image.affine, np.float64)
     except (
         ImageFileError, HeaderDataError, OSError, EOFError, ValueError, TypeError, OverflowError,
         zlib.error, MemoryError,
@@ -85,49 +76,16 @@ def _volume(stream: BinaryIO, name: str) -> Volume:
         raise _unreadable(name) from error
     while stored.ndim > 3 and stored.shape[-1] == 1:
         stored = stored[..., 0]
-    if stored.ndim != 3 or 0 in stored.shape or stored.dtype.kind not in "biuf":
+    if stored.ndim != 3 or stored.dtype.kind not in "biuf":
         raise DamagedFile(
             f"{name} holds an array {stored.shape} of {stored.dtype}, not one volume of numbers; "
             "give a file with three axes"
         )
-    to_lps = (_RAS_TO_LPS @ affine)[:, [2, 1, 0, 3]]
-    if abs(np.linalg.det(to_lps[:3, :3])) < 1e-9:
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise BadGeometry(f"{name} has an affine that is no grid; mend its header")
+    to_lps = (_RAS_TO_LPS @ affine)[:, [2, 1, 0, 3]]
     values = np.ascontiguousarray(stored.transpose(2, 1, 0))
     return Volume(values, Geometry(values.shape, to_lps))
-
-
-def _image(stream: BinaryIO) -> Any:
-    """The image of a NIfTI file, of which no more is unpacked than its header says it has.
-
-    A small file can unpack to more than the memory holds, and a header can claim any shape.
-    """
-    start = stream.read(len(GZIP))
-    stream.seek(0)
-    # GzipFile reads like a file, and isn't typed as one
-    plain = cast(BinaryIO, gzip.GzipFile(fileobj=stream)) if start == GZIP else stream
-    size = plain.read(4)
-    kinds = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
-    kind = kinds.get(int.from_bytes(size, "little")) or kinds.get(int.from_bytes(size, "big"))
-    if kind is None:
-        raise ValueError("no NIfTI")
-    head = size + plain.read(kind.header_class.sizeof_hdr - len(size))
-    if len(head) < kind.header_class.sizeof_hdr:
-        raise EOFError("cut off")
-    if not head.startswith(MAGIC[len(head)], MAGIC_AT[len(head)]):
-        raise ValueError("no single file of NIfTI")
-    header = kind.header_class(head)
-    shape = header.get_data_shape()
-    offset = int(header["vox_offset"])
-    if not all(0 < n <= MOST_VOXELS for n in shape) or math.prod(shape) > MOST_VOXELS:
-        raise ValueError("no shape of a volume")
-    if not len(head) <= offset <= LARGEST_OFFSET:
-        raise ValueError("the values begin nowhere")
-    total = offset + math.prod(shape) * header.get_data_dtype().itemsize
-    content = head + plain.read(total - len(head))
-    if len(content) < total:
-        raise EOFError("cut off")
-    return kind.from_bytes(content)
 
 
 def _unreadable(name: str) -> DamagedFile:
