@@ -53,6 +53,34 @@ def locked(folder: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
         os.close(handle)
 
 
+@contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Let other processes see by `is_in_use` that this one works in a folder; it may be renamed."""
+    handle = None
+    with suppress(OSError):  # Windows opens no folders, some network file systems lock none
+        handle = os.open(folder, os.O_RDONLY)
+        _lock(handle)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def is_in_use(folder: Path) -> bool:
+    """Whether a living process, in whatever container, works in a folder, or nobody can tell."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        return not _lock(handle)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+
+
 def _taken(path: Path, until: float) -> int:
     while True:
         handle = _opened(path)

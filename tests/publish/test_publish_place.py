@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from alone import possible
 from bolus.errors import OutputError
+from bolus.folder_lock import in_use
 from bolus.publish import check_output, publish
 from bolus.publish import report as report_module
 from bolus.publish.place import staged
@@ -199,10 +201,10 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path, inside: b
     subprocess.run([sys.executable, "-c", code, str(out)], check=False)
     around = out if inside else tmp_path
     assert len(list(around.glob(".out.new-*"))) == 1
-    living = around / f".out.new-{os.getppid()}-0123abcd"
+    living = around / ".out.new-0123abcd"
     living.mkdir()
     check_output(out)
-    with staged(out) as folder:
+    with in_use(living), staged(out) as folder:
         (folder / "new.txt").write_text("new")
     assert list(around.glob(".out.*")) == [living]
     assert {name for name in content(out) if not name.startswith(".")} == {"new.txt"}
@@ -211,7 +213,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path, inside: b
 def test_results_of_a_run_killed_while_moving_in_are_not_taken_for_somebodys_work(
     tmp_path: Path,
 ) -> None:
-    gone = f"{os.getpid()}-0123abcd"  # an id of this process that no staging of it has
+    gone = "12345-0123abcd"  # as former versions named it
     stage, aside = tmp_path / f".out.new-{gone}", tmp_path / f".out.old-{gone}"
     make_former_results(aside)
     (aside / "old.txt").rename(tmp_path / "old.txt")
@@ -223,6 +225,42 @@ def test_results_of_a_run_killed_while_moving_in_are_not_taken_for_somebodys_wor
     with staged(tmp_path) as folder:
         (folder / "new.txt").write_text("new")
     assert [p.name for p in tmp_path.iterdir()] == ["new.txt"]
+
+
+@pytest.mark.skipif(not possible(), reason="nobody may make containers here")
+def test_containers_with_the_same_process_numbers_leave_each_other_alone(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code = (
+        "import os, pathlib, sys\n"
+        "from bolus.publish.place import staged\n"
+        "assert os.getpid() == 1\n"
+        "with staged(pathlib.Path(sys.argv[1])) as folder:\n"
+        "    (folder / sys.argv[2]).write_text('whole')\n"
+        "    print('working', flush=True)\n"
+        "    sys.stdin.readline()\n"
+    )
+    container = ["unshare", "--map-root-user", "--pid", "--fork", sys.executable, "-P", "-c", code]
+    first, second = (
+        subprocess.Popen(
+            [*container, str(out), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for name in ("first", "second")
+    )
+    for one in (first, second):
+        assert one.stdout is not None
+        assert one.stdout.readline() == b"working\n"
+    first.communicate(b"\n", timeout=60)
+    assert (out / "first").read_text() == "whole"
+    assert first.returncode == 0
+    second.communicate(b"\n", timeout=60)
+
+
+def test_a_circle_of_links_is_no_place_for_results(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    for out in (tmp_path / "a", tmp_path / "a" / "out", Path("nul\0")):
+        with pytest.raises(OutputError, match="another"):
+            check_output(out)
 
 
 def test_the_root_of_the_file_system_is_refused() -> None:

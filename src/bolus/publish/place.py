@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bolus.errors import OutputError
-from bolus.folder_lock import LOCK, locked
+from bolus.folder_lock import LOCK, in_use, is_in_use, locked
 
 SCHEMA_NAME = "bolus-summary/"
 """What the schema of every version of ``summary.json`` begins with."""
@@ -25,8 +25,8 @@ LITTER = {".DS_Store", "Thumbs.db", "desktop.ini", LOCK}
 OUTLINES = "outlines"
 """Folder of what raters drew with `bolus view`: the one thing in results that no run can redo."""
 
-HIDDEN = re.compile(r"\..*\.(new|old)-(?P<process>\d+)-[0-9a-f]{8}")
-"""Names of the folders in which results wait until they are complete."""
+HIDDEN = re.compile(r"\..*\.(new|old)-(\d+-)?[0-9a-f]{8}")
+"""Names of the folders in which results wait until they are complete, also of former versions."""
 
 
 def check_output(out: Path) -> None:
@@ -97,14 +97,15 @@ def staged(out: Path) -> Iterator[Path]:
             _remove_abandoned(out)
             out.parent.mkdir(parents=True, exist_ok=True)
             stage.mkdir()
-            yield stage
-            _flush(stage)
-            if inside:
-                with locked(out):  # nobody begins to draw on what is just being replaced
-                    _check_outlines(out)
-                    _move_in(stage, out)
-            else:
-                stage.rename(out)
+            with in_use(stage):
+                yield stage
+                _flush(stage)
+                if inside:
+                    with locked(out):  # nobody begins to draw on what is just being replaced
+                        _check_outlines(out)
+                        _move_in(stage, out)
+                else:
+                    stage.rename(out)
         except BaseException:
             shutil.rmtree(stage, ignore_errors=True)
             _remove_empty(new_parents)
@@ -114,32 +115,17 @@ def staged(out: Path) -> Iterator[Path]:
 
 
 def _hidden(out: Path, kind: str) -> Path:
-    """A new name in ``out`` that says whose it is: this process's, for results in ``out``."""
-    return out / f".{out.name}.{kind}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    """A new name in ``out`` for what is not complete."""
+    return out / f".{out.name}.{kind}-{uuid.uuid4().hex[:8]}"
 
 
-def _owner(path: Path) -> int | None:
-    """Process that made a hidden folder; None for everything else."""
-    match = HIDDEN.fullmatch(path.name)
-    return int(match["process"]) if match else None
+def _is_hidden(path: Path) -> bool:
+    return HIDDEN.fullmatch(path.name) is not None
 
 
 def _abandoned(path: Path) -> bool:
     """A hidden folder whose process was killed and could not tidy up."""
-    process = _owner(path)
-    return process is not None and not _alive(process)
-
-
-def _alive(process: int) -> bool:
-    if os.name == "nt":  # there, signal 0 is Ctrl-C
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return process != os.getpid()  # a container's processes have the same ids at each start
+    return _is_hidden(path) and not is_in_use(path)
 
 
 def _remove_abandoned(out: Path) -> None:
@@ -150,7 +136,10 @@ def _remove_abandoned(out: Path) -> None:
 
 
 def _absolute(out: Path) -> Path:
-    return Path(out).expanduser().resolve()
+    try:
+        return Path(out).expanduser().resolve()
+    except (RuntimeError, ValueError) as error:  # links in a circle, no home; a NUL in the name
+        raise OutputError(f"{out} is no place for results ({error}); choose another -o") from error
 
 
 def _missing_parents(out: Path) -> list[Path]:
@@ -173,7 +162,7 @@ def _remove_empty(folders: list[Path]) -> None:
 
 def _check_former_results(out: Path) -> None:
     """Every file must be listed in the ``summary.json`` of a former run, finished or killed."""
-    hidden = [path for path in out.iterdir() if _owner(path) is not None]
+    hidden = [path for path in out.iterdir() if _is_hidden(path)]
     ours = _listed_files(out).union(*map(_listed_files, hidden))
     for path in out.rglob("*"):
         name = path.relative_to(out)
@@ -232,7 +221,7 @@ def _is_replaced(path: Path, stage: Path) -> bool:
     """Former results and what killed runs left; an empty folder such as lost+found stays."""
     if path.name == LOCK:
         return False
-    if _owner(path) is not None:
+    if _is_hidden(path):
         return path != stage and _abandoned(path)
     if path.is_symlink() or not path.is_dir():
         return True
