@@ -8,6 +8,8 @@
 #             tells the blood's volume and blood from bone, its speed (35 minutes)
 # make raters  a reading study on 15 simulated exams with simulated raters (10 minutes)
 # make weights  trains the network that ships with bolus from nothing (1.5 hours)
+# make attacks  10,000 broken and hostile inputs at every entry (an hour; goes on where it was
+#             stopped)
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
 #             PEERS_PYTHON=python3.12 where the usual one is older)
 # make web    builds the page of `bolus view` anew (needs node and npm; users don't)
@@ -18,7 +20,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check bench calibration studies network raters weights peers web clean
+.PHONY: demo test check bench calibration studies network raters weights attacks peers web clean
 
 demo: $(STAMP)
 	$(BIN)/bolus demo demo-out
@@ -35,6 +37,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/kudo.py
 	$(BIN)/python benchmarks/hybrid.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/memory.py
 
 calibration: $(STAMP)
 	$(BIN)/python benchmarks/calibrate.py
@@ -58,6 +61,9 @@ raters: $(STAMP)
 
 weights: $(STAMP)
 	$(BIN)/python benchmarks/weights.py
+
+attacks: $(STAMP)
+	$(BIN)/python benchmarks/attacks.py --count 10000
 
 peers: $(STAMP)
 	cd benchmarks && ../$(BIN)/python -m peers

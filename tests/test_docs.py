@@ -16,9 +16,11 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
     "README.md",
     "CHANGELOG.md",
+    "SECURITY.md",
     "docs/architecture.md",
     "docs/network.md",
     "docs/raters.md",
+    "docs/safety.md",
     "docs/summary-schema.md",
     "docs/view.md",
 )

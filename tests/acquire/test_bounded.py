@@ -29,7 +29,9 @@ from bolus.acquire.headers import Slice
 from bolus.acquire.memory import available_bytes, peak_bytes
 from bolus.acquire.scan import read_slices
 from bolus.acquire.select import select
-from bolus.errors import DamagedFile, NoReadableFiles, TooLarge
+from bolus.dataset import read_index
+from bolus.errors import DamagedFile, NoReadableFiles, OutputError, TooLarge
+from bolus.publish import check_output
 from bolus.types import Finding
 
 PATIENCE_S = 20.0
@@ -221,3 +223,19 @@ def test_the_work_grows_with_the_number_of_series_not_with_its_square(
     assert len(select(many, "exam").slices) == len(many)
     work = [calls(lambda images=images: select(images, "exam")) for images in (few, many)]
     assert work[1] < 5 * work[0]
+
+
+@pytest.mark.parametrize("place", ["results beside an exam", "an index", "former results"])
+def test_a_pipe_in_the_place_of_a_json_file_is_refused_at_once(place: str, tmp_path: Path) -> None:
+    if place == "results beside an exam":
+        save(tmp_path, exam())
+        (tmp_path / "out").mkdir()
+        os.mkfifo(tmp_path / "out" / "summary.json")
+        assert in_time(lambda: read_exam(tmp_path)) is None
+    elif place == "an index":
+        os.mkfifo(tmp_path / "index.json")
+        error = in_time(lambda: read_index(tmp_path / "index.json"))
+        assert isinstance(error, NoReadableFiles)
+    else:
+        os.mkfifo(tmp_path / "summary.json")
+        assert isinstance(in_time(lambda: check_output(tmp_path)), OutputError)

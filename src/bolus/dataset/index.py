@@ -17,6 +17,7 @@ from typing import Any
 
 from bolus import __version__
 from bolus.errors import DamagedFile, NoReadableFiles, OutputError
+from bolus.regular_file import read_regular
 from bolus.types import Finding, Grade
 
 SCHEMA = "bolus-dataset/1"
@@ -170,9 +171,7 @@ def read_json(path: Path, schema: str, kind: str, command: str) -> dict[str, Any
         If it is none of these.
     """
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError("too large")
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(read_regular(path, MAX_FILE_BYTES).decode("utf-8"))
     except OSError as error:
         raise NoReadableFiles(f"{path}: can't be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:

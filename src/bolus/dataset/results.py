@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from bolus.acquire.nifti import is_nifti
-from bolus.acquire.results import SUMMARY, is_result_folder
+from bolus.acquire.results import MAX_SUMMARY_BYTES, SUMMARY, is_result_folder
 from bolus.dataset.found import Found, entries
 from bolus.dataset.index import MAP_NAMES
+from bolus.regular_file import read_regular
 from bolus.types import CNN, Finding, Grade
 
 LAYOUT = "bolus-run"
@@ -72,7 +73,7 @@ def patient_of(name: Path) -> str:
 
 def _case(exams: Path, name: Path, folder: Path) -> Found:
     places = [exams / f"{name.as_posix()}{ending}" for ending in EXAM_ENDINGS]
-    summary: dict[str, Any] = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    summary: dict[str, Any] = json.loads(read_regular(folder / SUMMARY, MAX_SUMMARY_BYTES))
     maps, findings = _maps(folder)
     if _at(summary, "verdict", "grade") == "fail":
         message = "`bolus run` judged the results not reliable."

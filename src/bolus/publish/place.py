@@ -15,12 +15,16 @@ from pathlib import Path
 
 from bolus.errors import OutputError
 from bolus.folder_lock import LOCK, in_use, is_in_use, locked
+from bolus.regular_file import read_regular
 
 SCHEMA_NAME = "bolus-summary/"
 """What the schema of every version of ``summary.json`` begins with."""
 
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini", LOCK}
 """Files that file managers and killed processes leave behind; they are nobody's work."""
+
+MAX_SUMMARY_BYTES = 16 * 2**20
+"""Some hundred kB, most of it the curves of candidate arteries."""
 
 OUTLINES = "outlines"
 """Folder of what raters drew with `bolus view`: the one thing in results that no run can redo."""
@@ -177,11 +181,11 @@ def _check_former_results(out: Path) -> None:
 
 def _listed_files(folder: Path) -> set[str]:
     try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        summary = json.loads(read_regular(folder / "summary.json", MAX_SUMMARY_BYTES))
         if not str(summary["schema"]).startswith(SCHEMA_NAME):
             return set()
         return {str(name) for name in summary["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 import bolus
+from bolus.infer.model import LARGEST_BYTES
 from bolus.pipeline import LIBRARIES
+from bolus.regular_file import read_regular
 from bolus.study.dose_exam import Outcome
 from bolus.study.dose_plan import DosePlan
 
@@ -83,7 +85,7 @@ def digest_of_code(plan: DosePlan) -> str:
     constants = (versions(), plan.reference, plan.preset, plan.seed)
     total.update(json.dumps(constants, sort_keys=True).encode())
     if plan.model is not None:
-        total.update(plan.model.read_bytes())
+        total.update(read_regular(plan.model, LARGEST_BYTES))
     return total.hexdigest()[:12]
 
 
