@@ -39,6 +39,8 @@ PIXEL_DATA = 0x7FE00010
 GE_MID_SCAN_TIME = 0x00191024
 PIXELS = frozenset({PIXEL_DATA, 0x7FE00009, 0x7FE00008})
 """As integers, doubles or floats."""
+HEAD_BYTES = 4096
+"""Holds the file meta information, and lies in what is read at once."""
 LARGEST_META = 2**16
 """File meta information has 200 to 300 bytes, and room for private ones."""
 MAX_HEADER_BYTES = 64 * 2**20
@@ -155,14 +157,14 @@ def read_header(stream: BinaryIO, source: Source) -> tuple[Dataset, BinaryIO]:
     DamagedFile
         If the bytes can't be parsed, or no header is that large.
     """
-    head = stream.read(1024)
+    head = stream.read(HEAD_BYTES)
     stream.seek(0)
     size = source.size
     try:
         if DEFLATED.encode() in head:
             data = inflated(stream.read(), source.name, source.budget)
-            stream, size = BytesIO(data), len(data)
-        _check_start(stream)
+            stream, head, size = BytesIO(data), data[:HEAD_BYTES], len(data)
+        _check_start(head, stream)
         if size > MAX_HEADER_BYTES:
             stream = cast(BinaryIO, _AtMost(stream, MAX_HEADER_BYTES))
         return read_partial(stream, _BeforePixels(), force=True), stream
@@ -175,12 +177,14 @@ def read_header(stream: BinaryIO, source: Source) -> tuple[Dataset, BinaryIO]:
         ) from error
 
 
-def _check_start(stream: BinaryIO) -> None:
+def _check_start(head: bytes, stream: BinaryIO) -> None:
     """Refuse endless groups 0 and 2, which pydicom reads whole, element by element."""
-    start = stream.read(LARGEST_META)
-    stream.seek(0)
-    end = end_of_meta(start)
-    if end > LARGEST_META or start[end : end + 2] == b"\0\0":
+    end = end_of_meta(head)
+    if end > HEAD_BYTES:
+        head = stream.read(LARGEST_META)
+        stream.seek(0)
+        end = end_of_meta(head)
+    if end > LARGEST_META or head[end : end + 2] == b"\0\0":
         raise ValueError("its file meta information has no end")
 
 
