@@ -17,6 +17,7 @@ from bolus import __version__
 from bolus.cli import MethodName, PresetName
 from bolus.lesion import PRESET_NAMES
 from bolus.pipeline import METHOD_NAMES
+from bolus.publish.identity import stand_in
 from bolus.simulate import write_dicom
 from bolus.simulate.truth import Truth
 from bolus.types import Exam
@@ -90,6 +91,26 @@ def test_the_network_runs_from_the_command_line(exam_zip: Path, tmp_path: Path) 
     assert (out / "cnn" / "cbf_se.nii.gz").exists()
     about = json.loads((out / "summary.json").read_text())["methods"]["cnn"]["parameters"]
     assert len(about["sha256"]) == 64
+
+
+def test_deidentified_results_hold_no_uid_of_the_exam(exam_zip: Path, tmp_path: Path) -> None:
+    plain = _run_with(exam_zip, tmp_path / "plain") / "summary.json"
+    uids = json.loads(plain.read_text())["dicom_identity"]
+    assert set(uids) == {"StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"}
+    out = _run_with(exam_zip, tmp_path / "hashed", "--deidentified")
+    for path in out.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not any(uid.encode() in content for uid in uids.values()), path.name
+    hashed = json.loads((out / "summary.json").read_text())["dicom_identity"]
+    assert hashed == {tag: stand_in(uid) for tag, uid in uids.items()}
+    assert all(len(uid) <= 64 and uid.startswith("2.25.") for uid in hashed.values())
+
+
+def _run_with(exam: Path, out: Path, *options: str) -> Path:
+    done = bolus("run", exam, "-o", out, "-m", "bsvd", "-q", *options)
+    assert done.returncode == 0, done.stderr
+    return out
 
 
 def test_info_tells_what_is_there_in_words_and_as_json(exam_zip: Path) -> None:
