@@ -254,7 +254,7 @@ def main() -> None:
         print(f"bolus: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("bolus: interrupted; nothing was written", file=sys.stderr)
+        print("bolus: interrupted; nothing half-written is left", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         # whoever read the output has left; what was asked for is done
