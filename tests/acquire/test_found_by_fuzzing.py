@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
-from dicomfactory import exam, save
-from niftifactory import save_nifti
+from dicomfactory import exam, image, save, store, truth
+from niftifactory import VOLUME_TIMING, save_nifti
 
-from bolus.acquire import read_exam
-from bolus.errors import BolusError, DamagedFile
+from bolus.acquire import describe, read_exam
+from bolus.errors import AmbiguousExam, BolusError, DamagedFile, NotCT
 
 PATIENT = "FACTORY^HEAD"
 
@@ -26,3 +28,45 @@ def test_names_of_files_and_series_in_messages_command_no_terminal(tmp_path: Pat
     with pytest.raises(BolusError, match=r"no series \?\[2J;") as caught:
         read_exam(save(tmp_path / "ex\x1bam", exam()), series="\x1b[2J")
     assert str(caught.value).isprintable()
+
+
+def test_a_length_that_swallows_the_patients_name_does_not_show_it(tmp_path: Path) -> None:
+    """The modality's length is wrong; the following elements, with the name, count as its value."""
+    for path in save(tmp_path / "exam", exam()).iterdir():
+        data = path.read_bytes()
+        at = data.index(b"\x08\0\x60\0CS\x02\0") + 6
+        end = data.index(PATIENT.encode()) + len(PATIENT)
+        path.write_bytes(data[:at] + struct.pack("<H", end - at - 2) + data[at + 2 :])
+    with pytest.raises(NotCT) as caught:
+        read_exam(tmp_path / "exam")
+    found = describe(tmp_path / "exam")
+    assert PATIENT not in f"{caught.value} {found.series} {found.error}"
+
+
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_long_texts_of_a_header_are_cut(tmp_path: Path) -> None:
+    images = exam()
+    for one in images:
+        one.add_new(0x00080070, "LO", b"A" * 60_000)
+        one.add_new(0x00080008, "CS", b"\\".join([b"B" * 6000] * 10))
+    found = read_exam(save(tmp_path / "exam", images)).scanner
+    assert found.manufacturer == "A" * 61 + "..."
+    assert len(describe(tmp_path / "exam").series[0].image_type) < 200
+
+
+def test_long_texts_of_a_json_file_are_cut(tmp_path: Path) -> None:
+    path = save_nifti(tmp_path, sidecar={**VOLUME_TIMING, "Manufacturer": "A" * 5000})
+    assert read_exam(path).scanner.manufacturer == "A" * 61 + "..."
+
+
+@pytest.mark.filterwarnings("ignore:The value length")
+def test_copies_with_long_ids_that_differ_at_their_end_are_different_images(
+    tmp_path: Path,
+) -> None:
+    other = image(truth()[2, 1] + 1, 2, 1, 0.0)
+    images = exam()
+    other.AcquisitionTime = images[7].AcquisitionTime
+    images[7].SOPInstanceUID, other.SOPInstanceUID = "1." * 40 + "1", "1." * 40 + "2"
+    store(other, truth()[2, 1].astype(np.int32) + 1030)
+    with pytest.raises(AmbiguousExam, match="two different images"):
+        read_exam(save(tmp_path / "exam", [*images, other]))
