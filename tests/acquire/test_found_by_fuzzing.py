@@ -59,6 +59,12 @@ def test_long_texts_of_a_json_file_are_cut(tmp_path: Path) -> None:
     assert read_exam(path).scanner.manufacturer == "A" * 61 + "..."
 
 
+def test_file_meta_information_of_an_unknown_kind_costs_no_exam(tmp_path: Path) -> None:
+    for path in save(tmp_path / "exam", exam()).iterdir():
+        path.write_bytes(path.read_bytes().replace(b"\x02\0\x02\0UI", b"\x02\0\x02\0TI", 1))
+    assert np.array_equal(read_exam(tmp_path / "exam").frames, truth())
+
+
 @pytest.mark.filterwarnings("ignore:The value length")
 def test_copies_with_long_ids_that_differ_at_their_end_are_different_images(
     tmp_path: Path,
