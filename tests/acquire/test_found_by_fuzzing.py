@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from dicomfactory import exam, image, save, store, truth
+from dicomfactory import exam, image, save, store, truth, zipped
 from niftifactory import VOLUME_TIMING, save_nifti
 
 from bolus.acquire import describe, read_exam
 from bolus.errors import AmbiguousExam, BolusError, DamagedFile, NotCT
 
 PATIENT = "FACTORY^HEAD"
+
+
+def test_a_member_of_a_zip_without_a_name_is_told(tmp_path: Path) -> None:
+    path = zipped(save(tmp_path / "exam", exam()), tmp_path / "exam.zip")
+    with zipfile.ZipFile(path, "a") as archive:
+        nameless = zipfile.ZipInfo("placeholder")
+        nameless.filename = "\0x"  # what zipfile reads back as ""
+        archive.writestr(nameless, b"hello")
+    found = read_exam(path)
+    assert [f.code for f in found.findings] == ["unsafe-name"]
+    assert np.array_equal(found.frames, truth())
+
+
+def test_an_lzma_member_that_asks_for_all_memory_is_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "exam.zip"
+    save(tmp_path / "exam", exam())
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for file in sorted((tmp_path / "exam").iterdir()):
+            archive.write(file, file.name)
+
+    def greedy(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    # how much there is to ask for depends on the computer
+    monkeypatch.setattr("lzma.LZMADecompressor", greedy)
+    with pytest.raises(DamagedFile, match=r"IM00001\.dcm"):
+        read_exam(path)
 
 
 def test_words_of_libraries_stand_in_one_line(tmp_path: Path) -> None:
