@@ -12,7 +12,7 @@ from dicomfactory import exam, image, save, store, truth, zipped
 from niftifactory import VOLUME_TIMING, save_nifti
 
 from bolus.acquire import describe, read_exam
-from bolus.errors import AmbiguousExam, BolusError, DamagedFile, NotCT
+from bolus.errors import AmbiguousExam, BolusError, DamagedFile, ImplausibleValues, NotCT
 
 PATIENT = "FACTORY^HEAD"
 
@@ -58,6 +58,14 @@ def test_names_of_files_and_series_in_messages_command_no_terminal(tmp_path: Pat
     with pytest.raises(BolusError, match=r"no series \?\[2J;") as caught:
         read_exam(save(tmp_path / "ex\x1bam", exam()), series="\x1b[2J")
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("value", [3e38, 1e6])
+def test_values_that_no_ct_gives_are_refused(value: float, tmp_path: Path) -> None:
+    data = truth().transpose(3, 2, 1, 0).astype(np.float32)
+    data[3, 4, 1, 12] = value
+    with pytest.raises(ImplausibleValues, match="which no CT gives"):
+        read_exam(save_nifti(tmp_path, data))
 
 
 def test_a_length_that_swallows_the_patients_name_does_not_show_it(tmp_path: Path) -> None:

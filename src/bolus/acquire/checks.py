@@ -42,6 +42,8 @@ BRAIN_USUAL_HU = (5.0, 80.0)
 AIR_BELOW_HU = -800.0
 LARGEST_SLOPE = 100.0
 LARGEST_INTERCEPT = 1e5
+LARGEST_HU = 1e5
+"""Extended scales of CT end at some 64,000 HU."""
 UNLIKE_HU = 100.0
 """Contrast changes the median over the brain by some 10 HU; a wrong scale by hundreds."""
 THINNED = 4
@@ -158,9 +160,15 @@ def check_values(frames: Float32Array, where: str) -> list[Finding]:
     Raises
     ------
     ImplausibleValues
-        If the middle of the head is not brain, or nothing changes with time.
+        If the middle of the head is not brain, nothing changes with time, or a value is none of CT.
     """
     first = frames[0]
+    largest = float(frames.max())
+    if largest > LARGEST_HU:
+        raise ImplausibleValues(
+            f"{where}: holds values of up to {largest:.4g} HU, which no CT gives; slope or "
+            "intercept are wrong, or the image is damaged."
+        )
     low, high = float(first.min()), float(first.max())
     if low == high:
         raise ImplausibleValues(
