@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicomfactory import exam, image, save, store, truth, zipped
+from dicomfactory import enhanced, exam, image, save, store, truth, zipped
 from niftifactory import VOLUME_TIMING, save_nifti
 
 from bolus.acquire import describe, read_exam
@@ -66,6 +66,32 @@ def test_values_that_no_ct_gives_are_refused(value: float, tmp_path: Path) -> No
     data[3, 4, 1, 12] = value
     with pytest.raises(ImplausibleValues, match="which no CT gives"):
         read_exam(save_nifti(tmp_path, data))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(24, 32), (32, 24), (31, 32)])
+def test_a_matrix_smaller_than_the_pixels_is_no_crop(
+    rows: int, columns: int, tmp_path: Path
+) -> None:
+    images = exam()
+    for one in images:
+        one.Rows, one.Columns = rows, columns
+    with pytest.raises(DamagedFile, match=r"IM00001.dcm: holds more pixels than"):
+        read_exam(save(tmp_path / "exam", images))
+
+
+def test_frames_that_an_enhanced_file_does_not_describe_are_not_left_out(tmp_path: Path) -> None:
+    file = enhanced()
+    del file.PerFrameFunctionalGroupsSequence[-3:]
+    file.NumberOfFrames = 57
+    with pytest.raises(DamagedFile, match="more pixels than 57 x 32 x 32"):
+        read_exam(save(tmp_path / "exam", [file]))
+
+
+def test_a_few_bytes_behind_the_pixels_are_none(tmp_path: Path) -> None:
+    images = exam()
+    for one in images:
+        one.PixelData += bytes(4)
+    assert np.array_equal(read_exam(save(tmp_path / "exam", images)).frames, truth())
 
 
 def test_a_length_that_swallows_the_patients_name_does_not_show_it(tmp_path: Path) -> None:

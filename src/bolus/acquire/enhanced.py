@@ -56,10 +56,10 @@ def _frames(dataset: Dataset, source: Source, pixels: Encoding) -> Iterator[Slic
         )
     shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
     for index, group in enumerate(groups):
-        yield _frame(base, index, group, shared[0])
+        yield _frame(base, index, count, group, shared[0])
 
 
-def _frame(base: Slice, index: int, own: Dataset, shared: Dataset) -> Slice:
+def _frame(base: Slice, index: int, count: int, own: Dataset, shared: Dataset) -> Slice:
     def macro(sequence: str) -> Dataset:
         for group in (own, shared):
             if group.get(sequence):
@@ -81,6 +81,7 @@ def _frame(base: Slice, index: int, own: Dataset, shared: Dataset) -> Slice:
         encoding=replace(
             base.encoding,
             frame=index,
+            frames=count,
             slope=float(transform.get("RescaleSlope", 1.0)),
             intercept=float(transform.get("RescaleIntercept", 0.0)),
         ),

@@ -79,6 +79,8 @@ class Encoding:
     """Length in bytes the file gives; 0xFFFFFFFF for encapsulated pixels."""
     frame: int
     """Index of the image in a multi-frame file."""
+    frames: int
+    """Number of images in the file."""
     bits_allocated: int
     bits_stored: int
     signed: bool
@@ -281,6 +283,7 @@ def encoding(dataset: Dataset, offset: int, length: int, deflated: bool) -> Enco
         offset=offset,
         length=length,
         frame=0,
+        frames=1,
         bits_allocated=allocated,
         bits_stored=integer(dataset, 0x00280101) or allocated,
         signed=signed,
