@@ -13,6 +13,7 @@ from niftifactory import VOLUME_TIMING, save_nifti
 
 from bolus.acquire import describe, read_exam
 from bolus.errors import AmbiguousExam, BolusError, DamagedFile, ImplausibleValues, NotCT
+from bolus.regular_file import open_regular
 
 PATIENT = "FACTORY^HEAD"
 
@@ -140,3 +141,9 @@ def test_copies_with_long_ids_that_differ_at_their_end_are_different_images(
     store(other, truth()[2, 1].astype(np.int32) + 1030)
     with pytest.raises(AmbiguousExam, match="two different images"):
         read_exam(save(tmp_path / "exam", [*images, other]))
+
+
+def test_a_path_that_no_file_can_have_is_an_ordinary_error() -> None:
+    for name in ("a\0b", "\ud800"):
+        with pytest.raises(FileNotFoundError):
+            open_regular(Path(name))
