@@ -133,7 +133,8 @@ def main() -> None:
         "crash, no end within a minute, a warning or a word on standard error, a file left open "
         "or written elsewhere, a message that commands the terminal or holds the patient's name. "
         "Memory is that of the process or of one of its children, and includes the libraries. "
-        "For a model, \"changed\" means that it makes finite maps.",
+        "For a model, \"changed\" means that it makes finite maps; for the server, that everything "
+        "is answered, and \"with a finding\" that an answer names an error.",
         markdown(["failures"], [[name] for name in failures]) if failures else "",
         table(rows),
     ])  # fmt: skip

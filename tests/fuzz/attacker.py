@@ -10,7 +10,7 @@ from typing import Any
 from bolus.child import Child, ChildEnded
 
 HERE = Path(__file__).parent
-FOLDERS = [str(HERE), *(str(HERE.parent / name) for name in ("acquire", "infer"))]
+FOLDERS = [str(HERE), *(str(HERE.parent / name) for name in ("acquire", "infer", "serve"))]
 """Where the kinds of inputs, and the factories of small exams and models, are."""
 sys.path[:0] = [folder for folder in FOLDERS if folder not in sys.path]
 MOST_SECONDS = 60.0

@@ -27,6 +27,7 @@ from folder_attacks import hostile_folder
 from model_attacks import attack_model
 from nifti_attacks import damaged_nifti
 from oracle import OUTCOMES, Fault, judge, judge_changing
+from server_attacks import attack_results, attack_server, attack_study
 from sidecar_attacks import hostile_sidecar
 from untouched import as_read
 from zip_attacks import hostile_zip
@@ -90,4 +91,7 @@ KINDS: dict[str, Kind] = {
     "folders, links, devices": Kind(attempt_of(hostile_folder), 4),
     "command lines": Kind(hostile_command, 2),
     "models": Kind(attack_model, 2),
+    "results folders of the server": Kind(attack_results, 4),
+    "reading studies of the server": Kind(attack_study, 2),
+    "requests of the server": Kind(attack_server, 4),
 }

@@ -32,7 +32,7 @@ from zip_attacks import hostile_zip
 
 from bolus.acquire import read_exam
 
-SEED, INPUTS = 2, 400
+SEED, INPUTS = 2, 330
 
 
 @pytest.fixture(scope="module")
