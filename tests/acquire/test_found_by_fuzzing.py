@@ -147,3 +147,10 @@ def test_a_path_that_no_file_can_have_is_an_ordinary_error() -> None:
     for name in ("a\0b", "\ud800"):
         with pytest.raises(FileNotFoundError):
             open_regular(Path(name))
+
+
+def test_an_image_with_the_time_of_another_slice_is_told(tmp_path: Path) -> None:
+    images = exam()
+    images[0].AcquisitionTime = images[4].AcquisitionTime
+    (finding,) = read_exam(save(tmp_path / "exam", images)).findings
+    assert (finding.code, finding.grade.name) == ("sampling-uneven", "WARNING")

@@ -28,6 +28,8 @@ LARGEST_LAG = 2.0
 GAP_S = 4.0
 """Interpolating a curve over more than this invents its course."""
 UNEVEN_RATIO = 1.5
+SHORTEST_S = 0.2
+"""The fastest gantries take 0.25 s for a turn."""
 SHORT_SCAN_S = 40.0
 """Scans of 48 s cut off the tissue curve in two thirds of large-vessel occlusions."""
 FEW_FRAMES = 15
@@ -128,7 +130,16 @@ def _sampling(steps: Float64Array, interval: float) -> list[Finding]:
         message = (
             f"Frames are {steps.min():.2f} to {longest:.2f} s apart (usually {interval:.2f} s)."
         )
-        findings.append(Finding("sampling-uneven", Grade.NOTE, message))
+        # an image that carries the time of another one comes too early or too late
+        wrong = float(steps.min()) < SHORTEST_S
+        findings.append(
+            Finding(
+                "sampling-uneven",
+                Grade.WARNING if wrong else Grade.NOTE,
+                message,
+                "No gantry turns that fast: export the exam again." if wrong else "",
+            )
+        )
     return findings
 
 
