@@ -158,6 +158,19 @@ def test_each_kind_of_failure_has_its_exit_code_and_writes_nothing(
     assert exam_zip.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "arguments", [("\x1b[2J",), ("info", "x", "y\u202e"), ("run", "x", "-o", "y", "--\x1b]0;z\x07")]
+)
+def test_wrong_usage_is_told_in_one_line_that_commands_no_terminal(
+    arguments: tuple[str, ...],
+) -> None:
+    failed = bolus(*arguments)
+    assert failed.returncode == 2
+    assert failed.stdout == ""
+    assert failed.stderr.startswith("bolus: ")
+    assert failed.stderr.removesuffix("\n").isprintable()
+
+
 def test_a_failing_run_leaves_former_results_as_they_were(
     ran: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:

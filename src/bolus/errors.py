@@ -24,11 +24,17 @@ Each message names the file (or folder), what is wrong with it and what to do.
 
 from __future__ import annotations
 
+from bolus.plain_text import one_line
+
 
 class BolusError(Exception):
     """Base of all errors that are bolus's own; the message is meant for the user."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        """Any text may be part of the message: names of files, words of a library."""
+        super().__init__(one_line(message))
 
 
 class UsageError(BolusError):

@@ -23,7 +23,10 @@ def open_regular(path: Path) -> BinaryIO:
     OSError
         It can't be opened, or is a folder, a pipe, a socket or a device.
     """
-    handle = os.open(path, _FLAGS)
+    try:
+        handle = os.open(path, _FLAGS)
+    except ValueError as error:  # no file can have a NUL or a lone surrogate in its name
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))

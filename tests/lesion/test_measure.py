@@ -216,6 +216,16 @@ def test_smoothing_takes_nothing_from_outside_the_mask() -> None:
     assert (smooth[~mask] == 0).all()
 
 
+def test_a_map_of_whole_numbers_is_smoothed_like_one_of_others() -> None:
+    grid = geometry()
+    values = np.random.default_rng(4).integers(0, 60, grid.shape)
+    mask = positions(grid)[..., 0] > 0
+    whole, others = (
+        smooth_within(values.astype(kind), mask, grid, 2.0) for kind in (np.uint8, np.float32)
+    )
+    np.testing.assert_array_equal(whole, others)
+
+
 def test_clusters_touch_at_corners_and_holes_are_filled_in_plane() -> None:
     mask = np.zeros((3, 9, 9), bool)
     mask[0, 0, 0] = mask[1, 1, 1] = True

@@ -28,6 +28,8 @@ LARGEST_LAG = 2.0
 GAP_S = 4.0
 """Interpolating a curve over more than this invents its course."""
 UNEVEN_RATIO = 1.5
+SHORTEST_S = 0.2
+"""The fastest gantries take 0.25 s for a turn."""
 SHORT_SCAN_S = 40.0
 """Scans of 48 s cut off the tissue curve in two thirds of large-vessel occlusions."""
 FEW_FRAMES = 15
@@ -42,6 +44,8 @@ BRAIN_USUAL_HU = (5.0, 80.0)
 AIR_BELOW_HU = -800.0
 LARGEST_SLOPE = 100.0
 LARGEST_INTERCEPT = 1e5
+LARGEST_HU = 1e5
+"""Extended scales of CT end at some 64,000 HU."""
 UNLIKE_HU = 100.0
 """Contrast changes the median over the brain by some 10 HU; a wrong scale by hundreds."""
 THINNED = 4
@@ -126,7 +130,16 @@ def _sampling(steps: Float64Array, interval: float) -> list[Finding]:
         message = (
             f"Frames are {steps.min():.2f} to {longest:.2f} s apart (usually {interval:.2f} s)."
         )
-        findings.append(Finding("sampling-uneven", Grade.NOTE, message))
+        # an image that carries the time of another one comes too early or too late
+        wrong = float(steps.min()) < SHORTEST_S
+        findings.append(
+            Finding(
+                "sampling-uneven",
+                Grade.WARNING if wrong else Grade.NOTE,
+                message,
+                "No gantry turns that fast: export the exam again." if wrong else "",
+            )
+        )
     return findings
 
 
@@ -158,9 +171,15 @@ def check_values(frames: Float32Array, where: str) -> list[Finding]:
     Raises
     ------
     ImplausibleValues
-        If the middle of the head is not brain, or nothing changes with time.
+        If the middle of the head is not brain, nothing changes with time, or a value is none of CT.
     """
     first = frames[0]
+    largest = float(frames.max())
+    if largest > LARGEST_HU:
+        raise ImplausibleValues(
+            f"{where}: holds values of up to {largest:.4g} HU, which no CT gives; slope or "
+            "intercept are wrong, or the image is damaged."
+        )
     low, high = float(first.min()), float(first.max())
     if low == high:
         raise ImplausibleValues(

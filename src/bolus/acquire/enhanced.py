@@ -12,9 +12,17 @@ from pydicom.dataset import Dataset
 
 from bolus.acquire.files import Source
 from bolus.acquire.headers import Clock, Encoding, Protocol, Slice, classic
-from bolus.acquire.values import Vector, datetime_us, microseconds, plausible, whole
+from bolus.acquire.values import (
+    LONGEST_CODE,
+    MOST_VALUES,
+    Vector,
+    datetime_us,
+    microseconds,
+    plausible,
+    whole,
+)
 from bolus.errors import DamagedFile
-from bolus.plain_text import printable
+from bolus.plain_text import short
 
 MAX_FRAMES = 100_000
 
@@ -33,8 +41,8 @@ def enhanced(dataset: Dataset, source: Source, pixels: Encoding) -> list[Slice]:
         raise
     except Exception as error:  # pydicom's conversions raise many types on damaged bytes
         raise DamagedFile(
-            f"{source.name}: the headers of its frames can't be read ({type(error).__name__}: "
-            f"{error}); export the exam again, as classic CT images if possible."
+            f"{source.name}: the headers of its frames can't be read ({type(error).__name__}); "
+            "export the exam again, as classic CT images if possible."
         ) from error
 
 
@@ -48,10 +56,10 @@ def _frames(dataset: Dataset, source: Source, pixels: Encoding) -> Iterator[Slic
         )
     shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
     for index, group in enumerate(groups):
-        yield _frame(base, index, group, shared[0])
+        yield _frame(base, index, count, group, shared[0])
 
 
-def _frame(base: Slice, index: int, own: Dataset, shared: Dataset) -> Slice:
+def _frame(base: Slice, index: int, count: int, own: Dataset, shared: Dataset) -> Slice:
     def macro(sequence: str) -> Dataset:
         for group in (own, shared):
             if group.get(sequence):
@@ -64,15 +72,16 @@ def _frame(base: Slice, index: int, own: Dataset, shared: Dataset) -> Slice:
     frame_type = macro("CTImageFrameTypeSequence").get("FrameType") or base.image_type
     return replace(
         base,
-        image_type=tuple(printable(str(part)).upper() for part in frame_type),
+        image_type=tuple(_code(part) for part in frame_type[:MOST_VALUES]),
         position=_vector(macro("PlanePositionSequence"), "ImagePositionPatient", 3),
         orientation=_vector(macro("PlaneOrientationSequence"), "ImageOrientationPatient", 6),
         spacing=_vector(macro("PixelMeasuresSequence"), "PixelSpacing", 2),
-        rescale_type=printable(str(transform.get("RescaleType", ""))).upper(),
+        rescale_type=_code(transform.get("RescaleType", "")),
         clock=_clock(base.clock, macro("FrameContentSequence"), macro("TemporalPositionSequence")),
         encoding=replace(
             base.encoding,
             frame=index,
+            frames=count,
             slope=float(transform.get("RescaleSlope", 1.0)),
             intercept=float(transform.get("RescaleIntercept", 0.0)),
         ),
@@ -120,11 +129,15 @@ def _protocol(
     known = current_ma is not None and exposure_ms is not None
     return replace(
         base,
-        kernel=printable(kernel if isinstance(kernel, str) else "\\".join(map(str, kernel))),
+        kernel=short(kernel if isinstance(kernel, str) else "\\".join(map(str, kernel))),
         kvp=_float(x_ray.get("KVP"), base.kvp),
         mas=float(current_ma) * float(exposure_ms) / 1000 if known else base.mas,
         thickness_mm=_float(measures.get("SliceThickness"), base.thickness_mm),
     )
+
+
+def _code(value: object) -> str:
+    return short(str(value)[:LONGEST_CODE]).upper()
 
 
 def _float(value: object, otherwise: float | None) -> float | None:

@@ -179,7 +179,7 @@ def _open_zip(stream: BinaryIO, path: Path) -> zipfile.ZipFile:
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> Files:
-    infos = [info for info in archive.infolist() if not info.is_dir()]
+    infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     packed = path.stat().st_size
     _refuse_bomb(infos, packed, path)
     found: list[tuple[str, zipfile.ZipInfo]] = []

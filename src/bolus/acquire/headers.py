@@ -20,6 +20,8 @@ from bolus.acquire.deflate import DEFLATED, end_of_meta, inflated
 from bolus.acquire.files import Source
 from bolus.acquire.values import (
     Vector,
+    code,
+    codes,
     datetime_us,
     integer,
     is_little_endian,
@@ -29,9 +31,9 @@ from bolus.acquire.values import (
     raw,
     text,
     text_or_double,
-    texts,
     time_of_day_us,
     whole,
+    whole_text,
 )
 from bolus.errors import DamagedFile
 
@@ -77,6 +79,8 @@ class Encoding:
     """Length in bytes the file gives; 0xFFFFFFFF for encapsulated pixels."""
     frame: int
     """Index of the image in a multi-frame file."""
+    frames: int
+    """Number of images in the file."""
     bits_allocated: int
     bits_stored: int
     signed: bool
@@ -273,12 +277,13 @@ def encoding(dataset: Dataset, offset: int, length: int, deflated: bool) -> Enco
         padding -= 2**16
     allocated = integer(dataset, 0x00280100) or 0
     meta = getattr(dataset, "file_meta", None)
-    syntax = DEFLATED if deflated else str((meta and meta.get("TransferSyntaxUID")) or "")
+    syntax = DEFLATED if deflated else text(meta, 0x00020010) if meta else ""
     return Encoding(
         syntax=syntax,
         offset=offset,
         length=length,
         frame=0,
+        frames=1,
         bits_allocated=allocated,
         bits_stored=integer(dataset, 0x00280101) or allocated,
         signed=signed,
@@ -309,7 +314,7 @@ def protocol(dataset: Dataset) -> Protocol:
         kvp=number(dataset, 0x00180060),
         mas=current_ma * exposure_ms / 1000 if known else None,  # type: ignore[operator]
         thickness_mm=number(dataset, 0x00180050),
-        patient_position=text(dataset, 0x00185100),
+        patient_position=code(dataset, 0x00185100),
         lossy=text(dataset, 0x00282110) == "01",
     )
 
@@ -318,18 +323,18 @@ def classic(dataset: Dataset, source: Source, pixels: Encoding) -> Slice:
     """A single-frame image as a ``Slice``."""
     return Slice(
         source=source,
-        patient=digest(text(dataset, 0x00100020) or text(dataset, 0x00100010)),
+        patient=digest(whole_text(dataset, 0x00100020) or whole_text(dataset, 0x00100010)),
         study=text(dataset, 0x0020000D),
         series=text(dataset, 0x0020000E),
-        series_number=text(dataset, 0x00200011),
+        series_number=code(dataset, 0x00200011),
         frame_of_reference=text(dataset, 0x00200052),
-        instance=text(dataset, 0x00080018),
+        instance=whole_text(dataset, 0x00080018),
         sop_class=text(dataset, 0x00080016),
-        modality=text(dataset, 0x00080060).upper(),
-        image_type=tuple(part.upper() for part in texts(dataset, 0x00080008)),
+        modality=code(dataset, 0x00080060),
+        image_type=codes(dataset, 0x00080008),
         words=frozenset(re.findall(r"[A-Z0-9]+", text(dataset, 0x0008103E).upper())),
-        rescale_type=text(dataset, 0x00281054).upper(),
-        photometric=text(dataset, 0x00280004).upper(),
+        rescale_type=code(dataset, 0x00281054),
+        photometric=code(dataset, 0x00280004),
         rows=integer(dataset, 0x00280010) or 0,
         columns=integer(dataset, 0x00280011) or 0,
         position=_exactly(3, numbers(dataset, 0x00200032)),

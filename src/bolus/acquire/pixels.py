@@ -122,7 +122,7 @@ def check_encoding(one: Slice) -> None:
     Raises
     ------
     DamagedFile
-        If the pixels are missing, too few or of an unknown codec.
+        If the pixels are missing, too few, too many, or of an unknown codec.
     """
     pixels = one.encoding
     if pixels.syntax not in NATIVE and pixels.syntax not in PLUGINS:
@@ -137,6 +137,12 @@ def check_encoding(one: Slice) -> None:
         raise DamagedFile(
             f"{one.name}: {pixels.bits_stored} bits stored in {pixels.bits_allocated} are not "
             "possible in a CT image; the header is damaged."
+        )
+    rest = pixels.length - _frame_bytes(one) * pixels.frames
+    if pixels.syntax in NATIVE and rest >= max(4, _frame_bytes(one) // max(1, one.rows)):
+        raise DamagedFile(
+            f"{one.name}: holds more pixels than {pixels.frames} x {one.rows} x {one.columns}, the "
+            "size that its header gives; the header is damaged. Copy or export the exam again."
         )
     end = _frame_bytes(one) * (pixels.frame + 1)
     if pixels.syntax in NATIVE and end > pixels.length:
@@ -232,7 +238,7 @@ class Comparison:
 
 def _stored_alike(one: Slice, other: Slice) -> bool:
     """Whether equal bytes mean equal pixels: of compressed files, in frames of the same number."""
-    a, b = (replace(s.encoding, offset=0, length=0, frame=0) for s in (one, other))
+    a, b = (replace(s.encoding, offset=0, length=0, frame=0, frames=1) for s in (one, other))
     native = one.encoding.syntax in NATIVE
     return a == b and (native or one.encoding.frame == other.encoding.frame)
 

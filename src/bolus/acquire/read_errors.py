@@ -15,4 +15,6 @@ READ_ERRORS = (
     ValueError,
     NotImplementedError,
     RuntimeError,
+    # a damaged LZMA member asks for as much as it likes
+    MemoryError,
 )

@@ -20,6 +20,7 @@ from bolus.acquire.headers import (
 from bolus.acquire.nifti import is_nifti_name
 from bolus.acquire.read_errors import READ_ERRORS
 from bolus.acquire.sources import CT_CLASSES
+from bolus.acquire.values import text
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.types import Finding, Grade
 
@@ -86,7 +87,7 @@ def read_images(source: Source) -> list[Slice] | None:
         raise DamagedFile(
             f"{source.name}: can't be read ({error}); copy the exam again."
         ) from error
-    if str(dataset.file_meta.get("MediaStorageSOPClassUID")) == DIRECTORY:
+    if text(dataset.file_meta, 0x00020002) == DIRECTORY:
         return []
     pixels = encoding(dataset, offset, length, deflated=rest is not stream)
     if "PerFrameFunctionalGroupsSequence" in dataset:

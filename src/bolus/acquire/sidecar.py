@@ -11,7 +11,7 @@ import numpy as np
 
 from bolus.acquire.values import LARGEST
 from bolus.errors import DamagedFile, MissingTiming
-from bolus.plain_text import printable
+from bolus.plain_text import short
 from bolus.regular_file import read_regular
 from bolus.types import Finding, Float64Array, Grade, Scanner
 
@@ -145,4 +145,4 @@ def _number(value: object) -> float | None:
 
 
 def _text(value: object) -> str:
-    return printable(value) if isinstance(value, str) else ""
+    return short(value) if isinstance(value, str) else ""

@@ -11,13 +11,17 @@ import struct
 
 from pydicom.dataset import Dataset
 
-from bolus.plain_text import printable
+from bolus.plain_text import printable, short
 
 Vector = tuple[float, ...]
 LARGEST = 1e9
 """Damaged text reads as 1e300 too, which overflows in the first product."""
 LONGEST_NUMBER = 64
 """A decimal string has 16 signs; 65,500 of them take minutes to read."""
+LONGEST_CODE = 16
+"""Signs of a code string (CS)."""
+MOST_VALUES = 16
+"""Of a text element with several values, of which any number may be there."""
 
 
 def is_little_endian(dataset: Dataset) -> bool:
@@ -38,14 +42,33 @@ def raw(dataset: Dataset, tag: int) -> bytes:
 
 
 def text(dataset: Dataset, tag: int) -> str:
-    """The value as text without padding; any byte is accepted, and what is no sign is a "?"."""
-    return printable(_decoded(dataset, tag))
+    """The value as text without padding; any byte is accepted, and what is no sign is a "?".
+
+    What is longer than any text of DICOM's short kinds is cut, and what follows a NUL is left out:
+    where a damaged length swallowed other elements, a patient's name may be among them.
+    """
+    return short(_decoded(dataset, tag).partition("\0")[0])
 
 
-def texts(dataset: Dataset, tag: int) -> tuple[str, ...]:
-    """The values of a multi-valued text element, likewise."""
+def code(dataset: Dataset, tag: int) -> str:
+    """The value of a code string in capitals, likewise."""
+    return text(dataset, tag)[:LONGEST_CODE].upper()
+
+
+def codes(dataset: Dataset, tag: int) -> tuple[str, ...]:
+    """The values of a code string that has several, likewise."""
+    values = _parts(dataset, tag)[:MOST_VALUES]
+    return tuple(printable(part.partition("\0")[0][:LONGEST_CODE]).upper() for part in values)
+
+
+def whole_text(dataset: Dataset, tag: int) -> str:
+    """All of the value, to be compared and never shown."""
+    return _decoded(dataset, tag)
+
+
+def _parts(dataset: Dataset, tag: int) -> list[str]:
     value = _decoded(dataset, tag)
-    return tuple(printable(part.strip(" \0")) for part in value.split("\\")) if value else ()
+    return [part.strip(" \0") for part in value.split("\\")] if value else []
 
 
 def _decoded(dataset: Dataset, tag: int) -> str:
@@ -61,7 +84,7 @@ def integer(dataset: Dataset, tag: int) -> int | None:
 
 def numbers(dataset: Dataset, tag: int) -> Vector:
     """Decimal strings as numbers; empty if any of them is none."""
-    values = tuple(_number(part) for part in texts(dataset, tag))
+    values = tuple(_number(part) for part in _parts(dataset, tag))
     return () if any(v is None for v in values) else tuple(v for v in values if v is not None)
 
 

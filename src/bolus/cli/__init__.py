@@ -24,7 +24,7 @@ from bolus.cli.study import study
 from bolus.cli.train import train
 from bolus.cli.view import view
 from bolus.errors import BolusError, UsageError
-from bolus.plain_text import printable
+from bolus.plain_text import one_line
 
 if TYPE_CHECKING:
     from bolus.pipeline import Progress, Voxel
@@ -247,11 +247,12 @@ def main() -> None:
     """Run the command line; each kind of failure has its own exit code."""
     _stop_tidily()
     try:
-        app(exit_on_error=False)
-    except CycloptsError:
+        app(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        print(f"bolus: {one_line(str(error))}", file=sys.stderr)
         sys.exit(UsageError.exit_code)
     except BolusError as error:
-        print(f"bolus: {printable(str(error))}", file=sys.stderr)
+        print(f"bolus: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print("bolus: interrupted; nothing half-written is left", file=sys.stderr)
