@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -77,9 +78,78 @@ def test_a_localizer_in_the_series_is_a_note(tmp_path: Path) -> None:
     scout = exam()[0]
     scout.SOPInstanceUID += ".9"
     scout.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    scout.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
     found = read_exam(save(tmp_path, [*images, scout]))
     assert [one.grade for one in found.findings] == [Grade.NOTE]
     assert "1 x localizer" in finding(found, "images-beside").message
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def zeroed(path: Path) -> None:
+    path.write_bytes(bytes(512) + path.read_bytes()[512:])
+
+
+def gzipped(path: Path) -> None:
+    path.with_suffix(".dcm.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
+def inner_zip(path: Path) -> None:
+    with zipfile.ZipFile(path.with_name("late"), "w") as archive:
+        archive.write(path, path.name)
+    path.unlink()
+
+
+@pytest.mark.parametrize("lose", [empty, zeroed, gzipped, inner_zip])
+def test_a_file_that_was_an_image_is_a_warning(
+    lose: Callable[[Path], None], tmp_path: Path
+) -> None:
+    folder = save(tmp_path, exam())
+    (folder / "readme.doc").write_text("no image")
+    lose(folder / "IM00060.dcm")
+    found = read_exam(folder)
+    assert finding(found, "files-lost").grade == Grade.WARNING
+    assert "1 files" in finding(found, "files-lost").message
+    assert finding(found, "files-ignored").grade == Grade.NOTE
+
+
+def of_another_kernel(one: FileDataset) -> None:
+    one.ConvolutionKernel = "H60s"
+
+
+def inverted(one: FileDataset) -> None:
+    one.PhotometricInterpretation = "MONOCHROME1"
+
+
+def without_times(one: FileDataset) -> None:
+    del one.AcquisitionTime, one.ContentTime
+
+
+@pytest.mark.parametrize("change", [of_another_kernel, inverted, without_times])
+@pytest.mark.parametrize("frame", [9, FRAMES - 1])
+def test_a_frame_in_a_series_of_its_own_is_not_lost_in_silence(
+    change: Callable[[FileDataset], None], frame: int, tmp_path: Path
+) -> None:
+    images = exam()
+    for number, one in enumerate(images):
+        one.SeriesInstanceUID += f".{number // SLICES}"
+        one.SeriesNumber = 100 + number // SLICES
+        if number // SLICES == frame:
+            change(one)
+    found = read_exam(save(tmp_path, images))
+    assert finding(found, "images-left-out").grade == Grade.WARNING
+    assert f"{SLICES} images" in finding(found, "images-left-out").message
+
+
+def test_frames_called_localizers_are_frames(tmp_path: Path) -> None:
+    images = exam()
+    for one in images[-SLICES:]:
+        one.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    found = read_exam(save(tmp_path, images))
+    assert finding(found, "images-left-out").grade == Grade.WARNING
 
 
 @pytest.mark.parametrize("name", ["IM00031.txt", "VERSION", "1.2.3.json", "._31"])

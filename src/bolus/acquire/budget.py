@@ -1,4 +1,4 @@
-"""How much the compressed parts of an exam may unpack to, all together."""
+"""How much the parts of an exam may unpack to, and how long their headers may be, all together."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ MAX_RATIO = 100
 RATIO_FREE_BYTES = 64 * 2**20
 """Below this size a high ratio harms nobody."""
 MAX_UNPACKED_BYTES = 64 * 2**30
+MAX_READS = 1_000_000
+"""Pieces in which one header is read, two or three to an element: some 60 for a frame of an
+enhanced file, of which 10,000 are many; also items in its sequences."""
+USUAL_READS = 5_000
+"""Of a classic image: some hundred elements, and room for what vendors add."""
 PASSES = 3
 """A file is unpacked for its header, for its pixels, and where it has a double."""
 
@@ -18,10 +23,27 @@ class BudgetSpent(DamagedFile):
 
 
 class Budget:
-    """Bytes that may still be unpacked; one for all files of an exam."""
+    """What may still be unpacked and read; one for all files of an exam."""
 
-    def __init__(self, packed_bytes: int) -> None:
+    def __init__(self, packed_bytes: int, files: int) -> None:
         self.left = PASSES * unpacked_limit(packed_bytes)
+        """Bytes that may still be unpacked."""
+        self._reads = 4 * MAX_READS + USUAL_READS * files
+
+    def count_reads(self, count: int, name: str) -> None:
+        """Count the pieces in which a header was read.
+
+        Raises
+        ------
+        BudgetSpent
+            Naming the file with which they were too many.
+        """
+        self._reads -= count
+        if self._reads < 0:
+            raise BudgetSpent(
+                f"{name}: the headers of the exam have more elements than those of any CT; refused "
+                "as a bomb. Export the exam again."
+            )
 
     def spend(self, count: int, name: str) -> None:
         """Count bytes that were unpacked.

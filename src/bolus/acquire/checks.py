@@ -288,6 +288,8 @@ _CONSTANT: tuple[tuple[str, Grade, str, Callable[[Slice], object]], ...] = (
         "Tube current x time (mAs), and so the noise,",
         lambda s: s.protocol.mas,
     ),
+    ("mixed-bits", Grade.WARNING, "BitsStored", lambda s: s.encoding.bits_stored),
+    ("mixed-rescale-type", Grade.WARNING, "RescaleType", lambda s: s.rescale_type or "HU"),
     ("mixed-position", Grade.WARNING, "PatientPosition", lambda s: s.protocol.patient_position),
 )
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from pydicom.dataset import Dataset
 
+from bolus.acquire.budget import MAX_READS
 from bolus.acquire.files import Source
 from bolus.acquire.headers import Clock, Encoding, Protocol, Slice, classic
 from bolus.acquire.values import (
@@ -25,6 +26,9 @@ from bolus.errors import DamagedFile
 from bolus.plain_text import short
 
 MAX_FRAMES = 100_000
+PER_FRAME, SHARED = 0x52009230, 0x52009229
+ITEM, ITEM_BIG = b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"
+"""Tag of an item, in little and in big endian."""
 
 
 def enhanced(dataset: Dataset, source: Source, pixels: Encoding) -> list[Slice]:
@@ -35,6 +39,7 @@ def enhanced(dataset: Dataset, source: Source, pixels: Encoding) -> list[Slice]:
     DamagedFile
         If the functional groups don't fit the number of frames, or can't be read.
     """
+    _check_items(dataset, source)
     try:
         return list(_frames(dataset, source, pixels))
     except DamagedFile:
@@ -44,6 +49,17 @@ def enhanced(dataset: Dataset, source: Source, pixels: Encoding) -> list[Slice]:
             f"{source.name}: the headers of its frames can't be read ({type(error).__name__}); "
             "export the exam again, as classic CT images if possible."
         ) from error
+
+
+def _check_items(dataset: Dataset, source: Source) -> None:
+    """Refuse sequences of millions of items, which are parsed when they are first asked for."""
+    for tag in (PER_FRAME, SHARED):
+        element = dataset.get_item(tag) if tag in dataset else None
+        value = getattr(element, "value", None)
+        if isinstance(value, bytes) and value.count(ITEM) + value.count(ITEM_BIG) > MAX_READS:
+            raise DamagedFile(
+                f"{source.name}: describes more frames than any exam has; it is damaged."
+            )
 
 
 def _frames(dataset: Dataset, source: Source, pixels: Encoding) -> Iterator[Slice]:

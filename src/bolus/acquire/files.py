@@ -17,9 +17,9 @@ from typing import BinaryIO
 from bolus.acquire.budget import Budget, unpacked_limit
 from bolus.acquire.read_errors import READ_ERRORS
 from bolus.acquire.results import SUMMARY, is_result_folder, is_summary
-from bolus.acquire.walk import CLOSED, DEEP, walk
+from bolus.acquire.walk import CLOSED, DEEP, MAX_DEPTH, walk
 from bolus.errors import DamagedFile, NoReadableFiles
-from bolus.plain_text import printable
+from bolus.plain_text import printable, short
 from bolus.regular_file import open_regular
 from bolus.types import Finding, Grade
 
@@ -116,7 +116,11 @@ def _folder(root: Path) -> Files:
     """Every regular file below ``root``."""
     found: list[tuple[str, Path, int]] = []
     odd: dict[str, list[str]] = {}
-    for folder, names in walk(root, is_result_folder):
+    for number, (folder, names) in enumerate(walk(root, is_result_folder)):
+        if number > MAX_FILES:
+            raise NoReadableFiles(
+                f"{root}: holds over {MAX_FILES} folders; name the folder of one exam."
+            )
         inside = folder.relative_to(root)
         if isinstance(names, str):
             odd.setdefault(names, []).append(printable(inside.as_posix()))
@@ -135,7 +139,7 @@ def _folder(root: Path) -> Files:
 
 def _on_disk(found: list[tuple[str, Path, int]], odd: Mapping[str, list[str]]) -> Files:
     """Files by their names, paths and sizes, as sources sorted by name."""
-    budget = Budget(sum(size for _, _, size in found))
+    budget = Budget(sum(size for _, _, size in found), len(found))
     names = _distinct([shown for shown, _, _ in found])
     sources = [
         Source(name, size, _disk_opener(path), budget)
@@ -150,11 +154,17 @@ def _disk_opener(path: Path) -> Callable[[], BinaryIO]:
 
 def _distinct(names: list[str]) -> list[str]:
     """Names told apart where a zip has one twice, or unprintable signs made them alike."""
-    seen: dict[str, int] = {}
+    taken = set(names)
+    count: dict[str, int] = {}
     told = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        told.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        count[name] = count.get(name, 0) + 1
+        new = name
+        while count[name] > 1 and new in taken:
+            new = f"{name} ({count[name]})"
+            count[name] += new in taken
+        taken.add(new)
+        told.append(new)
     return told
 
 
@@ -189,7 +199,10 @@ def _members(archive: zipfile.ZipFile, path: Path) -> Files:
     for info in infos:
         member = _member(info)
         shown = printable(str(member))
-        if results.intersection(member.parents):
+        if len(member.parts) > MAX_DEPTH:
+            odd.setdefault(DEEP, []).append(short(shown))
+            continue
+        if results and results.intersection(member.parents):
             continue
         if info.flag_bits & 1:
             raise DamagedFile(f"{path}: {shown} is encrypted; unpack it with its password first.")
@@ -199,7 +212,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> Files:
             odd.setdefault("nested-zip", []).append(shown)
         elif not _is_clutter(member.name) or _is_dicom(_opener(archive, info)):
             found.append((shown, info))
-    budget = Budget(packed)
+    budget = Budget(packed, len(found))
     sources = [
         Source(name, info.file_size, _opener(archive, info), budget, packed=True)
         for name, (_, info) in zip(_distinct([n for n, _ in found]), found, strict=True)
@@ -237,11 +250,16 @@ def _is_clutter(name: str) -> bool:
     return lower in CLUTTER or lower.startswith("._") or Path(lower).suffix in CLUTTER_SUFFIXES
 
 
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` is DICOM, with or without preamble."""
+    return head[128:132] == b"DICM" or head[:2] in (b"\x02\0", b"\x08\0")
+
+
 def _is_dicom(open_file: Callable[[], BinaryIO]) -> bool:
     """Whether what is named like clutter is an image all the same."""
     try:
         with open_file() as stream:
-            return stream.read(132)[128:] == b"DICM"
+            return looks_like_dicom(stream.read(132))
     except READ_ERRORS:
         return False
 
@@ -259,7 +277,7 @@ _WHAT = {
         "Ask for the right to read them, or copy the exam as somebody who may.",
     ),
     DEEP: (
-        "folders lie too deep and were not entered; images in them are missing",
+        "folders or files lie too deep and were not read; images in them are missing",
         "Name a folder further down.",
     ),
 }

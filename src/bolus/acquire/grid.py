@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from bolus.acquire.geometry_limits import check_geometry
+from bolus.acquire.geometry_limits import DISTANCE_LIMITS_MM, check_geometry
 from bolus.acquire.headers import Slice
 from bolus.errors import BadGeometry, IncompleteExam
 from bolus.types import BoolArray, Finding, Float64Array, Geometry, Grade, IntArray
@@ -175,7 +175,7 @@ def geometry(slices: Sequence[Slice], number: IntArray) -> tuple[Geometry, list[
     # -0.0 and 0.0 must not make two equal exams differ in their bytes
     stack = Geometry((count, first.rows, first.columns), affine + 0.0)
     check_geometry(stack, _where(slices))
-    return stack, [*findings, *_tilt(across, first), *_gaps(across, slices)]
+    return stack, [*findings, *_tilt(across, first), *_thickness(across, slices)]
 
 
 def _step(centres: Float64Array, slices: Sequence[Slice]) -> tuple[Float64Array, list[Finding]]:
@@ -209,10 +209,20 @@ def _step(centres: Float64Array, slices: Sequence[Slice]) -> tuple[Float64Array,
     return step, []
 
 
-def _gaps(across: Float64Array, slices: Sequence[Slice]) -> list[Finding]:
-    """Slices far thinner than their distance: what lies between them was not seen."""
+def _thickness(across: Float64Array, slices: Sequence[Slice]) -> list[Finding]:
+    """Slices far thinner than their distance, and slices thicker than any."""
     thickness = median(s.protocol.thickness_mm or 0.0 for s in slices)
     distance = float(np.linalg.norm(across))
+    if abs(thickness) > DISTANCE_LIMITS_MM[1]:
+        return [
+            Finding(
+                "thickness-impossible",
+                Grade.FAIL,
+                f"SliceThickness is {thickness:g} mm, which no slice of a CT has (at most "
+                f"{DISTANCE_LIMITS_MM[1]:g} mm): the header is damaged.",
+                "Export the exam again.",
+            )
+        ]
     if thickness <= 0 or distance <= GAP_RATIO * thickness:
         return []
     return [

@@ -33,7 +33,7 @@ class Group:
     @cached_property
     def depths(self) -> Counter[int]:
         """Number of images by position, in tenths of a mm along the dominant axis."""
-        return Counter(_depth(s) for s in self.slices)
+        return Counter(depth_of(s) for s in self.slices)
 
     @cached_property
     def frames(self) -> int:
@@ -152,7 +152,7 @@ def _split(items: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
     return list(parts.values())
 
 
-def _depth(image: Slice) -> int:
+def depth_of(image: Slice) -> int:
     """Position across the slices in tenths of a mm, good enough to tell slices apart."""
     if not image.position or not image.orientation:
         return 0

@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 
+from bolus.acquire.budget import MAX_READS
 from bolus.acquire.deflate import DEFLATED, end_of_meta, inflated
 from bolus.acquire.files import Source
 from bolus.acquire.values import (
@@ -148,11 +149,6 @@ class Slice:
         return self.source.name
 
 
-def looks_like_dicom(head: bytes) -> bool:
-    """Whether a file that begins with ``head`` is DICOM, with or without preamble."""
-    return head[128:132] == b"DICM" or (head[:2] in (b"\x02\0", b"\x08\0"))
-
-
 def read_header(stream: BinaryIO, source: Source) -> tuple[Dataset, BinaryIO]:
     """The data set up to its pixels, and the stream right before PixelData.
 
@@ -163,15 +159,15 @@ def read_header(stream: BinaryIO, source: Source) -> tuple[Dataset, BinaryIO]:
     """
     head = stream.read(HEAD_BYTES)
     stream.seek(0)
-    size = source.size
     try:
         if DEFLATED.encode() in head:
             data = inflated(stream.read(), source.name, source.budget)
-            stream, head, size = BytesIO(data), data[:HEAD_BYTES], len(data)
+            stream, head = BytesIO(data), data[:HEAD_BYTES]
         _check_start(head, stream)
-        if size > MAX_HEADER_BYTES:
-            stream = cast(BinaryIO, _AtMost(stream, MAX_HEADER_BYTES))
-        return read_partial(stream, _BeforePixels(), force=True), stream
+        measured = _Measured(stream)
+        dataset = read_partial(cast(BinaryIO, measured), _BeforePixels(), force=True)
+        source.budget.count_reads(measured.reads, source.name)
+        return dataset, stream
     except DamagedFile:
         raise
     except Exception as error:  # pydicom raises nine types on damaged bytes
@@ -205,18 +201,21 @@ class _BeforePixels:
         return tag in PIXELS
 
 
-class _AtMost(BufferedIOBase):
-    """A stream of which only so many bytes may be read: a header may claim to fill the memory."""
+class _Measured(BufferedIOBase):
+    """A stream of which only so much may be read: a header may claim to fill the memory."""
 
-    def __init__(self, stream: BinaryIO, most: int) -> None:
+    def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
         self._stream = stream
-        self._left = most
+        self._left = MAX_HEADER_BYTES
+        self.reads = 0
+        """In how many pieces it was read; items of sequences, empty ones too, are one each."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read, unless that is more than may still be read."""
-        if size is None or size < 0 or size > self._left:
-            raise ValueError(f"a header of more than {MAX_HEADER_BYTES} bytes")
+        self.reads += 1
+        if size is None or size < 0 or size > self._left or self.reads > MAX_READS:
+            raise ValueError("more than any header")
         self._left -= size
         return self._stream.read(size)
 

@@ -11,6 +11,8 @@ from bolus.errors import TooLarge
 COPIES = 2.5
 """Peak memory of a run in sizes of the exam's frames as float32: the frames as they moved and as
 they stand still, curves and maps.  benchmarks/memory.py measures it."""
+COPIES_NIFTI = 4.5
+"""Likewise while a 4D NIfTI is read: nibabel scales its values as float64."""
 FIXED_BYTES = 500 * 2**20
 """The libraries, compiled kernels and the report."""
 MAX_FRAMES_BYTES = 12 * 2**30
@@ -19,7 +21,7 @@ CGROUP = Path("/sys/fs/cgroup")
 """Where a container finds its own limits (version 2)."""
 
 
-def check_memory(images: int, rows: int, columns: int, where: str) -> None:
+def check_memory(images: int, rows: int, columns: int, where: str, copies: float = COPIES) -> None:
     """Refuse an exam whose processing would need more memory than there is.
 
     Parameters
@@ -28,6 +30,8 @@ def check_memory(images: int, rows: int, columns: int, where: str) -> None:
         Frames x slices.
     where
         The file or folder, for messages.
+    copies
+        Sizes of the frames that are in memory at once: `COPIES` or `COPIES_NIFTI`.
 
     Raises
     ------
@@ -35,10 +39,10 @@ def check_memory(images: int, rows: int, columns: int, where: str) -> None:
         With the numbers.
     """
     frames_bytes = images * rows * columns * 4
-    needed = peak_bytes(frames_bytes)
+    needed = peak_bytes(frames_bytes, copies)
     there = available_bytes()
     if frames_bytes > MAX_FRAMES_BYTES:
-        there = min(there, peak_bytes(MAX_FRAMES_BYTES))
+        there = min(there, peak_bytes(MAX_FRAMES_BYTES, copies))
     if needed > there:
         raise TooLarge(
             f"{where}: {images} images of {rows} x {columns} need {needed / 2**30:.1f} GiB of "
@@ -47,9 +51,9 @@ def check_memory(images: int, rows: int, columns: int, where: str) -> None:
         )
 
 
-def peak_bytes(frames_bytes: int) -> int:
+def peak_bytes(frames_bytes: int, copies: float = COPIES) -> int:
     """Peak memory of a run, from the size of its frames as float32."""
-    return FIXED_BYTES + int(COPIES * frames_bytes)
+    return FIXED_BYTES + int(copies * frames_bytes)
 
 
 def available_bytes() -> int:

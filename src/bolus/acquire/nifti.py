@@ -16,7 +16,7 @@ import numpy as np
 from bolus.acquire.checks import check_times
 from bolus.acquire.files import Source
 from bolus.acquire.geometry_limits import check_geometry
-from bolus.acquire.memory import MAX_FRAMES_BYTES, check_memory
+from bolus.acquire.memory import COPIES_NIFTI, MAX_FRAMES_BYTES, check_memory
 from bolus.acquire.pixels import AIR_HU
 from bolus.acquire.sidecar import frame_times, read_sidecar, scanner, slice_axis
 from bolus.acquire.values import LARGEST
@@ -107,7 +107,7 @@ def _described(image: Any, path: Path) -> Volume4D:
     if len(shape) > 4 or min(shape) < 1:
         raise BadGeometry(f"{path.name}: has the shape {shape}; x, y, z and time are needed.")
     x, y, z, t = shape
-    check_memory(z * t, y, x, path.name)
+    check_memory(z * t, y, x, path.name, COPIES_NIFTI)
     if image.get_data_dtype().kind not in "iuf":
         raise DamagedFile(f"{path.name}: holds {image.get_data_dtype()} and not plain numbers.")
     fields = read_sidecar(path)

@@ -41,6 +41,8 @@ AIR_HU = -1024.0
 LARGEST_HU = 3071.0
 """Highest value of a 12-bit CT image; padding above it is padding, below it may be tissue."""
 MAX_DECODERS = 4
+LEAST_BITS = 8
+"""CT stores 12 bits or more; 8 in lossy secondary copies."""
 KEPT_FILES = 2
 """Whole files that are kept: copies are compared with each other."""
 IMAGES_PER_DECODER = 64
@@ -132,7 +134,8 @@ def check_encoding(one: Slice) -> None:
         )
     if pixels.offset < 0:
         raise DamagedFile(f"{one.name}: has no pixels, it was cut off; copy or export it again.")
-    sane = pixels.bits_allocated in (8, 16, 32) and 0 < pixels.bits_stored <= pixels.bits_allocated
+    sane = pixels.bits_allocated in (8, 16, 32)
+    sane &= LEAST_BITS <= pixels.bits_stored <= pixels.bits_allocated
     if not sane:
         raise DamagedFile(
             f"{one.name}: {pixels.bits_stored} bits stored in {pixels.bits_allocated} are not "

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from bolus.acquire.budget import BudgetSpent
 from bolus.acquire.enhanced import enhanced
-from bolus.acquire.files import Files, Source
+from bolus.acquire.files import Files, Source, looks_like_dicom
 from bolus.acquire.headers import (
     Slice,
     classic,
     encoding,
     find_pixels,
-    looks_like_dicom,
     read_header,
 )
 from bolus.acquire.nifti import is_nifti_name
@@ -39,7 +38,8 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
         If there are DICOM files, but not one of them can be read, or they are a bomb.
     """
     slices: list[Slice] = []
-    foreign: list[str] = []
+    foreign: list[Source] = []
+    endings: set[str] = set()
     damaged: list[DamagedFile] = []
     with warnings.catch_warnings():
         # pydicom warns of every odd value; what matters of them becomes a finding of ours
@@ -51,11 +51,13 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
                 raise
             except DamagedFile as error:
                 damaged.append(error)
+                endings.add(_ending(source.name))
                 continue
             if images is None:
-                foreign.append(source.name)
+                foreign.append(source)
             else:
                 slices += images
+                endings.add(_ending(source.name))
     if not slices and damaged:
         raise damaged[0]
     if not slices and not foreign:
@@ -63,9 +65,30 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
     if not slices:
         raise NoReadableFiles(
             f"{path}: none of its {len(foreign)} files is DICOM or NIfTI (the first is "
-            f"{foreign[0]}); name the folder, zip or file that holds the exam."
+            f"{foreign[0].name}); name the folder, zip or file that holds the exam."
         )
-    return slices, [*files.findings, *_findings(foreign, damaged)]
+    lost = [source for source in foreign if _is_lost(source, endings)]
+    beside = [source.name for source in foreign if source not in lost]
+    return slices, [*files.findings, *_findings(beside, len(lost), damaged)]
+
+
+def _ending(name: str) -> str:
+    """``.dcm`` of ``1/IM1.dcm``; nothing where there is none, or a number as in UIDs."""
+    ending = Path(name).suffix.lower()
+    return "" if ending[1:].isdigit() else ending
+
+
+def _is_lost(source: Source, endings: set[str]) -> bool:
+    """Whether a file that is no image was one: empty, overwritten, or packed by itself."""
+    name = source.name.lower()
+    if is_nifti_name(name):
+        return False
+    try:
+        with source.open() as stream:
+            packed = stream.read(2) in (b"PK", b"\x1f\x8b")
+    except READ_ERRORS:
+        return True
+    return packed or _ending(name) in endings
 
 
 def read_images(source: Source) -> list[Slice] | None:
@@ -98,14 +121,23 @@ def read_images(source: Source) -> list[Slice] | None:
     return [image]
 
 
-def _findings(foreign: Sequence[str], damaged: Sequence[DamagedFile]) -> list[Finding]:
+def _findings(beside: Sequence[str], lost: int, damaged: Sequence[DamagedFile]) -> list[Finding]:
     """Counts only: the names of files and folders can be those of patients."""
     findings = []
-    if foreign:
-        niftis = sum(map(is_nifti_name, foreign))
+    if beside:
+        niftis = sum(map(is_nifti_name, beside))
         which = f" ({niftis} of them NIfTI)" if niftis else ""
-        message = f"{len(foreign)} files are not DICOM and were ignored{which}."
+        message = f"{len(beside)} files are not DICOM and were ignored{which}."
         findings.append(Finding("files-ignored", Grade.NOTE, message))
+    if lost:
+        findings.append(
+            Finding(
+                "files-lost",
+                Grade.WARNING,
+                f"{lost} files are named like images but are empty, overwritten or packed.",
+                "Export or copy the exam again.",
+            )
+        )
     if damaged:
         findings.append(
             Finding(

@@ -10,14 +10,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bolus.acquire.groups import MIN_FRAMES, Group, merge, overlap
+from bolus.acquire.groups import MIN_FRAMES, Group, depth_of, merge, overlap
 from bolus.acquire.headers import Slice
-from bolus.acquire.sources import LOCALIZER, named_like_derived, why_not_source
+from bolus.acquire.sources import LOCALIZER, derived, named_like_derived, why_not_source
 from bolus.acquire.timing import MAX_LOST
 from bolus.errors import AmbiguousExam, NotCT, TooFewFrames
 from bolus.types import Finding, Grade
 
 USUAL_THICKNESS_MM = 5.0
+FRAMES_NEAR = 5
+"""Images so many intervals before the scan or after it may be its first or last frames."""
 NAMED_LIKE_DERIVED = Finding(
     "series-named-like-derived",
     Grade.WARNING,
@@ -81,17 +83,25 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
         (uid, "another reconstruction of the scan") for g in dynamic for uid in g.series
     )
     verdicts.update((uid, "used") for uid in chosen.series)
-    return Selection(chosen.slices, verdicts, (*findings, *choice, *_left_out(slices, chosen)))
+    return Selection(
+        chosen.slices, verdicts, (*findings, *choice, *_left_out(slices, chosen, dynamic))
+    )
 
 
-def _left_out(slices: Sequence[Slice], chosen: Group) -> list[Finding]:
-    """Images of the series used that are none of its frames: whether any of them should be."""
-    taken = {id(s) for s in chosen.slices}
-    series = set(chosen.series)
-    others = [s for s in slices if s.series in series and id(s) not in taken]
-    grid = _grid(chosen.slices[0])
-    lost = [s for s in others if _grid(s) == grid and why_not_source(s) != LOCALIZER]
-    beside = Counter(map(_why_not, others)) - Counter(map(_why_not, lost))
+def _left_out(slices: Sequence[Slice], chosen: Group, dynamic: Sequence[Group]) -> list[Finding]:
+    """Images that may be frames of the scan and are not among them, and others in its series."""
+    known = {id(s) for group in dynamic for s in group.slices}
+    others = [s for s in slices if id(s) not in known]
+    there = {(depth_of(s), s.clock.acquisition_us) for s in chosen.slices}
+    lost = [
+        s
+        for s in others
+        if _may_be_frame(s, chosen)
+        and (s.series in chosen.series or (depth_of(s), s.clock.acquisition_us) not in there)
+    ]
+    taken = {id(s) for s in lost}
+    beside = [s for s in others if s.series in set(chosen.series) and id(s) not in taken]
+    elsewhere = [s for s in beside if _why_not(s).startswith((LOCALIZER, "not CT"))]
     findings = []
     if lost:
         share = len(lost) / (len(chosen.slices) + len(lost))
@@ -99,17 +109,40 @@ def _left_out(slices: Sequence[Slice], chosen: Group) -> list[Finding]:
             Finding(
                 "images-left-out",
                 Grade.FAIL if share > MAX_LOST else Grade.WARNING,
-                f"{len(lost)} images of the scan's own series were left out "
-                f"({_listed(Counter(map(_why_not, lost)))}).",
+                f"{len(lost)} images that may belong to the scan were left out "
+                f"({_listed(Counter(_why_not(s) or 'another series' for s in lost))}).",
                 "Export the exam again as the scanner made it.",
             )
         )
     if beside:
-        message = (
-            f"The scan's series holds other images too ({_listed(beside)}); they lie elsewhere."
+        findings.append(
+            Finding(
+                "images-beside",
+                Grade.NOTE if len(elsewhere) == len(beside) else Grade.WARNING,
+                "The scan's series holds other images too "
+                f"({_listed(Counter(_why_not(s) or 'another place' for s in beside))}).",
+            )
         )
-        findings.append(Finding("images-beside", Grade.NOTE, message))
     return findings
+
+
+def _may_be_frame(image: Slice, chosen: Group) -> bool:
+    """Whether an image lies where the scan's slices lie, and was taken with them."""
+    first = chosen.slices[0]
+    at_home = (
+        (image.study, image.frame_of_reference) == (first.study, first.frame_of_reference)
+        and _grid(image) == _grid(first)
+        and depth_of(image) in chosen.depths
+    )
+    if not at_home or image.series in chosen.series:
+        return at_home
+    if derived(image) or ("DERIVED" in image.image_type and "DERIVED" not in first.image_type):
+        return False
+    time, span = image.clock.acquisition_us, chosen.span_us
+    if time is None or span is None:
+        return image.clock.content_us is None  # neither says that it is of another time
+    near = FRAMES_NEAR * (span[1] - span[0]) / max(1, chosen.frames - 1)
+    return span[0] - near <= time <= span[1] + near
 
 
 def _grid(image: Slice) -> tuple[object, ...]:

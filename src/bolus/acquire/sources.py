@@ -39,6 +39,14 @@ def why_not_source(image: Slice) -> str:
     return ""
 
 
+def derived(image: Slice) -> bool:
+    """Whether an image says or seems to be made from others, or to show another part."""
+    kinds = set(image.image_type)
+    return bool(kinds & (LOCALIZER_TYPES | PROJECTIONS | MAP_WORDS)) or bool(
+        named_like_derived(image)
+    )
+
+
 def named_like_derived(image: Slice) -> str:
     """What an image seems to be by its series' description or its folder; "" for a source image.
 

@@ -44,7 +44,8 @@ def walk(root: Path, skip: Callable[[Path], bool]) -> Iterator[tuple[Path, list[
             yield folder, CLOSED
             continue
         below = [entry.name for entry in entries if _is_folder(entry)]
-        yield folder, [entry.name for entry in entries if entry.name not in set(below)]
+        folders = set(below)
+        yield folder, [entry.name for entry in entries if entry.name not in folders]
         waiting += [(folder / name, depth + 1) for name in reversed(below)]
 
 

@@ -5,6 +5,7 @@ Imports that take time happen inside the commands, so that ``bolus --help`` answ
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ from bolus.cli.study import study
 from bolus.cli.train import train
 from bolus.cli.view import view
 from bolus.errors import BolusError, UsageError
-from bolus.plain_text import one_line
+from bolus.plain_text import one_line, short
 
 if TYPE_CHECKING:
     from bolus.pipeline import Progress, Voxel
@@ -260,3 +261,9 @@ def main() -> None:
     except BrokenPipeError:
         # whoever read the output has left; what was asked for is done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise
+        where = short(str(error.filename))
+        print(f"bolus: {where}: {error.strerror}; name another file or folder", file=sys.stderr)
+        sys.exit(UsageError.exit_code)

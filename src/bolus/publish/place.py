@@ -107,6 +107,7 @@ def staged(out: Path) -> Iterator[Path]:
                 if inside:
                     with locked(out):  # nobody begins to draw on what is just being replaced
                         _check_outlines(out)
+                        _check_former_results(out)  # somebody may have put a file there
                         _move_in(stage, out)
                 else:
                     stage.rename(out)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from bolus import __version__
-from bolus.errors import BolusError, UsageError
+from bolus.errors import BolusError, NoReadableFiles, UsageError
 from bolus.serve.app import RESEARCH_ONLY, body_bytes, new_app, shown, volume_response
 from bolus.serve.exams import Exam, Volumes, open_results
 from bolus.serve.jobs import Jobs
@@ -58,7 +58,12 @@ class RecomputeRequest(BaseModel):
 def results_app(folders: Sequence[Path]) -> FastAPI:
     """The application for folders of results; errors as `bolus.serve.exams.open_results`."""
     volumes, outlines, jobs = Volumes(), Outlines(), Jobs()
-    places = [folder.resolve() for folder in folders]
+    try:
+        places = [folder.resolve() for folder in folders]
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise NoReadableFiles(
+            f"a folder can't be opened ({error}); give that of results"
+        ) from error
     if len(set(places)) != len(places):
         raise UsageError("a folder of results is given twice; give each once")
     names = telling_names(folders)
