@@ -76,6 +76,13 @@ def test_values_that_no_ct_gives_are_refused(value: float, tmp_path: Path) -> No
         read_exam(save_nifti(tmp_path, data))
 
 
+def test_values_far_below_air_are_told(tmp_path: Path) -> None:
+    data = truth().transpose(3, 2, 1, 0).astype(np.float32)
+    data[16, 16, 1, 12] = -3e38
+    (finding,) = read_exam(save_nifti(tmp_path, data)).findings
+    assert finding.code == "values-missing"
+
+
 @pytest.mark.parametrize(("rows", "columns"), [(24, 32), (32, 24), (31, 32)])
 def test_a_matrix_smaller_than_the_pixels_is_no_crop(
     rows: int, columns: int, tmp_path: Path
