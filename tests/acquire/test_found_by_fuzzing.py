@@ -12,7 +12,14 @@ from dicomfactory import enhanced, exam, image, save, store, truth, zipped
 from niftifactory import VOLUME_TIMING, save_nifti
 
 from bolus.acquire import describe, read_exam
-from bolus.errors import AmbiguousExam, BolusError, DamagedFile, ImplausibleValues, NotCT
+from bolus.errors import (
+    AmbiguousExam,
+    BolusError,
+    DamagedFile,
+    ImplausibleValues,
+    NotCT,
+    TooFewFrames,
+)
 from bolus.regular_file import open_regular
 
 PATIENT = "FACTORY^HEAD"
@@ -67,6 +74,13 @@ def test_values_that_no_ct_gives_are_refused(value: float, tmp_path: Path) -> No
     data[3, 4, 1, 12] = value
     with pytest.raises(ImplausibleValues, match="which no CT gives"):
         read_exam(save_nifti(tmp_path, data))
+
+
+def test_values_far_below_air_are_told(tmp_path: Path) -> None:
+    data = truth().transpose(3, 2, 1, 0).astype(np.float32)
+    data[16, 16, 1, 12] = -3e38
+    (finding,) = read_exam(save_nifti(tmp_path, data)).findings
+    assert finding.code == "values-missing"
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(24, 32), (32, 24), (31, 32)])
@@ -154,3 +168,8 @@ def test_an_image_with_the_time_of_another_slice_is_told(tmp_path: Path) -> None
     images[0].AcquisitionTime = images[4].AcquisitionTime
     (finding,) = read_exam(save(tmp_path / "exam", images)).findings
     assert (finding.code, finding.grade.name) == ("sampling-uneven", "WARNING")
+
+
+def test_copies_of_one_image_are_one_frame(tmp_path: Path) -> None:
+    with pytest.raises(TooFewFrames, match="has 1 frames"):
+        read_exam(save(tmp_path / "exam", exam()[:1] * 12))

@@ -16,7 +16,7 @@ from untouched import as_read
 
 from bolus.acquire import Description, describe, read_exam
 from bolus.errors import BolusError, DamagedFile, ImplausibleValues, NoReadableFiles
-from bolus.plain_text import printable
+from bolus.plain_text import one_line, printable
 from bolus.terminal import print_description
 from bolus.types import Exam, Grade
 
@@ -112,7 +112,7 @@ def _check_text(what: str, text: str, most: int) -> None:
 
 def _names(path: Path) -> Iterator[str]:
     """Names of which a message must hold one."""
-    yield from (printable(path.name) or str(path), printable(str(path)))
+    yield from (one_line(path.name) or str(path), one_line(str(path)))
     try:
         if path.is_dir():
             for _, folders, files in os.walk(path):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bolus.acquire.checks import check_times
+from bolus.acquire.checks import LARGEST_HU, check_times
 from bolus.acquire.files import Source
 from bolus.acquire.geometry_limits import check_geometry
 from bolus.acquire.memory import COPIES_NIFTI, MAX_FRAMES_BYTES, check_memory
@@ -222,7 +222,7 @@ def read_nifti_frames(volume: Volume4D, path: Path) -> tuple[Float32Array, list[
 
     Returns
     -------
-    (T, Z, Y, X) float32, HU, at least -1024; NaN and infinite values become air
+    (T, Z, Y, X) float32, HU, at least -1024; NaN, infinite and hugely negative values become air
 
     Raises
     ------
@@ -233,13 +233,14 @@ def read_nifti_frames(volume: Volume4D, path: Path) -> tuple[Float32Array, list[
         data = whole_values(image, np.float32)
     data = data.reshape(data.shape[:4]).transpose(3, *volume.axes)
     frames = np.ascontiguousarray(data[:, ::-1] if volume.flipped else data)
-    finite = np.isfinite(frames)
-    lost = frames.size - int(np.count_nonzero(finite))
-    frames[~finite] = AIR_HU
+    # huge ones are left for the check of all values, which refuses them
+    meant = np.isfinite(frames) & (frames >= np.float32(-LARGEST_HU))
+    lost = frames.size - int(np.count_nonzero(meant))
+    frames[~meant] = AIR_HU
     np.maximum(frames, np.float32(AIR_HU), out=frames)
     if not lost:
         return frames, []
-    message = f"{lost / frames.size:.2%} of the values are no numbers (NaN) and were taken for air."
+    message = f"{lost / frames.size:.2%} of the values are none of CT (NaN) and were taken for air."
     return frames, [Finding("values-missing", Grade.WARNING, message, "Convert the exam again.")]
 
 

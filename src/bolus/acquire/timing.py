@@ -137,7 +137,8 @@ def _quality(key: str, us: IntArray) -> list[Finding]:
                 "Compare the intervals with the scan protocol.",
             )
         )
-    if np.all(us % 1_000_000 == us[0] % 1_000_000) and np.ptp(np.diff(np.unique(us))) > 0:
+    steps = set(np.diff(np.unique(us)).tolist())
+    if np.all(us % 1_000_000 == us[0] % 1_000_000) and len(steps) > 1:
         findings.append(
             Finding(
                 "timing-coarse",
