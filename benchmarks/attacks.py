@@ -36,7 +36,7 @@ Row = dict[str, Any]
 def counts(total: int) -> dict[str, int]:
     """How many inputs of each kind."""
     whole = sum(kind.share for kind in KINDS.values())
-    return {name: max(1, total * kind.share // whole) for name, kind in KINDS.items()}
+    return {name: -(-total * kind.share // whole) for name, kind in KINDS.items()}
 
 
 def tried(total: int, seed: int) -> list[Row]:

@@ -6,6 +6,7 @@ words.  Whatever an input does to this process, the parent counts it and starts 
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import resource
@@ -26,6 +27,8 @@ from untouched import as_read
 from bolus.child import Head, serve
 
 MAX_MEMORY_BYTES = 4 * 2**30
+PATIENCE = 40
+"""Looks, 50 ms apart, whether an input left files open."""
 
 
 def main() -> None:
@@ -79,6 +82,11 @@ def guarded(attempt: Callable[[Path], str]) -> str:
             finally:
                 os.dup2(kept, 2)
                 os.close(kept)
+            for _ in range(PATIENCE):
+                if _open_files() <= opened:
+                    break
+                gc.collect()  # a server's files are held until its threads end
+                time.sleep(0.05)
             if left := _open_files() - opened:
                 raise Fault(f"{left} files were left open")
             said.seek(0)

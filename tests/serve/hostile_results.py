@@ -404,7 +404,7 @@ def _odd_values(rng: random.Random, target: Path) -> str:
 
 def _arrays(target: Path) -> dict[str, Any] | None:
     try:
-        with np.load(target, allow_pickle=False) as stored:
+        with target.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except Exception:  # spoilt already
         return None
