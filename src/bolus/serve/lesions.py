@@ -233,7 +233,8 @@ def _number(value: Any, name: str, ends: tuple[float, float]) -> float:
 
 def _maps(exam: Exam, method: str) -> Maps:
     def one(name: str) -> Any:
-        values = exam.volume(f"{method}/{name}")
+        # maps that others wrote may hold whole numbers, which wrap in sums
+        values = np.asarray(exam.volume(f"{method}/{name}"), np.float32)
         if not (np.abs(values) <= LARGEST).all():  # nor is what is no number
             raise DamagedFile(f"{method}/{name}.nii.gz holds what no map holds; run the exam again")
         return values
