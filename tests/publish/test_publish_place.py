@@ -255,6 +255,18 @@ def test_containers_with_the_same_process_numbers_leave_each_other_alone(tmp_pat
     second.communicate(b"\n", timeout=60)
 
 
+def test_what_somebody_puts_beside_results_while_they_are_made_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    make_former_results(out)
+    making = staged(out, check_output)
+    (making.__enter__() / "new.txt").write_text("new")
+    (out / "notes.txt").write_text("an hour of work")
+    with pytest.raises(OutputError, match=r"notes\.txt"):
+        making.__exit__(None, None, None)
+    assert (out / "notes.txt").read_text() == "an hour of work"
+    assert not list(tmp_path.glob(".out*"))
+
+
 def test_a_circle_of_links_is_no_place_for_results(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")

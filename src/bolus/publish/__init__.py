@@ -61,7 +61,7 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
     start = time.perf_counter()
     if deidentify:
         results = replace(results, dicom_identity=deidentified(results.dicom_identity))
-    with staged(out) as folder:
+    with staged(out, check_output) as folder:
         # compression needs no Python, so it goes on beside the drawing
         with ThreadPoolExecutor(1) as pool:
             volumes = pool.submit(_write_volumes, results, folder)

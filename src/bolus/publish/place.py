@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -80,11 +80,16 @@ def _check_outlines(out: Path) -> None:
 
 
 @contextmanager
-def staged(out: Path) -> Iterator[Path]:
+def staged(out: Path, check: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """Give a hidden folder whose content becomes that of ``out`` if all goes well.
 
     A missing ``out`` is made by one rename.  A folder that exists stays the same folder, because
     it may be a mount point or the current directory of somebody's shell: the content is moved in.
+
+    Parameters
+    ----------
+    check
+        Raises OutputError where something else lies in ``out`` by the time all is complete.
 
     Raises
     ------
@@ -107,7 +112,8 @@ def staged(out: Path) -> Iterator[Path]:
                 if inside:
                     with locked(out):  # nobody begins to draw on what is just being replaced
                         _check_outlines(out)
-                        _check_former_results(out)  # somebody may have put a file there
+                        if check is not None:
+                            check(out)  # somebody may have put a file there in the meantime
                         _move_in(stage, out)
                 else:
                     stage.rename(out)
