@@ -135,7 +135,7 @@ def test_requests_are_given_to_no_collector(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: collector)
 
     async def ask() -> int:
-        transport = httpx.ASGITransport(new_app())
+        transport = httpx.ASGITransport(new_app([]))
         async with httpx.AsyncClient(transport=transport, base_url="http://a") as asking:
             return (await asking.get("/api/colours")).status_code
 
