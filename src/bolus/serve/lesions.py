@@ -233,11 +233,11 @@ def _number(value: Any, name: str, ends: tuple[float, float]) -> float:
 
 def _maps(exam: Exam, method: str) -> Maps:
     def one(name: str) -> Any:
-        # maps that others wrote may hold whole numbers, which wrap in sums
-        values = np.asarray(exam.volume(f"{method}/{name}"), np.float32)
+        values = exam.volume(f"{method}/{name}")
         if not (np.abs(values) <= LARGEST).all():  # nor is what is no number
             raise DamagedFile(f"{method}/{name}.nii.gz holds what no map holds; run the exam again")
-        return values
+        # maps that others wrote may hold whole numbers, which wrap in sums
+        return np.asarray(values, np.float32)
 
     delay = one("delay") if f"{method}/delay" in exam.files else None
     return Maps(method, one("cbf"), one("cbv"), one("mtt"), one("tmax"), one("ttp"), delay)
