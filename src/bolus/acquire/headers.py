@@ -165,9 +165,10 @@ def read_header(stream: BinaryIO, source: Source) -> tuple[Dataset, BinaryIO]:
             stream, head = BytesIO(data), data[:HEAD_BYTES]
         _check_start(head, stream)
         measured = _Measured(stream)
-        dataset = read_partial(cast(BinaryIO, measured), _BeforePixels(), force=True)
-        source.budget.count_reads(measured.reads, source.name)
-        return dataset, stream
+        try:
+            return read_partial(cast(BinaryIO, measured), _BeforePixels(), force=True), stream
+        finally:  # a header that is refused has cost its time as well
+            source.budget.count_reads(measured.reads, source.name)
     except DamagedFile:
         raise
     except Exception as error:  # pydicom raises nine types on damaged bytes

@@ -67,8 +67,8 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
             f"{path}: none of its {len(foreign)} files is DICOM or NIfTI (the first is "
             f"{foreign[0].name}); name the folder, zip or file that holds the exam."
         )
-    lost = [source for source in foreign if _is_lost(source, endings)]
-    beside = [source.name for source in foreign if source not in lost]
+    lost = {source.name for source in foreign if _is_lost(source, endings)}
+    beside = [source.name for source in foreign if source.name not in lost]
     return slices, [*files.findings, *_findings(beside, len(lost), damaged)]
 
 
