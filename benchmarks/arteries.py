@@ -16,11 +16,16 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 
-from bolus.align import correct_motion
-from bolus.curves import baseline_and_arrival, common_grid, find_arteries, segment
-from bolus.curves.marks import SURE
+from bolus.align.register import correct_motion
+from bolus.anatomy.baseline import baseline_and_arrival
+from bolus.anatomy.segment import segment
+from bolus.arteries.find import find_arteries
+from bolus.arteries.findings import SURE
 from bolus.errors import BolusError
-from bolus.simulate import Recipe, Truth, simulate_exam
+from bolus.simulate.exam import simulate_exam
+from bolus.simulate.recipe import Recipe
+from bolus.simulate.truth import Truth
+from bolus.timegrid import common_grid
 from bolus.types import Arteries, Exam
 from tables import markdown, write
 

@@ -1,7 +1,7 @@
 """How well the slab's vessels tell how much blood the whole brain's tissue holds.
 
 The network is shown a brain of little blood as if it held the usual volume, which
-`bolus.infer.inputs.log_volume` estimates.  Here the estimate is compared with the truth on
+`bolus.infer.features.log_volume` estimates.  Here the estimate is compared with the truth on
 simulated exams whose brains have 0.4 to 1.5 times the usual flow and 0.75 to 1.6 times the usual
 transit time, and its numbers are fitted anew: ``python benchmarks/blood_volume.py``.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from bolus.errors import BolusError
-from bolus.infer.inputs import (
+from bolus.infer.features import (
     FALLING_POWERS,
     LEAST_FALLING,
     LEAST_TISSUE,

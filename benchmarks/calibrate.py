@@ -26,7 +26,7 @@ from bolus.lesion import presets
 from bolus.lesion.measure import Levels, outline, smooth_levels
 from bolus.lesion.midline import left_side
 from bolus.pipeline import METHODS, Choices, Stages, analyse
-from bolus.simulate import simulate_exam
+from bolus.simulate.exam import simulate_exam
 from simulated import clinical_recipe, one_thread_each
 from tables import markdown, write
 

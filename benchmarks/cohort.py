@@ -15,7 +15,7 @@ import numpy as np
 
 from bolus.errors import BolusError
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.simulate import simulate_exam
+from bolus.simulate.exam import simulate_exam
 from bolus.simulate.truth import Truth
 from bolus.types import MethodResult, Tissue
 from plots import cohort_figure

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from bolus.infer.model import load_model
 from bolus.simulate.priors import clinical_case
-from bolus.train.bolus.data import slices
+from bolus.train.cnn.data import slices
 from bolus.train.prepare import TARGETS, read_prepared
 from bolus.types import MAP_UNITS, BoolArray, Float32Array
 from tables import markdown, write

@@ -15,10 +15,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 from bolus.pipeline import METHOD_NAMES, Choices, Stages, analyse, run_exam
-from bolus.study.noise import with_noise
-from bolus.study.thin import thinned
+from bolus.study.dose.add_noise import with_noise
+from bolus.study.dose.subsample import thinned
 from bolus.types import Results
 from tables import dice, mae, markdown, pearson, write
 

@@ -15,9 +15,8 @@ from typing import Literal, get_args
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from bolus.curves import denoise
-from bolus.curves.timing import resample_vessels
-from bolus.deconvolve import METHODS, deconvolve
+from bolus.curves.denoise import denoise
+from bolus.deconvolve.methods import METHODS, deconvolve
 from bolus.simulate.kudo import (
     AIF_START_S,
     CBV_SCALE,
@@ -31,6 +30,7 @@ from bolus.simulate.kudo import (
     kudo_phantom,
     residue_curve,
 )
+from bolus.timegrid import resample_vessels
 from bolus.types import Curves, Geometry, Tissue
 from tables import mae, markdown, pearson, slope, write
 

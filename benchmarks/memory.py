@@ -11,8 +11,9 @@ import tempfile
 from pathlib import Path
 
 from bolus.acquire.memory import peak_bytes
-from bolus.simulate import Recipe, simulate_exam
 from bolus.simulate.dicom import write_dicom
+from bolus.simulate.exam import simulate_exam
+from bolus.simulate.recipe import Recipe
 from bolus.workers import processes
 from speed import LARGE, LARGE_METHODS, timed
 from tables import markdown, write

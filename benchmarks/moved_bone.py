@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from bolus.errors import BolusError
-from bolus.infer import load_model, predict
-from bolus.simulate import simulate_exam
-from bolus.study.thin import thinned
+from bolus.infer.model import load_model
+from bolus.infer.predict import predict
+from bolus.simulate.exam import simulate_exam
+from bolus.study.dose.subsample import thinned
 from bolus.train.prepare import TARGETS, prepare
 from simulated import Row, clinical_recipe, resumable
 from tables import markdown, write

@@ -17,8 +17,10 @@ import numpy as np
 
 from bolus.errors import BolusError
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.simulate import Recipe, Truth, simulate_exam
-from bolus.study.thin import start_s, thinned
+from bolus.simulate.exam import simulate_exam
+from bolus.simulate.recipe import Recipe
+from bolus.simulate.truth import Truth
+from bolus.study.dose.subsample import start_s, thinned
 from bolus.types import Exam, Maps
 from cohort import compare
 from simulated import Row, clinical_recipe, resumable

@@ -20,14 +20,19 @@ import numba
 import numpy as np
 import torch
 
-from bolus.align import correct_motion
-from bolus.curves import baseline_and_arrival, common_grid, denoise, segment, tissue_curves
-from bolus.infer import load_model, predict, sampled
-from bolus.infer.inputs import Sampled, blood, level_reference, slice_inputs
-from bolus.infer.model import MULTIPLE
-from bolus.simulate import simulate_exam
+from bolus.align.register import correct_motion
+from bolus.anatomy.baseline import baseline_and_arrival
+from bolus.anatomy.segment import segment
+from bolus.curves.denoise import denoise
+from bolus.curves.enhancement import tissue_curves
+from bolus.infer.features import Sampled, blood, level_reference, slice_inputs
+from bolus.infer.gather import sampled
+from bolus.infer.model import MULTIPLE, load_model
+from bolus.infer.predict import predict
+from bolus.simulate.exam import simulate_exam
 from bolus.simulate.recipe import DEMO
-from bolus.train.bolus.network import PerfusionNet
+from bolus.timegrid import common_grid
+from bolus.train.cnn.network import PerfusionNet
 from tables import markdown, write
 
 SEED = 77_001

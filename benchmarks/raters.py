@@ -14,13 +14,14 @@ import shutil
 
 from bolus.errors import BolusError
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.publish import publish
-from bolus.simulate import simulate_exam
-from bolus.study.agree_tables import HEADINGS, region_cells, trial_matrix
-from bolus.study.raters import create, open_study
-from bolus.study.raters.gather import KINDS, Gathered, comparisons, exam_name
+from bolus.publish.write import publish
+from bolus.simulate.exam import simulate_exam
+from bolus.study.agreement.tables import HEADINGS, region_cells, trial_matrix
+from bolus.study.raters.make import create
+from bolus.study.raters.pairs import KINDS, Gathered, comparisons, exam_name
 from bolus.study.raters.report import paper_rows, write_report
 from bolus.study.raters.simulated import simulate_readings
+from bolus.study.raters.store import open_study
 from simulated import CACHE, Row, clinical_recipe, digest_of_code, resumable
 from tables import RESULTS, markdown, write
 

@@ -8,7 +8,6 @@ Seeds in use: 6000-6349 verdicts (published) and 6500-6849 (their limits), 7000-
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
@@ -17,9 +16,10 @@ from typing import Any
 
 import numpy as np
 
-import bolus
-from bolus.simulate import Recipe
+from bolus import code_digest
+from bolus.code_digest import ANALYSIS, LESIONS
 from bolus.simulate.noise import SD_AT_1_MAS
+from bolus.simulate.recipe import Recipe
 from bolus.workers import as_they_finish, processes
 
 CACHE = Path(__file__).parent / ".cache"
@@ -95,16 +95,9 @@ def resumable(
 
 def digest_of_code(name: str) -> str:
     """Of everything that shapes a result: the package without input and output, and the study."""
-    package = Path(bolus.__file__).parent
-    parts = [
-        file
-        for folder in ("align", "curves", "deconvolve", "infer", "lesion", "simulate")
-        for file in sorted((package / folder).glob("*"))
-        if file.suffix in (".py", ".json", ".onnx")
-    ]
     here = Path(__file__)
-    parts += [package / "types.py", package / "pipeline.py", here, here.with_name(f"{name}.py")]
-    return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:12]
+    study = here, here.with_name(f"{name}.py")
+    return code_digest.digest_of_code((*ANALYSIS, *LESIONS, "simulate"), *study)
 
 
 def _finished(file: Path) -> dict[str, list[Row]]:

@@ -20,11 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bolus.curves import common_grid
-from bolus.deconvolve import METHODS, deconvolve
-from bolus.simulate import Recipe, simulate_exam
+from bolus.deconvolve.methods import METHODS, deconvolve
 from bolus.simulate.dicom import write_dicom
+from bolus.simulate.exam import simulate_exam
 from bolus.simulate.kudo import blood_hu, residue_curve
+from bolus.simulate.recipe import Recipe
+from bolus.timegrid import common_grid
 from bolus.types import Curves
 from bolus.workers import processes
 from tables import RESULTS, markdown, write

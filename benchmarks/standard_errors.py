@@ -18,7 +18,7 @@ from scipy.optimize import brentq
 
 from bolus.deconvolve.bma import POSTERIOR_SHARE, UNMODELLED
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.simulate import simulate_exam
+from bolus.simulate.exam import simulate_exam
 from simulated import clinical_recipe, one_thread_each
 from tables import markdown, write
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from bolus.errors import BolusError
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.simulate import simulate_exam
+from bolus.simulate.exam import simulate_exam
 from bolus.types import Exam
 from simulated import Row, clinical_recipe, resumable
 from tables import markdown, write

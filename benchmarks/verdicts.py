@@ -3,7 +3,7 @@
 In each cohort of simulated exams one thing goes from harmless to hopeless and all else is a usual
 stroke exam.  Exams that a check passes must have smaller errors than those it warns of or fails.
 ``--development`` prints exams of other seeds than those published, to choose the limits in
-``bolus.lesion.verdicts`` on.  Finished exams are kept: a run that was stopped goes on.
+``bolus.quality.checks`` on.  Finished exams are kept: a run that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from scipy.stats import mannwhitneyu, spearmanr
 
 from bolus.errors import BolusError
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.simulate import Recipe, simulate_exam
+from bolus.simulate.exam import simulate_exam
+from bolus.simulate.recipe import Recipe
 from bolus.simulate.truth import Truth
 from bolus.types import BoolArray, Exam, Geometry, Grade, Results
 from plots import verdicts_figure

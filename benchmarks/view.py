@@ -26,8 +26,9 @@ from typing import Any
 from playwright.sync_api import sync_playwright
 
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.publish import publish
-from bolus.simulate import Recipe, simulate_exam
+from bolus.publish.write import publish
+from bolus.simulate.exam import simulate_exam
+from bolus.simulate.recipe import Recipe
 
 METHODS = ("nlr", "cnn")
 SIZE = Recipe(

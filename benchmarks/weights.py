@@ -13,15 +13,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from bolus.code_digest import ANALYSIS, digest_of_code
 from bolus.errors import BolusError
-from bolus.infer.card import Fact
+from bolus.infer.metadata import Fact
 from bolus.simulate.case import scan
 from bolus.simulate.priors import case_seed, clinical_case
-from bolus.train.bolus.export import LICENCE, export
-from bolus.train.bolus.recipe import EPOCHS, PATIENCE, STEPS_PER_EPOCH, BolusTask
-from bolus.train.bolus.run import LIMITS, PURPOSE, SIMULATED
-from bolus.train.card import USE
+from bolus.train.cnn.export import LICENCE, export
+from bolus.train.cnn.run import LIMITS, PURPOSE, SIMULATED
+from bolus.train.cnn.task import EPOCHS, PATIENCE, STEPS_PER_EPOCH, BolusTask
 from bolus.train.loop import BEST, Row, Settings, fit
+from bolus.train.model_card import USE
 from bolus.train.prepare import TARGETS, prepare, write_prepared
 from bolus.types import MAP_UNITS
 from bolus.workers import as_they_finish, processes
@@ -32,18 +33,10 @@ TRAINING, VALIDATION = (1, 1000), (99, 24)
 SEED = 1
 PACKAGE = Path(__file__).parents[1] / "src" / "bolus"
 WEIGHTS = PACKAGE / "infer" / "weights.onnx"
-CODE = ("align", "curves", "deconvolve", "infer", "simulate", "train", "train/bolus")
-"""What shapes the exams and the weights."""
-
-
-def digest_of_code() -> str:
-    """Of everything that decides on the weights but libraries and the machine."""
-    files = [file for folder in CODE for file in sorted((PACKAGE / folder).glob("*.py"))]
-    files += [PACKAGE / "types.py", Path(__file__)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
-
-
-FOLDER = Path(__file__).parent / ".cache" / f"weights-{digest_of_code()}"
+CODE = (*ANALYSIS, "infer", "simulate", "train")
+"""What shapes the exams and the weights, beside libraries and the machine."""
+CODE_DIGEST = digest_of_code(CODE, Path(__file__))
+FOLDER = Path(__file__).parent / ".cache" / f"weights-{CODE_DIGEST}"
 
 
 def prepared(cohort: int, cases: int, folder: Path) -> list[Path]:
@@ -90,7 +83,7 @@ def report(rows: Sequence[Row], training: int, validation: int, weights: Path) -
         f"{validation} of cohort {VALIDATION[0]} to validate on, recipe `bolus`, seed {SEED}, "
         f"{len(rows)} epochs of {STEPS_PER_EPOCH} batches on {os.cpu_count()} CPU cores, "
         f"{sum(row['seconds'] for row in rows) / 60:.0f} minutes. Digest of the code: "
-        f"`{digest_of_code()}`. The file's SHA-256: "
+        f"`{CODE_DIGEST}`. The file's SHA-256: "
         f"`{hashlib.sha256(weights.read_bytes()).hexdigest()}`.",
         markdown(["epoch", "training loss", "validation loss", *units, "seconds"], lines),
         "Errors on the validation exams, every other slice, of brains scaled to the usual volume "
@@ -116,7 +109,7 @@ def main() -> None:
     epoch = min(rows, key=lambda row: row["loss"])["epoch"]
     facts: dict[str, Fact] = {
         "recipe": "bolus", "seed": SEED, "epochs": epoch, "cohorts": "1 and 99, simulated",
-        "code": digest_of_code(),
+        "code": CODE_DIGEST,
     }  # fmt: skip
     export(FOLDER / BEST, training, validation, asked.out, name="bolus", facts=facts)
     report(rows, len(training), len(validation), asked.out)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from bolus.simulate import simulate_exam
+from bolus.simulate.exam import simulate_exam
 from bolus.simulate.truth import Truth
 from bolus.types import Exam
 from small_exam import SMALL

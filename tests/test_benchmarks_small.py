@@ -68,11 +68,11 @@ def test_a_bug_is_not_hidden_and_costs_no_finished_exam(cache: Path) -> None:
 def test_results_are_kept_for_the_same_code_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "lesion").mkdir()
-    limits = tmp_path / "lesion" / "verdicts.py"
+    (tmp_path / "quality").mkdir()
+    limits = tmp_path / "quality" / "checks.py"
     for file in (limits, tmp_path / "types.py", tmp_path / "pipeline.py"):
         file.write_text("LIMIT = 1\n")
-    monkeypatch.setattr(simulated.bolus, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(simulated.code_digest.bolus, "__file__", str(tmp_path / "__init__.py"))
     before = simulated.digest_of_code("cohort")
     assert simulated.digest_of_code("cohort") == before
     assert simulated.digest_of_code("verdicts") != before

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import bolus
-from bolus.lesion import PRESET_NAMES
+from bolus.lesion.presets import PRESET_NAMES
 from bolus.pipeline import METHOD_NAMES
 
 ROOT = Path(__file__).parents[1]

@@ -11,11 +11,12 @@ import pytest
 
 from bolus.lesion.midline import left_side
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.simulate import Recipe, Truth, simulate_exam
 from bolus.simulate.case import scan
+from bolus.simulate.exam import simulate_exam
 from bolus.simulate.priors import case_seed, clinical_case
-from bolus.simulate.recipe import generator
+from bolus.simulate.recipe import Recipe, generator
 from bolus.simulate.slab import make_slab
+from bolus.simulate.truth import Truth
 from bolus.types import BoolArray, Lesion, Results
 
 SEED = 5

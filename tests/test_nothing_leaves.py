@@ -18,7 +18,7 @@ from opentelemetry import trace
 
 from alone import alone, possible
 from bolus.serve.app import new_app
-from bolus.simulate import write_dicom
+from bolus.simulate.dicom import write_dicom
 from bolus.simulate.truth import Truth
 from bolus.types import Exam
 

@@ -13,7 +13,8 @@ import pytest
 
 from bolus.errors import NoPerfusion, UsageError
 from bolus.pipeline import Choices, Stages, analyse, run_exam
-from bolus.simulate import simulate_exam, write_dicom
+from bolus.simulate.dicom import write_dicom
+from bolus.simulate.exam import simulate_exam
 from bolus.simulate.recipe import Timing
 from bolus.simulate.truth import Truth
 from bolus.types import Exam, Grade, Results

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bolus.curves import resample
 from bolus.deconvolve.model import CBV_SCALE
 from bolus.simulate import kudo
+from bolus.timegrid import resample
 from bolus.types import Curves
 from kudo import SEED, curves_of
 from peers.adapters.bolus import fields

@@ -12,23 +12,23 @@ from pathlib import Path
 
 import numpy as np
 
-from bolus.acquire import read_exam
-from bolus.align import correct_motion
-from bolus.curves import (
-    baseline_and_arrival,
-    common_grid,
-    denoise,
-    find_arteries,
-    segment,
-    tissue_curves,
-)
-from bolus.curves.baseline import Baseline
-from bolus.curves.denoise import RANGE_HU, SIGMA_MM
-from bolus.curves.near import near_vessels
-from bolus.deconvolve import DELAY_METHODS, METHODS, deconvolve
+from bolus.acquire.exam import read_exam
+from bolus.align.register import correct_motion
+from bolus.anatomy.baseline import Baseline, baseline_and_arrival
+from bolus.anatomy.segment import segment
+from bolus.arteries.find import find_arteries
+from bolus.arteries.reselect import near_vessels
+from bolus.curves.denoise import RANGE_HU, SIGMA_MM, denoise
+from bolus.curves.enhancement import tissue_curves
+from bolus.deconvolve.methods import DELAY_METHODS, METHODS, deconvolve
 from bolus.errors import ImplausibleValues, NoPerfusion, UsageError
-from bolus.infer import Model, load_model, predict, sampled
-from bolus.lesion import DELAY_PRESETS, PRESET_NAMES, judge, measure_lesion
+from bolus.infer.gather import sampled
+from bolus.infer.model import Model, load_model
+from bolus.infer.predict import predict
+from bolus.lesion.measure import measure_lesion
+from bolus.lesion.presets import DELAY_PRESETS, PRESET_NAMES
+from bolus.quality.checks import judge
+from bolus.timegrid import common_grid
 from bolus.types import (
     CNN,
     Arteries,
@@ -91,7 +91,7 @@ class Choices:
             raise UsageError(f"a model is for --method {CNN}, which was not asked for; add it")
 
     def network(self) -> Model | None:
-        """The model that ``cnn`` needs; the same errors as `bolus.infer.load_model`."""
+        """The model that ``cnn`` needs; the same errors as `bolus.infer.model.load_model`."""
         return load_model(self.model) if CNN in self.methods else None
 
 

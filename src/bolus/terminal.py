@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from bolus.acquire import Description
+    from bolus.acquire.describe import Description
     from bolus.pipeline import Progress
 
 

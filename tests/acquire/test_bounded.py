@@ -21,17 +21,18 @@ from niftifactory import save_nifti
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
 
-from bolus.acquire import describe, read_exam
 from bolus.acquire.budget import BudgetSpent
-from bolus.acquire.deflate import end_of_meta
-from bolus.acquire.files import open_files
-from bolus.acquire.headers import Slice
+from bolus.acquire.describe import describe
+from bolus.acquire.dicom.deflate import end_of_meta
+from bolus.acquire.dicom.headers import Slice
+from bolus.acquire.dicom.scan import read_slices
+from bolus.acquire.dicom.select import select
+from bolus.acquire.exam import read_exam
 from bolus.acquire.memory import available_bytes, peak_bytes
-from bolus.acquire.scan import read_slices
-from bolus.acquire.select import select
-from bolus.dataset import read_index
+from bolus.acquire.sources import open_files
+from bolus.dataset.index import read_index
 from bolus.errors import DamagedFile, NoReadableFiles, OutputError, TooLarge
-from bolus.publish import check_output
+from bolus.files.output_folder import check_output
 from bolus.types import Finding
 
 PATIENCE_S = 60.0
@@ -202,7 +203,7 @@ def test_the_memory_that_a_process_may_take_counts(tmp_path: Path) -> None:
     save(tmp_path / "exam", exam())
     limit = peak_bytes(0)
     code = (
-        "import resource, sys; from pathlib import Path; from bolus.acquire import read_exam\n"
+        "import resource, sys; from pathlib import Path; from bolus.acquire.exam import read_exam\n"
         "from bolus.errors import TooLarge\n"
         f"resource.setrlimit(resource.RLIMIT_AS, ({limit}, {limit}))\n"
         "try: read_exam(Path(sys.argv[1]))\n"

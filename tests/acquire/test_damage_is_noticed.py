@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from niftifactory import save_nifti
 from pydicom.uid import JPEGLSLossless
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 from bolus.errors import AmbiguousExam, DamagedFile
 from bolus.types import Exam
 

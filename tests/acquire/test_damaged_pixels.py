@@ -9,8 +9,8 @@ import pytest
 from dicomfactory import FRAMES, SLICES, compress, exam, save, times, truth
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless
 
-from bolus.acquire import pixels as pixels_module
-from bolus.acquire import read_exam
+from bolus.acquire.dicom import pixels as pixels_module
+from bolus.acquire.exam import read_exam
 from bolus.errors import DamagedFile
 
 

@@ -12,11 +12,11 @@ import pytest
 from dicomfactory import compress, exam, truth
 from pydicom.uid import JPEGLSLossless
 
-from bolus.acquire import child
-from bolus.acquire.child import Decoder
-from bolus.acquire.files import open_files
-from bolus.acquire.headers import Slice
-from bolus.acquire.scan import read_slices
+from bolus.acquire.dicom import decoder_process
+from bolus.acquire.dicom.decoder_process import Decoder
+from bolus.acquire.dicom.headers import Slice
+from bolus.acquire.dicom.scan import read_slices
+from bolus.acquire.sources import open_files
 from bolus.errors import DamagedFile
 
 
@@ -60,7 +60,7 @@ def test_another_child_takes_the_place_of_a_dead_one(one_image):
 
 
 def test_hanging_child_is_ended(one_image, monkeypatch):
-    monkeypatch.setattr(child, "DECODE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(decoder_process, "DECODE_TIMEOUT_S", 0.2)
     with Decoder() as decoder:
         decoder.decode(*one_image)
         os.kill(decoder._child.pid, signal.SIGSTOP)

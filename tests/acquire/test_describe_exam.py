@@ -9,8 +9,9 @@ import pytest
 from dicomfactory import SERIES, STUDY, exam, save, times, zipped
 from niftifactory import save_nifti
 
-from bolus.acquire import describe, read_exam
-from bolus.acquire import pixels as pixels_module
+from bolus.acquire.describe import describe
+from bolus.acquire.dicom import pixels
+from bolus.acquire.exam import read_exam
 
 
 def with_localizer() -> list:
@@ -47,7 +48,7 @@ def test_pixels_are_not_decoded(tmp_path, monkeypatch):
     def refuse(*_):
         raise AssertionError
 
-    monkeypatch.setattr(pixels_module, "hounsfield", refuse)
+    monkeypatch.setattr(pixels, "hounsfield", refuse)
     assert describe(save(tmp_path, exam())).usable
 
 

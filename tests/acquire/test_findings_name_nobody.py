@@ -10,7 +10,8 @@ import pytest
 from dicomfactory import SERIES, STUDY, exam, save, truth, zipped
 from niftifactory import save_nifti
 
-from bolus.acquire import describe, read_exam
+from bolus.acquire.describe import describe
+from bolus.acquire.exam import read_exam
 from bolus.errors import NoReadableFiles
 
 MARKER = "DOE^JOHN"

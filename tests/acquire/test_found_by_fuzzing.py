@@ -11,7 +11,8 @@ import pytest
 from dicomfactory import enhanced, exam, image, save, store, truth, zipped
 from niftifactory import VOLUME_TIMING, save_nifti
 
-from bolus.acquire import describe, read_exam
+from bolus.acquire.describe import describe
+from bolus.acquire.exam import read_exam
 from bolus.errors import (
     AmbiguousExam,
     BolusError,
@@ -20,7 +21,7 @@ from bolus.errors import (
     NotCT,
     TooFewFrames,
 )
-from bolus.regular_file import open_regular
+from bolus.files.regular_file import open_regular
 
 PATIENT = "FACTORY^HEAD"
 

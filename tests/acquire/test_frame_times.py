@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bolus.acquire.grid import SAME_SLICE_MM
-from bolus.acquire.timing import DAY_US, _start_of_day, frames
-from bolus.acquire.values import datetime_us, microseconds, text_or_double, time_of_day_us
+from bolus.acquire.dicom.elements import datetime_us, microseconds, text_or_double, time_of_day_us
+from bolus.acquire.dicom.geometry import SAME_SLICE_MM
+from bolus.acquire.dicom.timing import DAY_US, _start_of_day, frames
 from bolus.errors import IncompleteExam
 
 

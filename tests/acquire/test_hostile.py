@@ -35,7 +35,8 @@ from niftifactory import VOLUME_TIMING, save_nifti
 from pydicom.uid import UID, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
 
 from bolus import errors
-from bolus.acquire import describe, read_exam
+from bolus.acquire.describe import describe
+from bolus.acquire.exam import read_exam
 
 Builder = Callable[[Path], Path]
 ITEM = b"\xfe\xff\x00\xe0"

@@ -11,7 +11,8 @@ import pytest
 from dicomfactory import exam, save, truth, zipped
 from niftifactory import AFFINE_RAS, save_nifti
 
-from bolus.acquire import describe, read_exam
+from bolus.acquire.describe import describe
+from bolus.acquire.exam import read_exam
 from bolus.errors import AmbiguousExam, NoReadableFiles
 
 MASK = (truth()[0] > 0).astype(np.uint8).transpose(2, 1, 0)

@@ -17,7 +17,7 @@ from dicomfactory import FRAMES, SLICES, exam, save
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 from bolus.errors import NoReadableFiles
 from bolus.types import Exam, Finding, Grade
 

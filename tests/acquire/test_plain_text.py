@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from niftifactory import VOLUME_TIMING, save_nifti
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 from bolus.plain_text import printable
 
 CLEAR_SCREEN = "\x1b[2J"

@@ -38,7 +38,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 from bolus.types import Exam, Grade
 
 HOUR_US = 3_600_000_000

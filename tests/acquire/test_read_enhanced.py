@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from dicomfactory import DISTANCE_MM, enhanced, exam, save, times, truth
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 
 
 def test_enhanced_file_is_the_classic_exam(tmp_path):

@@ -10,7 +10,8 @@ import pytest
 from dicomfactory import STEP_S, exam, save, truth
 from niftifactory import AFFINE_RAS, save_nifti
 
-from bolus.acquire import describe, read_exam
+from bolus.acquire.describe import describe
+from bolus.acquire.exam import read_exam
 from bolus.errors import NotAnExam
 
 

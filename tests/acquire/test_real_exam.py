@@ -10,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 
 EXAM = Path(__file__).parents[3] / "shared" / "exams" / "hybrid-mca.zip"
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from dicomfactory import SLICES, STUDY, exam, save, tm, truth
 
-from bolus.acquire import describe, read_exam
+from bolus.acquire.describe import describe
+from bolus.acquire.exam import read_exam
 from bolus.errors import NotCT
 
 DESCRIPTIONS = ["CT Brain Perfusion 5s delay", "Perfusion 5.0 H20f MEAN mAs 180", "CBF CBV source"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from dicomfactory import START_S, exam, ge_time, image, save, store, times, tm, truth
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 from bolus.errors import MissingTiming, NotCT
 
 RAW, REGISTERED = "MOL-002", "MOL-002_Registered"

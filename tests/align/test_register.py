@@ -9,9 +9,8 @@ import pytest
 from moving_head import exam_of, first_pass, image, noise, pose_error_mm, slab
 from scipy.ndimage import binary_erosion
 
-from bolus.align import correct_motion
 from bolus.align.gaussnewton import make_reference
-from bolus.align.register import slice_groups
+from bolus.align.register import correct_motion, slice_groups
 from bolus.types import Grade
 
 GEOMETRY = slab((10, 112, 112), (5.0, 2.0, 2.0))

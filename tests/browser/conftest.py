@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.publish import publish
+from bolus.publish.write import publish
 from bolus.simulate.truth import Truth
 from bolus.types import Exam
 

@@ -13,7 +13,7 @@ import pytest
 from browsing import Server, at, canvas, opened, pointed, serving
 
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.publish import publish
+from bolus.publish.write import publish
 from bolus.simulate.truth import Truth
 from bolus.types import Exam
 

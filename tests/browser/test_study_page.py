@@ -10,7 +10,7 @@ import nibabel
 import numpy as np
 from browsing import draw, saved, serving
 
-from bolus.study.raters import create
+from bolus.study.raters.make import create
 
 
 def test_reading_from_sign_in_to_done(page: Any, out: Path, tmp_path: Path) -> None:

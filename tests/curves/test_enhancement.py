@@ -8,14 +8,10 @@ import numpy as np
 import pytest
 from drawn_head import Head, blood, draw_head
 
-from bolus.curves import (
-    Baseline,
-    baseline_and_arrival,
-    common_grid,
-    resample,
-    segment,
-    tissue_curves,
-)
+from bolus.anatomy.baseline import Baseline, baseline_and_arrival
+from bolus.anatomy.segment import segment
+from bolus.curves.enhancement import tissue_curves
+from bolus.timegrid import common_grid, resample
 from bolus.types import Curves, Exam, Tissue
 
 

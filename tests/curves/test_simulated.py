@@ -7,8 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bolus.curves import Baseline, baseline_and_arrival, common_grid, find_arteries, segment
-from bolus.simulate import Recipe, Truth, simulate_exam
+from bolus.anatomy.baseline import Baseline, baseline_and_arrival
+from bolus.anatomy.segment import segment
+from bolus.arteries.find import find_arteries
+from bolus.simulate.exam import simulate_exam
+from bolus.simulate.recipe import Recipe
+from bolus.simulate.truth import Truth
+from bolus.timegrid import common_grid
 from bolus.types import Arteries, Exam, Tissue
 
 RECIPE = Recipe(matrix=160, pixel_mm=1.45, slices=6, bottom_mm=-12.0)

@@ -22,8 +22,8 @@ from trees import (
 )
 
 from bolus.cli.dataset import dataset
-from bolus.dataset import index_folder
 from bolus.dataset.check import Checked, check_index, plausibility
+from bolus.dataset.layouts import index_folder
 from bolus.errors import UsageError
 from bolus.types import Grade
 

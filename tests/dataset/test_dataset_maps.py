@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trees import SIZE, depths, dicom_map, geometry, map_image, nifti, ras, simulated_case
 
-from bolus.dataset import index_folder, read_truth
-from bolus.dataset.maps import read_map
+from bolus.dataset.layouts import index_folder
+from bolus.dataset.maps import read_map, read_truth
 from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles
 from bolus.types import Float32Array
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from trees import NAME, dicom_exam, edit_dicom, simulated_case, truth, unitobrain_patient
 
-from bolus.dataset import index_folder, read_index, write_index
+from bolus.dataset.index import read_index, write_index
+from bolus.dataset.layouts import index_folder
 from bolus.errors import DamagedFile, NoReadableFiles
 
 

@@ -21,7 +21,9 @@ from trees import (
     unitobrain_patient,
 )
 
-from bolus.dataset import Index, index_folder, read_maps
+from bolus.dataset.index import Index
+from bolus.dataset.layouts import index_folder
+from bolus.dataset.maps import read_maps
 from bolus.errors import NoReadableFiles, UsageError
 from bolus.types import Grade
 

@@ -10,10 +10,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bolus.dataset import Case, Index, read_split
 from bolus.dataset.check import check_split
 from bolus.dataset.duplicates import linked_patients
-from bolus.dataset.split import Choice, Split, cross_validation, hold_out, read_splits, write_split
+from bolus.dataset.index import Case, Index
+from bolus.dataset.split import (
+    Choice,
+    Split,
+    cross_validation,
+    hold_out,
+    read_split,
+    read_splits,
+    write_split,
+)
 from bolus.errors import DamagedFile, NoReadableFiles, UsageError
 from bolus.types import Finding, Grade
 

@@ -11,7 +11,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from bolus.simulate import write_dicom
+from bolus.simulate.dicom import write_dicom
 from bolus.types import Exam, Geometry, Scanner
 
 SIZE = 32

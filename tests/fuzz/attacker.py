@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bolus.child import Child, ChildEnded
+from bolus.child_process import Child, ChildEnded
 
 HERE = Path(__file__).parent
 FOLDERS = [str(HERE), *(str(HERE.parent / name) for name in ("acquire", "infer", "serve"))]

@@ -24,7 +24,7 @@ from kinds import KINDS
 from oracle import Fault
 from untouched import as_read
 
-from bolus.child import Head, serve
+from bolus.child_process import Head, serve
 
 MAX_MEMORY_BYTES = 4 * 2**30
 PATIENCE = 40

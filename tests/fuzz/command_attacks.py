@@ -130,7 +130,7 @@ def warm() -> None:
     """Import what the command needs, once for all forked processes."""
     import bolus.cli
     import bolus.pipeline
-    import bolus.publish
+    import bolus.publish.write
 
     assert bolus.cli.main
     assert os.name == "posix"

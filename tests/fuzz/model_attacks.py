@@ -12,8 +12,9 @@ from made_slab import a_slab
 from oracle import CHANGED, REFUSED, Fault, check_message
 
 from bolus.errors import BolusError
-from bolus.infer import load_model, predict
-from bolus.infer.inputs import Sampled
+from bolus.infer.features import Sampled
+from bolus.infer.model import load_model
+from bolus.infer.predict import predict
 from bolus.types import MAP_UNITS
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from attack import Allowed, Attack
 from untouched import as_read
 
-from bolus.acquire import Description, describe, read_exam
+from bolus.acquire.describe import Description, describe
+from bolus.acquire.exam import read_exam
 from bolus.errors import BolusError, DamagedFile, ImplausibleValues, NoReadableFiles
 from bolus.plain_text import one_line, printable
 from bolus.terminal import print_description

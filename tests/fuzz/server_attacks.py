@@ -23,10 +23,10 @@ from hostile_results import (
 from oracle import CHANGED, NOTED, REFUSED, Fault, check_message
 
 from bolus.errors import BolusError
+from bolus.serve.access import Access
 from bolus.serve.app import guarded
-from bolus.serve.guard import Access
-from bolus.serve.readings import study_app
-from bolus.serve.results import results_app
+from bolus.serve.results_app import results_app
+from bolus.serve.study_app import study_app
 
 Asked = tuple[str, str, bytes]
 SLICE = bytes(SHAPE[1] * SHAPE[2])

@@ -30,7 +30,7 @@ from untouched import (
 )
 from zip_attacks import hostile_zip
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 
 SEED, INPUTS = 2, 330
 

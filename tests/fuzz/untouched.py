@@ -20,7 +20,7 @@ from niftifactory import VOLUME_TIMING, save_nifti
 from pydicom.dataset import FileDataset
 from pydicom.uid import UID
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 from bolus.types import Exam
 
 SLICES = 2

@@ -11,7 +11,7 @@ import numpy as np
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from small_network import CARD, cast, node, small_network
 
-from bolus.infer.card import KEY
+from bolus.infer.metadata import KEY
 
 OPERATIONS = (
     "Abs", "Add", "ArgMax", "AveragePool", "BatchNormalization", "Ceil", "Concat", "Conv", "Cos",

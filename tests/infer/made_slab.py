@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bolus.infer.inputs import Sampled
+from bolus.infer.features import Sampled
 
 ARRIVAL_S = 10.0
 

@@ -8,8 +8,8 @@ from importlib.resources import files
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from bolus.infer.card import KEY
-from bolus.infer.inputs import CONTEXT, PIXEL_CHANNELS
+from bolus.infer.features import CONTEXT, PIXEL_CHANNELS
+from bolus.infer.metadata import KEY
 from bolus.infer.onnxfile import metadata_of
 
 OPSET = 17

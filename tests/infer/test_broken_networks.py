@@ -18,11 +18,12 @@ from made_slab import a_slab
 from onnx import ModelProto, TensorProto
 from small_network import cast, large, node, slow, small_network
 
-from bolus import onnx_session
 from bolus.errors import BolusError, DamagedFile, ImplausibleValues
-from bolus.infer import Model, load_model, predict
-from bolus.infer.inputs import Sampled
-from bolus.onnx_session import SessionApart
+from bolus.infer import session as onnx_session
+from bolus.infer.features import Sampled
+from bolus.infer.model import Model, load_model
+from bolus.infer.predict import predict
+from bolus.infer.session import SessionApart
 from bolus.simulate.nifti import write_exam
 from bolus.simulate.truth import Truth
 from bolus.types import MAP_UNITS, Exam

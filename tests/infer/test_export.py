@@ -10,9 +10,10 @@ import torch
 from made_slab import a_slab
 
 from bolus.errors import DamagedFile
-from bolus.infer import load_model, predict
-from bolus.train.bolus.export import export, look, require_same
-from bolus.train.bolus.network import PerfusionNet
+from bolus.infer.model import load_model
+from bolus.infer.predict import predict
+from bolus.train.cnn.export import export, look, require_same
+from bolus.train.cnn.network import PerfusionNet
 from bolus.train.prepare import Prepared, write_prepared
 
 

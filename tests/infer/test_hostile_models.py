@@ -11,7 +11,8 @@ from hostile_models import hostile_model
 from made_slab import a_slab
 
 from bolus.errors import BolusError
-from bolus.infer import load_model, predict
+from bolus.infer.model import load_model
+from bolus.infer.predict import predict
 from bolus.types import MAP_UNITS
 
 FILES = 60

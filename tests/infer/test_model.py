@@ -13,9 +13,9 @@ import onnx
 import pytest
 
 from bolus.errors import BolusError, DamagedFile, UsageError
-from bolus.infer import Model, load_model
-from bolus.infer.card import KEY
-from bolus.infer.inputs import CONTEXT, PIXEL_CHANNELS
+from bolus.infer.features import CONTEXT, PIXEL_CHANNELS
+from bolus.infer.metadata import KEY
+from bolus.infer.model import Model, load_model
 
 WEIGHTS = files("bolus.infer").joinpath("weights.onnx").read_bytes()
 

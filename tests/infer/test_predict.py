@@ -10,8 +10,9 @@ from made_slab import a_slab
 from test_coarse import repeated
 from test_inputs import with_blood
 
-from bolus.infer import Model, Prediction, load_model, predict
-from bolus.infer.inputs import Sampled
+from bolus.infer.features import Sampled
+from bolus.infer.model import Model, load_model
+from bolus.infer.predict import Prediction, predict
 from bolus.types import MAP_UNITS, Grade
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_measure import ball, geometry, head, maps_with
 
-from bolus.lesion import measure_lesion
+from bolus.lesion.measure import measure_lesion
 from bolus.types import Finding, Grade, Maps
 
 GRID = geometry()

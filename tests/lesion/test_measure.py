@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from bolus.errors import UsageError
-from bolus.lesion import measure_lesion
-from bolus.lesion.cavity import old_infarct
-from bolus.lesion.clean import drop_small, fill_holes, smooth_within
+from bolus.lesion.measure import measure_lesion
 from bolus.lesion.midline import find_midline, left_side
+from bolus.lesion.morphology import drop_small, fill_holes, smooth_within
+from bolus.lesion.old_infarct import old_infarct
 from bolus.lesion.presets import PRESETS, preset_for
 from bolus.pipeline import METHOD_NAMES
 from bolus.types import Geometry, Lesion, Maps, Tissue

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from bolus.publish import palette
-from bolus.publish.mosaic import lesion_mosaic, map_mosaic, vessel_mosaic
-from bolus.publish.view import view_of
+from bolus.publish.orientation import view_of
+from bolus.publish.report.mosaic import lesion_mosaic, map_mosaic, vessel_mosaic
 from bolus.publish.windows import WINDOWS, ttp_window
 from bolus.types import MAP_UNITS, Geometry, Results, Tissue
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bolus.publish import facts, notes, plots
-from bolus.publish.agreement import agreements
-from bolus.publish.report import report_html
+from bolus.publish.method_agreement import agreements
+from bolus.publish.report import numbers, plots, sentences
+from bolus.publish.report.page import report_html
 from bolus.publish.summary import RESEARCH_ONLY
 from bolus.publish.windows import WINDOWS, se_window
 from bolus.types import Check, Grade, Results
@@ -118,10 +118,10 @@ def test_a_lesion_inside_the_scan_has_exact_volumes(results: Results) -> None:
     method = results.methods["nlr"]
     lesion = replace(method.lesion, hypoperfused_lower_bound=False, findings=())
     inside = replace(results, methods={"nlr": replace(method, lesion=lesion)})
-    cells = [cell for row in facts.volume_rows(inside) for cell in row.cells]
+    cells = [cell for row in numbers.volume_rows(inside) for cell in row.cells]
     assert f"{lesion.mismatch_ratio:.2f}" in cells
     assert not [cell for cell in cells if "≥" in cell or "≈" in cell]
-    assert notes.edge_notes(inside) == []
+    assert sentences.edge_notes(inside) == []
 
 
 def test_the_slab_edge_is_named_beside_the_figures(html: str) -> None:
@@ -131,7 +131,7 @@ def test_the_slab_edge_is_named_beside_the_figures(html: str) -> None:
 
 
 def test_penumbra_and_mismatch_are_one_row(results: Results) -> None:
-    labels = [row.label for row in facts.volume_rows(results)]
+    labels = [row.label for row in numbers.volume_rows(results)]
     assert [label for label in labels if "enumbra" in label or "Mismatch v" in label] == [
         "Penumbra = mismatch volume",
         "Hypoperfused (core + penumbra)",
@@ -139,13 +139,13 @@ def test_penumbra_and_mismatch_are_one_row(results: Results) -> None:
 
 
 def test_long_texts_are_said_once_per_distinct_text(results: Results) -> None:
-    assert notes.volume_notes(results) == [
+    assert sentences.volume_notes(results) == [
         "Reference tissue: mean of normal tissue",
         "Source of thresholds: a trial & its paper",
     ]
     osvd = results.methods["osvd"]
     other = replace(osvd, lesion=replace(osvd.lesion, reference="all"))
-    said = notes.volume_notes(replace(results, methods={**results.methods, "osvd": other}))
+    said = sentences.volume_notes(replace(results, methods={**results.methods, "osvd": other}))
     assert said[:2] == [
         "Reference tissue: all (osvd)",
         "Reference tissue: mean of normal tissue (nlr)",
@@ -205,8 +205,8 @@ def test_maps_without_an_artery_are_reported_all_the_same(averaged: Results) -> 
 
 def test_tmax_is_defined_for_each_family(html: str) -> None:
     text = Page(html).text
-    assert text.count(notes.TMAX_BY_MODEL) == 1
-    assert text.count(notes.TMAX_BY_IMPULSE) == 1
+    assert text.count(sentences.TMAX_BY_MODEL) == 1
+    assert text.count(sentences.TMAX_BY_IMPULSE) == 1
     assert "uncalibrated time scale" in text
 
 
@@ -235,7 +235,7 @@ def test_names_of_programs_are_written_as_their_makers_do(html: str) -> None:
 
 
 def test_words_are_not_broken_in_names_of_parameters() -> None:
-    css = (Path(facts.__file__).parent / "report.css").read_text(encoding="utf-8")
+    css = (Path(numbers.__file__).parent / "report.css").read_text(encoding="utf-8")
     rules = [rule for rule in css.split("}") if "overflow-wrap: anywhere" in rule]
     assert [rule.split("{")[0].strip() for rule in rules] == [".parameters td"]
 
@@ -314,7 +314,7 @@ def test_plots_leave_no_trace_in_matplotlib(results: Results) -> None:
     ],
 )
 def test_names_are_written_as_the_field_writes_them(name: str, written: str) -> None:
-    assert facts.title(name) == written
+    assert numbers.title(name) == written
 
 
 @pytest.mark.parametrize(
@@ -331,11 +331,11 @@ def test_names_are_written_as_the_field_writes_them(name: str, written: str) -> 
 def test_checks_show_no_more_digits_than_can_be_measured(
     value: float | None, unit: str, written: str
 ) -> None:
-    assert facts.check_value(Check("noise", Grade.NOTE, value, unit, "")) == written
+    assert numbers.check_value(Check("noise", Grade.NOTE, value, unit, "")) == written
 
 
 def test_places_are_named_by_the_patients_sides(results: Results) -> None:
-    (aif, _, _, place), (vof, *_) = facts.vessel_rows(results)
+    (aif, _, _, place), (vof, *_) = numbers.vessel_rows(results)
     assert (aif, vof) == ("AIF", "VOF")
     assert place.startswith("R 3")
     assert ", A 2" in place

@@ -14,9 +14,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bolus.publish import publish
 from bolus.publish.summary import SCHEMA, summary_json
-from bolus.publish.verdict import verdict
+from bolus.publish.write import publish
+from bolus.quality.verdict import verdict
 from bolus.types import Finding, Grade, Results
 
 NUMBER = (int, float)

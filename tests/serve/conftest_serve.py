@@ -21,11 +21,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.publish import publish
+from bolus.publish.write import publish
+from bolus.serve.access import Access
 from bolus.serve.app import guarded
-from bolus.serve.guard import Access
-from bolus.serve.listen import _bound, configured
-from bolus.serve.results import results_app
+from bolus.serve.results_app import results_app
+from bolus.serve.server import _bound, configured
 from bolus.simulate.truth import Truth
 from bolus.types import Exam, Results
 

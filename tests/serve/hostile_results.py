@@ -25,7 +25,7 @@ import numpy as np
 
 from bolus.publish.nifti import nifti_bytes
 from bolus.publish.voxels import SCHEMA
-from bolus.study.raters import create
+from bolus.study.raters.make import create
 from bolus.types import Geometry
 
 SHAPE = (4, 24, 20)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from conftest_serve import METHODS, serving
 
-from bolus.publish import publish
-from bolus.serve.readings import study_app
-from bolus.serve.results import results_app
-from bolus.study.raters import create
+from bolus.publish.write import publish
+from bolus.serve.results_app import results_app
+from bolus.serve.study_app import study_app
+from bolus.study.raters.make import create
 from bolus.types import Results
 
 SLICE = bytes(128 * 128)

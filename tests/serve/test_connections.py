@@ -21,10 +21,10 @@ import pytest
 import uvicorn
 from fastapi import FastAPI, Request
 
+from bolus.serve.access import Access, Receive, Scope, Send
 from bolus.serve.app import guarded
 from bolus.serve.connections import LOG_LINES, Connections, FewLines, most_connections
-from bolus.serve.guard import Access, Receive, Scope, Send
-from bolus.serve.listen import _bound, configured
+from bolus.serve.server import _bound, configured
 
 HANDLES = 256
 IDLE = 300

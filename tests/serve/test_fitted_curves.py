@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from conftest_serve import serving
 
-from bolus.deconvolve import METHODS, deconvolve, svd
+from bolus.deconvolve import svd
 from bolus.deconvolve.fitted import FITTED, Measured
+from bolus.deconvolve.methods import METHODS, deconvolve
 from bolus.deconvolve.model import CBV_SCALE, peak_of
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.publish import publish
-from bolus.serve.results import results_app
+from bolus.publish.write import publish
+from bolus.serve.results_app import results_app
 from bolus.simulate.kudo import SHAPES, blood_hu, residue_curve
 from bolus.simulate.truth import Truth
 from bolus.types import Exam, Results

@@ -31,11 +31,11 @@ from hostile_results import (
 )
 
 from bolus.errors import BolusError, DamagedFile, UsageError
+from bolus.serve.access import Access
 from bolus.serve.app import guarded, shown
-from bolus.serve.guard import Access
 from bolus.serve.outlines import MOST_RATERS
-from bolus.serve.readings import study_app
-from bolus.serve.results import results_app
+from bolus.serve.results_app import results_app
+from bolus.serve.study_app import study_app
 from bolus.study.raters.store import MOST_READINGS, open_study
 
 FOLDERS = 120

@@ -21,9 +21,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bolus.errors import OutputError
-from bolus.publish import check_output
-from bolus.publish.seg import seg_bytes
-from bolus.serve.results import results_app
+from bolus.files.output_folder import check_output
+from bolus.publish.dicom_seg import seg_bytes
+from bolus.serve.results_app import results_app
 from bolus.types import Geometry
 
 SHAPE = (6, 128, 128)

@@ -15,18 +15,18 @@ import pytest
 from conftest_serve import unpacked
 from matplotlib import colormaps
 
-from bolus.deconvolve import METHODS
+from bolus.deconvolve.methods import METHODS
 from bolus.errors import DamagedFile, NoReadableFiles
-from bolus.lesion import PRESET_NAMES, measure_lesion, preset_for
-from bolus.lesion.presets import DELAY_PRESETS
+from bolus.lesion.measure import measure_lesion
+from bolus.lesion.presets import DELAY_PRESETS, PRESET_NAMES, preset_for
 from bolus.pipeline import METHOD_NAMES, Choices, Stages, analyse
 from bolus.publish.voxels import read_voxels
 from bolus.serve.colours import colour_tables
-from bolus.serve.exams import Volumes, open_results
 from bolus.serve.lesions import rules
-from bolus.serve.results import telling_names
+from bolus.serve.open_results import Volumes, open_results
+from bolus.serve.results_app import telling_names
 from bolus.simulate.truth import Truth
-from bolus.study.agreement import dice
+from bolus.study.dose.score import dice
 from bolus.types import CNN, Exam, Results
 
 JobDone = Callable[[httpx.Client, httpx.Response], dict[str, Any]]

@@ -14,8 +14,9 @@ import pytest
 from conftest_serve import METHODS, serving, unpacked
 
 from bolus.errors import NoReadableFiles
-from bolus.serve.readings import TRIES, study_app
-from bolus.study.raters import create, open_study
+from bolus.serve.study_app import TRIES, study_app
+from bolus.study.raters.make import create
+from bolus.study.raters.store import open_study
 
 SHAPE = (6, 128, 128)
 

@@ -17,9 +17,11 @@ import pytest
 from conftest_serve import METHODS, started, unpacked
 
 from bolus.errors import OutputError
-from bolus.folder_lock import LOCK, Busy, locked
-from bolus.publish.place import staged
-from bolus.study.raters import create, open_study, read_outline
+from bolus.files.folder_lock import LOCK, Busy, locked
+from bolus.files.output_folder import staged
+from bolus.study.raters.make import create
+from bolus.study.raters.readings import read_outline
+from bolus.study.raters.store import open_study
 
 SHAPE = (6, 128, 128)
 STROKES = 12
@@ -141,7 +143,7 @@ import os, sys
 from pathlib import Path
 from bolus.serve import outlines
 from bolus.study.raters import readings
-from bolus.serve.listen import listen
+from bolus.serve.server import listen
 
 def killing(write, name):
     def killed(path, content):
@@ -235,7 +237,7 @@ def test_a_mask_that_another_program_changed_is_not_overwritten_unseen(own: Path
 HOLDER = """
 import sys, time
 from pathlib import Path
-from bolus.folder_lock import locked
+from bolus.files.folder_lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

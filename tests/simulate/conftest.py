@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from bolus.simulate import Recipe, Truth, simulate_exam
+from bolus.simulate.exam import simulate_exam
+from bolus.simulate.recipe import Recipe
+from bolus.simulate.truth import Truth
 from bolus.types import Exam
 
 SMALL = Recipe(

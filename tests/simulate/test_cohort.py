@@ -16,11 +16,11 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 from bolus.cli.simulate import LayoutName, simulate
 from bolus.errors import OutputError, UsageError
-from bolus.simulate import simulate_cohort
 from bolus.simulate.case import scan
+from bolus.simulate.cohort import simulate_cohort
 from bolus.simulate.layouts import LAYOUTS
 from bolus.simulate.priors import case_seed, clinical_case
 from bolus.workers import processes
@@ -95,7 +95,7 @@ def _start(folder: Path) -> subprocess.Popen[str]:
     code = (
         "import signal, sys, pathlib\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from bolus.simulate import simulate_cohort\n"
+        "from bolus.simulate.cohort import simulate_cohort\n"
         "try:\n"
         f"    simulate_cohort(pathlib.Path({str(folder)!r}), 3, {SEED}, workers=1)\n"
         "except KeyboardInterrupt:\n"
@@ -219,7 +219,7 @@ def test_a_full_disk_is_an_error_of_the_output_and_leaves_nothing_half(tmp_path:
     """A limit on the size of files stands for the full disk."""
     code = (
         "import resource, sys, pathlib\n"
-        "from bolus.simulate import simulate_cohort\n"
+        "from bolus.simulate.cohort import simulate_cohort\n"
         "from bolus.errors import OutputError\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))\n"
         "try:\n"

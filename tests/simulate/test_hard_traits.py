@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from bolus.errors import UsageError
-from bolus.simulate import Recipe, simulate_exam
+from bolus.simulate.exam import simulate_exam
 from bolus.simulate.lesion import CORE
+from bolus.simulate.recipe import Recipe
 from bolus.simulate.scanner import slice_times
 
 QUIET = Recipe(

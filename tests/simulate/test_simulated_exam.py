@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from bolus.errors import UsageError
-from bolus.simulate import DEMO, Recipe, Truth, simulate_exam
 from bolus.simulate import atlas as atlas_module
+from bolus.simulate.exam import simulate_exam
+from bolus.simulate.recipe import DEMO, Recipe
 from bolus.simulate.scanner import slice_times
+from bolus.simulate.truth import Truth
 from bolus.types import BoolArray, Exam, Float64Array
 
 

@@ -13,7 +13,8 @@ import pytest
 from pydicom.dataset import FileDataset
 
 from bolus.errors import OutputError
-from bolus.simulate import Truth, write_dicom, write_truth
+from bolus.simulate.dicom import write_dicom
+from bolus.simulate.truth import Truth, write_truth
 from bolus.types import Exam
 
 # CT Image IOD (PS3.3 A.3): attributes of type 1 and 2 of its mandatory modules

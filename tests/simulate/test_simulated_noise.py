@@ -9,8 +9,8 @@ import pytest
 from scipy.integrate import quad
 from scipy.special import j0
 
-from bolus.simulate import Truth
 from bolus.simulate.noise import noise_frame, noise_profile, noise_sd
+from bolus.simulate.truth import Truth
 from bolus.types import Exam
 
 

@@ -9,8 +9,8 @@ import pydicom
 import pytest
 from pydicom.dataset import FileDataset
 
-from bolus.acquire import read_exam
-from bolus.align import correct_motion
+from bolus.acquire.exam import read_exam
+from bolus.align.register import correct_motion
 from bolus.errors import NotCT
 from bolus.simulate.case import scan
 from bolus.simulate.distributed import MAP_STYLES

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bolus.study.agreement import MAPS
-from bolus.study.dose_log import Line, versions
-from bolus.study.dose_plan import DosePlan
-from bolus.study.dose_rows import Study
+from bolus.study.dose.log import Line, versions
+from bolus.study.dose.plan import DosePlan
+from bolus.study.dose.rows import Study
+from bolus.study.dose.score import MAPS
 
 PLAN = DosePlan(methods=("nlr", "bma"), frames=(18, 10, 5), every=(2,), doses=(1, 0.25))
 EXAMS = ("one", "two", "three")

@@ -16,19 +16,19 @@ from cyclopts import App
 
 import bolus.study
 from bolus.cli.study import study as study_app
-from bolus.dataset import Case, Index, write_index
+from bolus.dataset.index import Case, Index, write_index
 from bolus.errors import NoPerfusion, UsageError
-from bolus.infer import load_model
+from bolus.infer.model import load_model
 from bolus.pipeline import Choices, Stages, analyse
-from bolus.simulate import Truth, write_truth
 from bolus.simulate.nifti import write_exam
-from bolus.study import dose_exam
-from bolus.study.dose import run_dose_study
-from bolus.study.dose_exam import Refusal, analyse_or_refuse, grade_of
-from bolus.study.dose_plan import DosePlan
-from bolus.study.dose_rows import Study
-from bolus.train.bolus.export import onnx_bytes, with_card
-from bolus.train.bolus.network import PerfusionNet
+from bolus.simulate.truth import Truth, write_truth
+from bolus.study.dose import exam as analysed_exam
+from bolus.study.dose.exam import Refusal, analyse_or_refuse, grade_of
+from bolus.study.dose.plan import DosePlan
+from bolus.study.dose.rows import Study
+from bolus.study.dose.run import run_dose_study
+from bolus.train.cnn.export import onnx_bytes, with_card
+from bolus.train.cnn.network import PerfusionNet
 from bolus.types import Exam, Finding, Grade
 
 PLAN = DosePlan(methods=("bsvd",), frames=(10,), every=(2,), phases=1, doses=(1, 0.25))
@@ -143,7 +143,7 @@ def test_a_methods_verdict_is_not_that_of_those_it_was_run_with(small: tuple[Exa
 
 
 def test_another_seed_or_preset_keeps_its_own_log() -> None:
-    from bolus.study.dose_log import log_name
+    from bolus.study.dose.log import log_name
 
     names = {log_name(p) for p in (PLAN, replace(PLAN, seed=1), replace(PLAN, preset="rapid"))}
     assert len(names) == 3
@@ -159,7 +159,7 @@ def test_a_fault_of_one_method_leaves_the_others(
             raise ZeroDivisionError("by nothing")
         return "results"
 
-    monkeypatch.setattr(dose_exam, "analyse", analyse)
+    monkeypatch.setattr(analysed_exam, "analyse", analyse)
     done, lost = analyse_or_refuse(small[0], ("nlr", "bsvd"), "calibrated")
     assert done == {"bsvd": "results"}
     assert lost == {"nlr": Refusal("fault", "deconvolve nlr", "ZeroDivisionError: by nothing")}
@@ -175,7 +175,7 @@ def test_what_fails_before_the_methods_fails_for_all(
         stages.progress("segment", None)  # type: ignore[attr-defined]
         raise NoPerfusion("no bolus found")
 
-    monkeypatch.setattr(dose_exam, "analyse", analyse)
+    monkeypatch.setattr(analysed_exam, "analyse", analyse)
     done, lost = analyse_or_refuse(small[0], ("nlr", "bsvd"), "calibrated")
     refusal = Refusal("refused", "segment", "NoPerfusion: no bolus found")
     assert (done, lost, len(calls)) == ({}, {"nlr": refusal, "bsvd": refusal}, 1)
@@ -190,7 +190,7 @@ def test_a_network_needs_no_artery(
             raise NoPerfusion("no artery found")
         return "results"
 
-    monkeypatch.setattr(dose_exam, "analyse", analyse)
+    monkeypatch.setattr(analysed_exam, "analyse", analyse)
     done, lost = analyse_or_refuse(small[0], ("nlr", "cnn", "bsvd"), "calibrated")
     assert done == {"cnn": "results"}
     refusal = Refusal("refused", "arteries", "NoPerfusion: no artery found")
@@ -245,7 +245,7 @@ def test_the_command_line_takes_lists(monkeypatch: pytest.MonkeyPatch) -> None:
         asked.append(plan)
         return Study(plan, (), {})
 
-    monkeypatch.setattr("bolus.study.dose.run_dose_study", run)
+    monkeypatch.setattr("bolus.study.dose.run.run_dose_study", run)
     app = App()
     app.command(study_app)
     words = ("study dose cohort -o out -m nlr -m bma --frames 10 5 --every 2 --dose 1 0.25 "
@@ -264,7 +264,7 @@ def test_a_study_knows_nothing_of_the_simulator() -> None:
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not any(name.startswith("bolus.simulate") for name in names), file.name
     code = (
-        "import sys, bolus.study.dose; "
+        "import sys, bolus.study.dose.run; "
         "print([m for m in sys.modules if m.startswith('bolus.simulate')])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

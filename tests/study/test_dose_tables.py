@@ -12,9 +12,9 @@ import pytest
 from made_up import EXAMS, made_up
 from PIL import Image
 
-from bolus.study.dose_figure import write_figure
-from bolus.study.dose_rows import Condition, Study, by_condition, of_method
-from bolus.study.dose_table import MAIN, Measure, csv_text, markdown_text, summary
+from bolus.study.dose.figure import write_figure
+from bolus.study.dose.rows import Condition, Study, by_condition, of_method
+from bolus.study.dose.tables import MAIN, Measure, csv_text, markdown_text, summary
 
 CBF = next(measure for measure in MAIN if measure.key == "cbf_mae")
 CORE = next(measure for measure in MAIN if measure.key == "core_dice")

@@ -21,9 +21,8 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from bolus.study.agree import agreement, outline_pair
-from bolus.study.bootstrap import mean_of, resample
-from bolus.study.concordance import (
+from bolus.study.agreement.bootstrap import mean_of, resample
+from bolus.study.agreement.concordance import (
     bland_altman,
     icc,
     icc_statistic,
@@ -32,8 +31,9 @@ from bolus.study.concordance import (
     pearson,
     pearson_statistic,
 )
-from bolus.study.eligibility import TRIALS, defuse3, extend, kappa, kappa_statistic
-from bolus.study.overlap import hd95, overlap
+from bolus.study.agreement.eligibility import TRIALS, defuse3, extend, kappa, kappa_statistic
+from bolus.study.agreement.outlines import agreement, outline_pair
+from bolus.study.agreement.overlap import hd95, overlap
 from bolus.types import Geometry
 
 SPACINGS = ((1.0, 1.0, 1.0), (5.0, 0.45, 0.45), (8.0, 0.9, 1.7))

@@ -13,10 +13,11 @@ from scipy import ndimage
 
 import bolus.study
 from bolus.errors import UsageError
-from bolus.study.agreement import dice
-from bolus.study.overlap import hd95
-from bolus.study.raters import Study, create, open_study, read_outline, reading_state, write_outline
-from bolus.study.raters.gather import comparisons, gather
+from bolus.study.agreement.overlap import hd95
+from bolus.study.dose.score import dice
+from bolus.study.raters.make import create
+from bolus.study.raters.pairs import comparisons, gather
+from bolus.study.raters.readings import read_outline, reading_state, write_outline
 from bolus.study.raters.report import write_report
 from bolus.study.raters.simulated import (
     HAND_SD_MM,
@@ -28,6 +29,7 @@ from bolus.study.raters.simulated import (
     read_images,
     simulate_readings,
 )
+from bolus.study.raters.store import Study, open_study
 
 EXAMS, REPEATS = 3, 2
 ALL = 2 * EXAMS + REPEATS

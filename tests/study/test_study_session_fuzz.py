@@ -22,10 +22,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reading_study import SHAPE, write_results
 
+from bolus.serve.access import Access
 from bolus.serve.app import guarded
-from bolus.serve.guard import Access
-from bolus.serve.readings import TRIES, study_app
-from bolus.study.raters import create, open_study, read_outline, reading_state
+from bolus.serve.study_app import TRIES, study_app
+from bolus.study.raters.make import create
+from bolus.study.raters.readings import read_outline, reading_state
+from bolus.study.raters.store import open_study
 
 RATERS = ("anna", "ben")
 READINGS = ("r0001", "r0002", "r0003", "r9999", "..", "key.json")

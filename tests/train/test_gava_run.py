@@ -19,14 +19,14 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_set import FRAMES, WIDTH, write_tiny_set
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
 from bolus.errors import UsageError
-from bolus.infer.card import KEY_GAVA2021
+from bolus.infer.metadata import KEY_GAVA2021
 from bolus.infer.model import load_model
+from bolus.train.gava2021.data import Spec
 from bolus.train.gava2021.export import FromHounsfield, export
 from bolus.train.gava2021.network import UNet
-from bolus.train.gava2021.recipe import Options, train
-from bolus.train.gava2021.slices import Spec
+from bolus.train.gava2021.run import Options, train
 from bolus.train.gava2021.windows import FALLBACK
 from bolus.train.loop import BEST, LAST, load
 
@@ -161,7 +161,7 @@ KILLED_IN_EPOCH = 3
 SCRIPT = """
 import os, signal, sys, torch
 from pathlib import Path
-from bolus.train.gava2021.recipe import train
+from bolus.train.gava2021.run import train
 from bolus.train.gava2021.task import GavaTask
 from test_gava_run import EPOCHS, KILLED_IN_EPOCH, OPTIONS
 

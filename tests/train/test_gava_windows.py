@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bolus.errors import UsageError
 from bolus.train.gava2021.area import area_weights, resize
-from bolus.train.gava2021.slices import frame_numbers
+from bolus.train.gava2021.data import frame_numbers
 from bolus.train.gava2021.windows import FALLBACK, INPUT, Window, most_common, share, to_bytes
 
 CBV = FALLBACK["cbv"]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bolus.dataset import Case, Index, Split, write_index
-from bolus.dataset.split import write_split
+from bolus.dataset.index import Case, Index, write_index
+from bolus.dataset.split import Split, write_split
 from bolus.simulate.nifti import write_exam, write_image
-from bolus.train.gava2021.slices import Slices
+from bolus.train.gava2021.data import Slices
 from bolus.types import Exam, Geometry, Scanner
 
 MATRIX, SLICES, FRAMES = 48, 2, 12

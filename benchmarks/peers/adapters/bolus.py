@@ -1,4 +1,4 @@
-"""bolus: every method of `bolus.deconvolve.METHODS`, in a process like those of its peers."""
+"""bolus: all of its deconvolutions, in a process like those of its peers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bolus.deconvolve import METHODS as BOLUS_METHODS
-from bolus.deconvolve import deconvolve
+from bolus.deconvolve.methods import METHODS as BOLUS_METHODS
+from bolus.deconvolve.methods import deconvolve
 from bolus.types import Curves
 
 NAME = "bolus"

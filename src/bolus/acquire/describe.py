@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from bolus.acquire.beside import find_nifti
+from bolus.acquire.dicom.headers import Slice
+from bolus.acquire.dicom.scan import read_slices
+from bolus.acquire.dicom.source_images import named_like_derived, why_not_source
 from bolus.acquire.exam import lay_out_scan, select_scan
-from bolus.acquire.files import Files, open_files
-from bolus.acquire.headers import Slice
+from bolus.acquire.find_nifti import find_nifti
 from bolus.acquire.nifti import is_nifti_file, open_nifti
-from bolus.acquire.scan import read_slices
-from bolus.acquire.sources import named_like_derived, why_not_source
+from bolus.acquire.sources import Files, open_files
 from bolus.errors import BolusError, NoReadableFiles
 from bolus.types import Finding, Float64Array, Geometry, Scanner
 

@@ -7,16 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from bolus.acquire import unitobrain
-from bolus.acquire.beside import find_nifti
 from bolus.acquire.checks import check_values
-from bolus.acquire.files import Files, open_files
-from bolus.acquire.headers import Slice
-from bolus.acquire.layout import Layout, lay_out
+from bolus.acquire.dicom.headers import Slice
+from bolus.acquire.dicom.layout import Layout, lay_out
+from bolus.acquire.dicom.pixels import Damaged, read_frames
+from bolus.acquire.dicom.scan import read_slices
+from bolus.acquire.dicom.select import Selection, select
+from bolus.acquire.dicom.timing import without_midnight
+from bolus.acquire.find_nifti import find_nifti
 from bolus.acquire.nifti import is_nifti_file, open_nifti, read_nifti_frames
-from bolus.acquire.pixels import Damaged, read_frames
-from bolus.acquire.scan import read_slices
-from bolus.acquire.select import Selection, select
-from bolus.acquire.timing import without_midnight
+from bolus.acquire.sources import Files, open_files
 from bolus.types import Exam
 
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from bolus.acquire.bids_sidecar import frame_times, read_sidecar, scanner, slice_axis
 from bolus.acquire.checks import LARGEST_HU, check_times
-from bolus.acquire.files import Source
+from bolus.acquire.dicom.elements import LARGEST
+from bolus.acquire.dicom.pixels import AIR_HU
 from bolus.acquire.geometry_limits import check_geometry
 from bolus.acquire.memory import COPIES_NIFTI, MAX_FRAMES_BYTES, check_memory
-from bolus.acquire.pixels import AIR_HU
-from bolus.acquire.sidecar import frame_times, read_sidecar, scanner, slice_axis
-from bolus.acquire.values import LARGEST
+from bolus.acquire.sources import Source
 from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles, TooFewFrames
-from bolus.nifti_file import nifti_image, whole_values
+from bolus.files.nifti_file import nifti_image, whole_values
 from bolus.types import Finding, Float32Array, Float64Array, Geometry, Grade, Scanner
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -1,59 +1,284 @@
-"""Whether an image is a source image of a perfusion scan, by its header alone."""
+"""Everything below a path as named byte streams: a folder, a zip, or one file.
+
+Names are shown to the user and never used as paths: nothing is ever extracted to disk.
+"""
 
 from __future__ import annotations
 
-from bolus.acquire.headers import Slice
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
-CT_CLASSES = frozenset(
-    {
-        "1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage
-        "1.2.840.10008.5.1.4.1.1.2.1",  # Enhanced CT Image Storage
-        "1.2.840.10008.5.1.4.1.1.2.2",  # Legacy Converted Enhanced CT Image Storage
-    }
+from bolus.acquire.budget import Budget, unpacked_limit
+from bolus.acquire.own_results import SUMMARY, is_result_folder, is_summary
+from bolus.acquire.read_errors import READ_ERRORS
+from bolus.acquire.walk import CLOSED, DEEP, MAX_DEPTH, walk
+from bolus.errors import DamagedFile, NoReadableFiles
+from bolus.files.regular_file import open_regular
+from bolus.plain_text import printable, short
+from bolus.types import Finding, Grade
+
+CLUTTER = frozenset({".ds_store", "thumbs.db", "desktop.ini", "dicomdir", "lockfile", "version"})
+CLUTTER_SUFFIXES = frozenset(
+    {".txt", ".csv", ".xml", ".html", ".htm", ".pdf", ".md", ".exe", ".inf", ".log", ".json"}
+    | {".jpg", ".jpeg", ".png", ".gif", ".bmp"}
 )
-LOCALIZER = "localizer"
-LOCALIZER_TYPES = frozenset({"LOCALIZER", "SCOUT"})
-PROJECTIONS = frozenset({"MIP", "TMIP", "MINIP", "MAXIP", "AVERAGE", "AVG", "MEAN", "PROJECTION"})
-MAP_WORDS = frozenset({"CBF", "CBV", "RCBF", "RCBV", "MTT", "TTP", "TMAX", "TTD", "PBV", "DELAY"})
-RESCALE_TYPES = frozenset({"", "HU", "HU_MOD", "US", "UNSPECIFIED"})
-"""US (unspecified) occurs on true source images: registered UniToBrain series carry it."""
+MAX_FILES = 100_000
+"""A thin-slice perfusion study has some 10,000 images; ten times that is no exam."""
 
 
-def why_not_source(image: Slice) -> str:
-    """Why an image can't belong to a perfusion scan; "" if it can."""
-    kinds = set(image.image_type)
-    if image.sop_class not in CT_CLASSES and (image.sop_class or image.modality != "CT"):
-        return f"not CT ({image.modality or 'unknown'})"
-    if image.modality not in ("CT", ""):
-        return f"not CT ({image.modality})"
-    if kinds & LOCALIZER_TYPES:
-        return LOCALIZER
-    if kinds & PROJECTIONS:
-        return "projection or average"
-    if kinds & MAP_WORDS:
-        return "perfusion map"
-    if image.encoding.samples != 1 or image.photometric not in ("MONOCHROME2", ""):
-        return "colour or inverted image"
-    if image.rescale_type not in RESCALE_TYPES:
-        return f"not Hounsfield units ({image.rescale_type})"
-    return ""
+@dataclass(frozen=True)
+class Source:
+    """One file: its name inside the exam, its size in bytes and how to open it."""
+
+    name: str
+    """Unique in the exam, and fit for any terminal."""
+    size: int
+    open: Callable[[], BinaryIO]
+    budget: Budget
+    """What the exam's deflated files may still unpack to."""
+    packed: bool = False
+    """Whether it lies in a zip, which is read from its start and has a checksum at its end."""
 
 
-def derived(image: Slice) -> bool:
-    """Whether an image says or seems to be made from others, or to show another part."""
-    kinds = set(image.image_type)
-    return bool(kinds & (LOCALIZER_TYPES | PROJECTIONS | MAP_WORDS)) or bool(
-        named_like_derived(image)
+@dataclass(frozen=True)
+class Files:
+    """All files of an exam, sorted by name, and what was odd about the collection."""
+
+    sources: tuple[Source, ...]
+    odd: Mapping[str, list[str]] = field(default_factory=dict)
+    """Names of files that can't be used, by the code of their finding."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """How many files can't be used; never their names, which can be those of patients."""
+        return tuple(
+            Finding(code, Grade.WARNING, f"{len(names)} {_WHAT[code][0]}.", _WHAT[code][1])
+            for code, names in sorted(self.odd.items())
+        )
+
+
+@contextmanager
+def open_files(path: Path) -> Iterator[Files]:
+    """List the files below ``path``, readable as long as the context lives.
+
+    Raises
+    ------
+    NoReadableFiles
+        If there is no such path, nothing in it, or it may not be opened.
+    DamagedFile
+        If a zip is damaged, encrypted or a bomb.
+    """
+    try:
+        kind = path.stat().st_mode
+    except PermissionError as error:
+        raise NoReadableFiles(f"{path}: may not be read ({error.strerror}).") from error
+    except (OSError, ValueError) as error:  # names that are too long, or hold a NUL
+        raise NoReadableFiles(
+            f"{path}: there is no such file or folder; check the spelling."
+        ) from error
+    if stat.S_ISDIR(kind):
+        yield _checked(_folder(path), path)
+        return
+    try:
+        stream = open_regular(path)
+    except OSError as error:
+        raise NoReadableFiles(f"{path}: can't be read ({error.strerror}).") from error
+    with stream:
+        if zipfile.is_zipfile(stream) or path.suffix.lower() == ".zip":
+            with _open_zip(stream, path) as archive:
+                yield _checked(_members(archive, path), path)
+            return
+        size = os.fstat(stream.fileno()).st_size
+    yield _checked(_on_disk([(printable(path.name), path, size)], {}), path)
+
+
+def _checked(files: Files, path: Path) -> Files:
+    if not files.sources:
+        reasons = "".join(
+            f" {len(names)} {_WHAT[code][0]}, the first is {names[0]}."
+            for code, names in sorted(files.odd.items())
+        )
+        raise NoReadableFiles(
+            f"{path}: is empty, or holds no file that could be an image.{reasons}"
+        )
+    if len(files.sources) > MAX_FILES:
+        raise NoReadableFiles(f"{path}: holds over {MAX_FILES} files; name the folder of one exam.")
+    return files
+
+
+def _folder(root: Path) -> Files:
+    """Every regular file below ``root``."""
+    found: list[tuple[str, Path, int]] = []
+    odd: dict[str, list[str]] = {}
+    for number, (folder, names) in enumerate(walk(root, is_result_folder)):
+        if number > MAX_FILES:
+            raise NoReadableFiles(
+                f"{root}: holds over {MAX_FILES} folders; name the folder of one exam."
+            )
+        inside = folder.relative_to(root)
+        if isinstance(names, str):
+            odd.setdefault(names, []).append(printable(inside.as_posix()))
+            continue
+        for name in names:
+            shown = printable((inside / name).as_posix())
+            why_not, size = _look(folder / name)
+            if why_not:
+                odd.setdefault(why_not, []).append(shown)
+            elif not _is_clutter(name) or _is_dicom(_disk_opener(folder / name)):
+                found.append((shown, folder / name, size))
+        if len(found) > MAX_FILES:
+            break
+    return _on_disk(found, odd)
+
+
+def _on_disk(found: list[tuple[str, Path, int]], odd: Mapping[str, list[str]]) -> Files:
+    """Files by their names, paths and sizes, as sources sorted by name."""
+    budget = Budget(sum(size for _, _, size in found), len(found))
+    names = _distinct([shown for shown, _, _ in found])
+    sources = [
+        Source(name, size, _disk_opener(path), budget)
+        for name, (_, path, size) in zip(names, found, strict=True)
+    ]
+    return Files(tuple(sorted(sources, key=lambda s: s.name)), odd)
+
+
+def _disk_opener(path: Path) -> Callable[[], BinaryIO]:
+    return lambda: open_regular(path)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names told apart where a zip has one twice, or unprintable signs made them alike."""
+    taken = set(names)
+    count: dict[str, int] = {}
+    told = []
+    for name in names:
+        count[name] = count.get(name, 0) + 1
+        new = name
+        while count[name] > 1 and new in taken:
+            new = f"{name} ({count[name]})"
+            count[name] += new in taken
+        taken.add(new)
+        told.append(new)
+    return told
+
+
+def _look(path: Path) -> tuple[str, int]:
+    """Finding code for a folder's entry that can't be used ("" for a usable one), and its size."""
+    try:
+        status = path.stat()
+    except OSError:
+        return "dangling-link", 0
+    if not stat.S_ISREG(status.st_mode):
+        return "not-a-file", 0
+    return "nested-zip" if path.suffix.lower() == ".zip" else "", status.st_size
+
+
+def _open_zip(stream: BinaryIO, path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(stream)
+    except READ_ERRORS as error:
+        raise DamagedFile(
+            f"{path}: is not a readable zip ({error}); it was perhaps cut off: copy it again."
+        ) from error
+
+
+def _members(archive: zipfile.ZipFile, path: Path) -> Files:
+    infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
+    packed = path.stat().st_size
+    _refuse_bomb(infos, packed, path)
+    found: list[tuple[str, zipfile.ZipInfo]] = []
+    odd: dict[str, list[str]] = {}
+    summaries = [info for info in infos if _member(info).name == SUMMARY]
+    results = {_member(i).parent for i in summaries if is_summary(_opener(archive, i))}
+    for info in infos:
+        member = _member(info)
+        shown = printable(str(member))
+        if len(member.parts) > MAX_DEPTH:
+            odd.setdefault(DEEP, []).append(short(shown))
+            continue
+        if results and results.intersection(member.parents):
+            continue
+        if info.flag_bits & 1:
+            raise DamagedFile(f"{path}: {shown} is encrypted; unpack it with its password first.")
+        if _is_unsafe(member):
+            odd.setdefault("unsafe-name", []).append(shown)
+        elif member.suffix.lower() == ".zip":
+            odd.setdefault("nested-zip", []).append(shown)
+        elif not _is_clutter(member.name) or _is_dicom(_opener(archive, info)):
+            found.append((shown, info))
+    budget = Budget(packed, len(found))
+    sources = [
+        Source(name, info.file_size, _opener(archive, info), budget, packed=True)
+        for name, (_, info) in zip(_distinct([n for n, _ in found]), found, strict=True)
+    ]
+    return Files(tuple(sorted(sources, key=lambda s: s.name)), odd)
+
+
+def _member(info: zipfile.ZipInfo) -> PurePosixPath:
+    return PurePosixPath(info.filename.replace("\\", "/"))
+
+
+def _is_unsafe(member: PurePosixPath) -> bool:
+    """Whether a member's name leads out of the zip, or is none."""
+    return (
+        not member.parts or member.is_absolute() or ".." in member.parts or ":" in member.parts[0]
     )
 
 
-def named_like_derived(image: Slice) -> str:
-    """What an image seems to be by its series' description or its folder; "" for a source image.
+def _opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
+    return lambda: archive.open(info)  # type: ignore[return-value]
 
-    Names prove nothing: "MEAN mAs" and "5 s delay" are found on true source series.
-    """
-    folders = image.name.upper().split("/")[:-1]
-    in_map_folder = any(part.startswith("NLR_") or part.endswith("_MAPS") for part in folders)
-    if image.words & PROJECTIONS:
-        return "named like a projection or average"
-    return "named like a perfusion map" if in_map_folder or image.words & MAP_WORDS else ""
+
+def _refuse_bomb(infos: list[zipfile.ZipInfo], packed: int, path: Path) -> None:
+    """By the sizes that the directory gives; `zipfile` reads no more of a member than that."""
+    unpacked = sum(info.file_size for info in infos)
+    if unpacked > unpacked_limit(packed) or len(infos) > MAX_FILES:
+        raise DamagedFile(
+            f"{path}: {len(infos)} files would unpack from {packed / 2**20:.1f} to "
+            f"{unpacked / 2**20:.0f} MiB, which no CT exam does; refused as a zip bomb."
+        )
+
+
+def _is_clutter(name: str) -> bool:
+    lower = name.lower()
+    return lower in CLUTTER or lower.startswith("._") or Path(lower).suffix in CLUTTER_SUFFIXES
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` is DICOM, with or without preamble."""
+    return head[128:132] == b"DICM" or head[:2] in (b"\x02\0", b"\x08\0")
+
+
+def _is_dicom(open_file: Callable[[], BinaryIO]) -> bool:
+    """Whether what is named like clutter is an image all the same."""
+    try:
+        with open_file() as stream:
+            return looks_like_dicom(stream.read(132))
+    except READ_ERRORS:
+        return False
+
+
+_WHAT = {
+    "dangling-link": ("files are links to nothing", "Copy the files themselves."),
+    "not-a-file": ("files are not regular files", ""),
+    "nested-zip": ("files are zips inside the exam and were not opened", "Unpack them first."),
+    "unsafe-name": (
+        "files have names that point outside the zip and were not read",
+        "Zip it again.",
+    ),
+    CLOSED: (
+        "folders may not be opened; images in them are missing",
+        "Ask for the right to read them, or copy the exam as somebody who may.",
+    ),
+    DEEP: (
+        "folders or files lie too deep and were not read; images in them are missing",
+        "Name a folder further down.",
+    ),
+}
+"""By code: what of them, and what to do."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from bolus.acquire.headers import Slice
+from bolus.acquire.dicom.headers import Slice
 from bolus.errors import NotCT
 from bolus.types import Finding, Grade
 

@@ -12,11 +12,11 @@ from typing import TypeVar
 import numba
 import numpy as np
 
+from bolus.align.findings import MAX_DROPPED, Measured, beyond_correction, findings_of
 from bolus.align.gaussnewton import Fit, Reference, align, make_reference
 from bolus.align.pyramid import bone_image, grids_of
 from bolus.align.resample import resample
 from bolus.align.rigid import displacement_mm, matrix_of
-from bolus.align.verdict import MAX_DROPPED, Measured, beyond_correction, findings_of
 from bolus.types import (
     BoolArray,
     Exam,

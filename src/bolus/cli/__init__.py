@@ -98,8 +98,9 @@ def run(
         raise UsageError(
             "--out is empty or the current folder; give the results a folder of their own"
         )
+    from bolus.files.output_folder import check_output
     from bolus.pipeline import Choices, Stages, run_exam
-    from bolus.publish import check_output, publish
+    from bolus.publish.write import publish
     from bolus.terminal import stage_printer
 
     choices = Choices(
@@ -138,7 +139,7 @@ def info(
     as_json
         Print JSON for programs instead of text.
     """
-    from bolus.acquire import describe
+    from bolus.acquire.describe import describe
     from bolus.terminal import print_description
 
     description = describe(exam, series=series)
@@ -165,7 +166,7 @@ def demo(
     quiet
         Print nothing but errors.
     """
-    from bolus.simulate import write_demo
+    from bolus.simulate.demo import write_demo
     from bolus.terminal import stage_printer
 
     with stage_printer(quiet) as progress:

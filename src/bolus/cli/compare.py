@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from bolus.study.compare import Comparison
+    from bolus.study.agreement.compare import Comparison
 
 
 def compare(
@@ -40,9 +40,9 @@ def compare(
     seed
         Of the resampled exams behind the confidence intervals.
     """
-    from bolus.study.compare import FILES, PAGE, write_comparison
-    from bolus.study.compare import compare as compared
-    from bolus.study.page import check_out
+    from bolus.study.agreement.compare import FILES, PAGE, write_comparison
+    from bolus.study.agreement.compare import compare as compared
+    from bolus.study.agreement.page import check_out
 
     if out is not None:
         check_out(out, FILES)
@@ -55,8 +55,14 @@ def compare(
 
 
 def _print(found: Comparison) -> None:
-    from bolus.study.agree_tables import HEADINGS, NONE, TRIAL_HEADINGS, region_cells, trial_cells
-    from bolus.study.compare import MAP_HEADINGS, map_cells
+    from bolus.study.agreement.compare import MAP_HEADINGS, map_cells
+    from bolus.study.agreement.tables import (
+        HEADINGS,
+        NONE,
+        TRIAL_HEADINGS,
+        region_cells,
+        trial_cells,
+    )
 
     for note in found.notes:
         print(f"note: {note}")

@@ -15,9 +15,9 @@ from bolus.errors import BrokenExam, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bolus.dataset import Index
     from bolus.dataset.check import Checked
-    from bolus.dataset.looking import Progress
+    from bolus.dataset.index import Index
+    from bolus.dataset.inspect_all import Progress
 
 Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())]
@@ -43,7 +43,8 @@ def index(folder: Path, *, out: Out, maps: Path | None = None, quiet: Quiet = Fa
     quiet
         Print nothing but errors.
     """
-    from bolus.dataset import index_folder, write_index
+    from bolus.dataset.index import write_index
+    from bolus.dataset.layouts import index_folder
 
     with _progress(quiet) as progress:
         found = index_folder(folder, maps=maps, progress=progress, processes=None)
@@ -76,8 +77,8 @@ def check(
     quiet
         Show no progress.
     """
-    from bolus.dataset import read_index
     from bolus.dataset.check import Checked, check_index, check_split, to_dict
+    from bolus.dataset.index import read_index
     from bolus.dataset.split import read_splits
 
     known = read_index(index)
@@ -130,7 +131,7 @@ def split(
     seed
         Another number, another split.
     """
-    from bolus.dataset import read_index
+    from bolus.dataset.index import read_index
     from bolus.dataset.split import Choice, cross_validation, hold_out, write_split
 
     known = read_index(index)

@@ -42,7 +42,8 @@ def init(
     seed
         Of orders and of what is repeated.
     """
-    from bolus.study.raters import create, open_study
+    from bolus.study.raters.make import create
+    from bolus.study.raters.store import open_study
 
     codes = create(study, exams, _names(maps), _rater_names(raters), repeats=repeats, seed=seed)
     made = open_study(study)
@@ -68,8 +69,8 @@ def simulate(study: Path, *, seed: int) -> None:
     seed
         The same study and seed give the same outlines.
     """
-    from bolus.study.raters import open_study
     from bolus.study.raters.simulated import simulate_readings
+    from bolus.study.raters.store import open_study
 
     for rater, count in simulate_readings(open_study(study), seed).items():
         print(f"{rater:12s} {count} readings by a simulated rater")
@@ -89,8 +90,8 @@ def report(study: Path, *, out: Annotated[Path, Parameter(name=["--out", "-o"])]
     out
         Folder for report.html, tables (CSV, LaTeX) and figures; a former report is replaced.
     """
-    from bolus.study.raters import open_study
     from bolus.study.raters.report import PAGE, write_report
+    from bolus.study.raters.store import open_study
 
     gathered = write_report(open_study(study), out)
     if gathered.simulated:

@@ -46,7 +46,7 @@ def simulate(
     quiet
         Print nothing but errors.
     """
-    from bolus.simulate import simulate_cohort
+    from bolus.simulate.cohort import simulate_cohort
     from bolus.terminal import stage_printer
 
     try:

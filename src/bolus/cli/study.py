@@ -75,8 +75,8 @@ def dose(
     quiet
         Print nothing but errors.
     """
-    from bolus.study.dose import run_dose_study
-    from bolus.study.dose_plan import DosePlan
+    from bolus.study.dose.plan import DosePlan
+    from bolus.study.dose.run import run_dose_study
     from bolus.terminal import stage_printer
 
     plan = DosePlan(

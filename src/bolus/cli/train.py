@@ -75,13 +75,13 @@ def train(
         raise UsageError(f"{names} belong to the recipe gava2021")
     try:
         if recipe == "gava2021":
-            from bolus.train.gava2021.recipe import Options
-            from bolus.train.gava2021.recipe import train as train_gava2021
+            from bolus.train.gava2021.run import Options
+            from bolus.train.gava2021.run import train as train_gava2021
 
             options = Options(seed=seed, **chosen)
             train_gava2021(index, split, out, options, fold=fold, say=say, **limit)
         else:
-            from bolus.train.bolus.run import train as train_bolus
+            from bolus.train.cnn.run import train as train_bolus
 
             train_bolus(index, split, out, seed=seed, fold=fold, say=say, **limit)
     except KeyboardInterrupt:

@@ -30,7 +30,7 @@ def view(
         Open the page.
     """
     try:
-        from bolus.serve.listen import listen
+        from bolus.serve.server import listen
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("fastapi", "uvicorn", "starlette"):
             raise

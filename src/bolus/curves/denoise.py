@@ -8,16 +8,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from bolus.curves.timing import chunks, linear_weights
-from bolus.types import (
-    BoolArray,
-    Curves,
-    Float32Array,
-    Float64Array,
-    Geometry,
-    IntArray,
-    Tissue,
-)
+from bolus.timegrid import chunks, linear_weights
+from bolus.types import BoolArray, Curves, Float32Array, Float64Array, Geometry, IntArray, Tissue
 
 SIGMA_MM = 3.0
 RANGE_HU = 20.0

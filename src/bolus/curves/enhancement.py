@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bolus.curves.baseline import Baseline
+from bolus.anatomy.baseline import Baseline
 from bolus.curves.frame_noise import frame_weights
 from bolus.types import Curves, Exam, Float32Array, Float64Array, Tissue
 

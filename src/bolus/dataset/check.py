@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from bolus.acquire import read_exam
+from bolus.acquire.exam import read_exam
+from bolus.dataset.case import Found, looked_into, unreadable, within
 from bolus.dataset.duplicates import duplicates
-from bolus.dataset.found import Found, looked_into, unreadable, within
 from bolus.dataset.index import Case, Index
-from bolus.dataset.look import HASH_BYTES, warnings_of
-from bolus.dataset.looking import Progress, spread
+from bolus.dataset.inspect_all import Progress, spread
+from bolus.dataset.inspect_exam import HASH_BYTES, warnings_of
 from bolus.dataset.maps import exam_geometry, read_map, read_truth
 from bolus.dataset.split import Split
 from bolus.dataset.unitobrain import PROTOCOLS

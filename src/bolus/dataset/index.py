@@ -17,7 +17,7 @@ from typing import Any
 
 from bolus import __version__
 from bolus.errors import DamagedFile, NoReadableFiles, OutputError
-from bolus.regular_file import read_regular
+from bolus.files.regular_file import read_regular
 from bolus.types import Finding, Grade
 
 SCHEMA = "bolus-dataset/1"
@@ -34,11 +34,11 @@ class Case:
     patient: str
     """Cases of one patient never get to two sides of a split."""
     exam: Path
-    """What `bolus.acquire.read_exam` reads."""
+    """What `bolus.acquire.exam.read_exam` reads."""
     maps: dict[str, Path]
     """By our names of maps (`MAP_NAMES`): a NIfTI file or a folder of DICOM files."""
     truth: Path | None
-    """Folder of `bolus.simulate.write_truth`, for simulated cases."""
+    """Folder of `bolus.simulate.truth.write_truth`, for simulated cases."""
     frames: int
     """0 where the exam can't be read."""
     slices: int

@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bolus.dataset.found import Found, entries
+from bolus.dataset.case import Found, entries
 from bolus.types import Finding, Grade
 
 LOOKED_FOR_2018 = "case_1/SMIR.Brain.XX.O.CT_4DPWI.*/*.nii, also below TRAINING (ISLES 2018)"

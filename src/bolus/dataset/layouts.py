@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bolus.dataset import isles, results, simulated, unitobrain
-from bolus.dataset.found import Found, entries
+from bolus.dataset.case import Found, entries
 from bolus.dataset.index import Index
-from bolus.dataset.looking import Progress, look_into_all
+from bolus.dataset.inspect_all import Progress, look_into_all
 from bolus.errors import NoReadableFiles, UsageError
 
 LAYOUTS: dict[str, tuple[Callable[[Path], list[Found]], str]] = {

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from bolus.acquire import describe
-from bolus.acquire.files import open_files
-from bolus.acquire.headers import Slice
+from bolus.acquire.describe import describe
+from bolus.acquire.dicom.headers import Slice
+from bolus.acquire.dicom.pixels import Comparison, check_encoding, read_frames
+from bolus.acquire.dicom.scan import read_slices
 from bolus.acquire.memory import MAX_FRAMES_BYTES
 from bolus.acquire.nifti import RAS_TO_LPS, is_nifti
-from bolus.acquire.pixels import Comparison, check_encoding, read_frames
-from bolus.acquire.scan import read_slices
+from bolus.acquire.sources import open_files
 from bolus.dataset.index import MAP_NAMES, Case, Index
 from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles
-from bolus.nifti_file import nifti_image, whole_values
+from bolus.files.nifti_file import nifti_image, whole_values
 from bolus.types import BoolArray, Float32Array, Float64Array, Geometry
 
 TOLERANCE_VOXELS = 0.1
@@ -80,7 +80,7 @@ def read_truth(
     -------
     dict
         (Z, Y, X) float32 maps cbf, cbv, mtt, ttp, tmax and delay, units as for `read_maps`; bool
-        masks valid (compare here only), hypo, core and brain; see `bolus.simulate.Truth`.
+        masks valid (compare here only), hypo, core and brain; see `bolus.simulate.truth.Truth`.
 
     Raises
     ------

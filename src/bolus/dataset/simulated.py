@@ -3,14 +3,14 @@
 ::
 
     COHORT/case-00012/exam.nii.gz, exam.json    or exam/*.dcm, or exam.zip
-    COHORT/case-00012/truth/cbf.nii.gz ...      see bolus.simulate.write_truth
+    COHORT/case-00012/truth/cbf.nii.gz ...      see bolus.simulate.truth.write_truth
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from bolus.dataset.found import Found, entries
+from bolus.dataset.case import Found, entries
 from bolus.dataset.index import MAP_NAMES
 from bolus.types import Finding, Grade
 

@@ -18,7 +18,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from bolus.dataset.found import Found, entries
+from bolus.dataset.case import Found, entries
 from bolus.dataset.simulated import true_maps
 from bolus.types import Finding, Grade
 

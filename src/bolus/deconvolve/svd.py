@@ -16,15 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 from numba import njit, prange
 
-from bolus.curves.timing import linear_weights
-from bolus.deconvolve.model import (
-    CBV_SCALE,
-    PART,
-    VoxelMaps,
-    multiply,
-    peak_of,
-    transit_time,
-)
+from bolus.deconvolve.model import CBV_SCALE, PART, VoxelMaps, multiply, peak_of, transit_time
+from bolus.timegrid import linear_weights
 from bolus.types import BoolArray, Curves, Float32Array, Float64Array, IntArray
 
 SSVD_THRESHOLD = 0.2

@@ -12,12 +12,12 @@ import numba
 import numpy as np
 
 from bolus.errors import DamagedFile, UsageError
-from bolus.infer.card import KEY, KEY_GAVA2021, MAPS, Card, WrongVersionError, read_card
-from bolus.infer.inputs import CONTEXT, PIXEL_CHANNELS
+from bolus.files.regular_file import read_regular
+from bolus.infer.features import CONTEXT, PIXEL_CHANNELS
+from bolus.infer.metadata import KEY, KEY_GAVA2021, MAPS, Card, WrongVersionError, read_card
 from bolus.infer.onnxfile import UnsafeModelError, metadata_of
-from bolus.infer.unlike import group_sizes
-from bolus.onnx_session import NetworkError, Session, SessionApart
-from bolus.regular_file import read_regular
+from bolus.infer.out_of_distribution import group_sizes
+from bolus.infer.session import NetworkError, Session, SessionApart
 from bolus.types import Float32Array
 
 BUILT_IN = "weights.onnx"
@@ -85,7 +85,7 @@ def load_model(path: Path | None = None) -> Model:
 
     Parameters
     ----------
-    path : an ONNX file as `bolus.train.bolus.export` writes it; None for the built-in network.
+    path : an ONNX file as `bolus.train.cnn.export` writes it; None for the built-in network.
 
     Raises
     ------

@@ -7,18 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bolus.errors import ImplausibleValues
-from bolus.infer.card import MAPS
-from bolus.infer.coarse import coarsened, factor_for, refined
-from bolus.infer.inputs import (
-    USUAL_LOG,
-    Blood,
-    Sampled,
-    blood,
-    level_reference,
-    slice_inputs,
-)
+from bolus.infer.features import USUAL_LOG, Blood, Sampled, blood, level_reference, slice_inputs
+from bolus.infer.metadata import MAPS
 from bolus.infer.model import Model
-from bolus.infer.unlike import SliceSeen, describe, scores, some_of, unlike_finding
+from bolus.infer.out_of_distribution import SliceSeen, describe, scores, some_of, unlike_finding
+from bolus.infer.resolution import coarsened, factor_for, refined
 from bolus.types import CNN, MAP_UNITS, BoolArray, Finding, Float32Array, Float64Array, Grade, Maps
 
 MTT_RANGE_S = (0.5, 60.0)

@@ -7,20 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bolus.errors import UsageError
-from bolus.lesion.cavity import old_infarct
-from bolus.lesion.clean import drop_small, fill_holes, smooth_within
-from bolus.lesion.doubts import BOTH_SIDES_ML, lesion_findings, touches_edge
+from bolus.lesion.findings import BOTH_SIDES_ML, lesion_findings, touches_edge
 from bolus.lesion.map_limits import map_findings
 from bolus.lesion.midline import find_midline, left_of
+from bolus.lesion.morphology import drop_small, fill_holes, smooth_within
+from bolus.lesion.old_infarct import old_infarct
 from bolus.lesion.presets import Preset, preset_for
-from bolus.types import (
-    BoolArray,
-    Float32Array,
-    Geometry,
-    Lesion,
-    Maps,
-    Tissue,
-)
+from bolus.types import BoolArray, Float32Array, Geometry, Lesion, Maps, Tissue
 
 SMOOTHING_MM = 1.5
 """In-plane Gaussian before thresholding; 1-2 mm is usual."""

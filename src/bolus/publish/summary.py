@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from bolus.publish.agreement import Agreement, agreements
-from bolus.publish.place import SCHEMA_NAME
-from bolus.publish.verdict import all_findings, verdict
+from bolus.files.output_folder import SCHEMA_NAME
+from bolus.publish.method_agreement import Agreement, agreements
+from bolus.quality.verdict import all_findings, verdict
 from bolus.types import Check, Finding, Geometry, Lesion, MethodResult, Results, Vessel
 
 SCHEMA = SCHEMA_NAME + "1"

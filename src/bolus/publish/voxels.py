@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bolus.errors import DamagedFile, NoReadableFiles
-from bolus.regular_file import open_regular
-from bolus.study.grid import SPACING_MM, checked_grid
+from bolus.files.regular_file import open_regular
+from bolus.files.voxel_grid import SPACING_MM, checked_grid
 from bolus.types import BoolArray, Curves, Float64Array, Geometry, NearVessels, Results
 
 VOXELS = "voxels.npz"

@@ -1,5 +1,5 @@
 """The local page: results to look at and outline, reading studies to read.
 
-Only `bolus.serve.app` and `bolus.serve.listen` are imported before the first answer; what computes
+Only `bolus.serve.app` and `bolus.serve.server` are imported before the first answer; what computes
 is loaded when it is asked for, so that the page opens at once.
 """

@@ -18,10 +18,10 @@ from starlette.staticfiles import StaticFiles
 
 from bolus import __version__
 from bolus.errors import BolusError, OutputError
+from bolus.serve.access import Access, App, Guard
 from bolus.serve.colours import colour_tables
-from bolus.serve.exams import VolumeFile
-from bolus.serve.guard import Access, App, Guard
-from bolus.serve.refused import Refused
+from bolus.serve.errors import Refused
+from bolus.serve.open_results import VolumeFile
 
 STATIC = Path(__file__).with_name("static")
 PLACE = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:;,]+)*[/\\](?=[^\s/\\])")

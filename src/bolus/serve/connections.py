@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bolus.serve.guard import App, Message, Receive, Scope, Send
+from bolus.serve.access import App, Message, Receive, Scope, Send
 
 MOST_CONNECTIONS = 256
 MOST_OF_ONE_ADDRESS = 64

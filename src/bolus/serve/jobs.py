@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from bolus.errors import BolusError
-from bolus.serve.refused import Refused, missing
+from bolus.serve.errors import Refused, missing
 
 MOST_WAITING = 8
 MOST_KNOWN = 200

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from bolus.errors import DamagedFile, UsageError
-from bolus.lesion import DELAY_PRESETS, PRESET_NAMES, preset_for
 from bolus.lesion.measure import (
     CORE,
     PENUMBRA,
@@ -23,11 +22,18 @@ from bolus.lesion.measure import (
     smooth_levels,
 )
 from bolus.lesion.midline import left_side
-from bolus.lesion.presets import CoreMap, HypoperfusedMap, Preset
-from bolus.serve.exams import Exam
-from bolus.serve.masks import Labels, packed
-from bolus.serve.refused import Refused, missing
-from bolus.study.agreement import dice
+from bolus.lesion.presets import (
+    DELAY_PRESETS,
+    PRESET_NAMES,
+    CoreMap,
+    HypoperfusedMap,
+    Preset,
+    preset_for,
+)
+from bolus.serve.errors import Refused, missing
+from bolus.serve.mask_codec import Labels, packed
+from bolus.serve.open_results import Exam
+from bolus.study.dose.score import dice
 from bolus.types import BoolArray, Maps, Tissue
 
 MARGIN = 8

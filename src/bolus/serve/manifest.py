@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bolus.serve.exams import IMAGES, Exam
+from bolus.serve.open_results import IMAGES, Exam
 from bolus.types import CNN, MAP_UNITS, Geometry
 
 UNKNOWN_METHOD = "?"
@@ -85,7 +85,7 @@ def _look(
     name: str, method: str | None, ttp: tuple[float, float]
 ) -> tuple[str, str, str, float, float, str]:
     """Kind, label, unit, window and colours."""
-    from bolus.publish.images import BASELINE, MAXIMUM
+    from bolus.publish.reference_images import BASELINE, MAXIMUM
     from bolus.publish.windows import WINDOWS, difference_window, se_window
 
     for image in (BASELINE, MAXIMUM):

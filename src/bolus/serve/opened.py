@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bolus.errors import BolusError
-from bolus.serve.refused import Refused
+from bolus.serve.errors import Refused
 
 CHANGED = (
     "{} changed on the disk after they were opened here, or are no longer there; "

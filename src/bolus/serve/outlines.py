@@ -15,13 +15,13 @@ import numpy as np
 
 from bolus import __version__
 from bolus.errors import DamagedFile, OutputError
-from bolus.folder_lock import locked
-from bolus.serve.exams import Exam
-from bolus.serve.masks import Labels, checked_active, checked_rater, packed, with_slice
-from bolus.serve.refused import Refused, missing
+from bolus.files.folder_lock import locked
+from bolus.files.strict_json import strict_json
+from bolus.files.voxel_grid import same_grid
+from bolus.serve.errors import Refused, missing
+from bolus.serve.mask_codec import Labels, checked_active, checked_rater, packed, with_slice
+from bolus.serve.open_results import Exam
 from bolus.serve.whole import keep
-from bolus.strict_json import strict_json
-from bolus.study.grid import same_grid
 from bolus.study.raters.store import NAME, folder_below, is_inside, read_file
 
 OUTLINES = "outlines"
@@ -140,7 +140,7 @@ class Outlines:
 
     def export(self, exam: Exam, rater: str) -> list[str]:
         """Write the outline as DICOM SEG; the files that there are now."""
-        from bolus.publish.seg import seg_bytes
+        from bolus.publish.dicom_seg import seg_bytes
 
         folder = _home(exam) / checked_rater(rater)
         exam.opened.check()
@@ -238,7 +238,7 @@ def _raters(home: Path) -> list[str]:
 
 
 def _labels(mask: bytes, exam: Exam, rater: str) -> Labels:
-    from bolus.study.volumes import labels_from
+    from bolus.volumes import labels_from
 
     found = labels_from(mask, f"{OUTLINES}/{rater}/{MASK}")
     if not same_grid(found.geometry, exam.geometry):

@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bolus.errors import DamagedFile
-from bolus.publish.place import SCHEMA_NAME
-from bolus.strict_json import strict_json
-from bolus.study.grid import checked_grid
+from bolus.files.output_folder import SCHEMA_NAME
+from bolus.files.strict_json import strict_json
+from bolus.files.voxel_grid import checked_grid
 from bolus.study.raters.store import read_file
 from bolus.types import Geometry
 

@@ -6,7 +6,6 @@ before they are loaded.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from bolus import __version__
+from bolus.code_digest import ANALYSIS, digest_of_code
 from bolus.errors import OutputError, UsageError
 from bolus.workers import as_they_finish, processes
 
@@ -87,7 +87,10 @@ def simulate_cohort(
         raise UsageError(f"--workers is {workers}; give 1 or more")
     folder = folder.absolute()
     try:
-        _claim(folder, Cohort(seed, layout, matrix, __version__, digest_of_code()))
+        _claim(
+            folder,
+            Cohort(seed, layout, matrix, __version__, digest_of_code((*ANALYSIS, "simulate"))),
+        )
         _tidy(folder)
         missing = [n for n in range(cases) if not (folder / chosen.names(n)[-1]).exists()]
         done = cases - len(missing)
@@ -99,15 +102,6 @@ def simulate_cohort(
     except OSError as error:
         raise OutputError(f"{folder} can't be written: {error.strerror}.") from error
     return len(missing)
-
-
-def digest_of_code() -> str:
-    """Of the modules that shape an exam, its truth and its maps: other code, other cohort."""
-    package = Path(__file__).parents[1]
-    folders = ("align", "curves", "deconvolve", "simulate")
-    files = [f for name in folders for f in sorted((package / name).glob("*.py"))]
-    files.append(package / "types.py")
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def _claim(folder: Path, cohort: Cohort) -> None:

@@ -7,23 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from bolus.align import correct_motion
-from bolus.curves import (
-    Baseline,
-    baseline_and_arrival,
-    common_grid,
-    denoise,
-    find_arteries,
-    segment,
-    tissue_curves,
-)
-from bolus.curves.denoise import SliceTimes, denoise_curves
-from bolus.deconvolve import deconvolve
+from bolus.align.register import correct_motion
+from bolus.anatomy.baseline import Baseline, baseline_and_arrival
+from bolus.anatomy.segment import segment
+from bolus.arteries.find import find_arteries
+from bolus.curves.denoise import SliceTimes, denoise, denoise_curves
+from bolus.curves.enhancement import tissue_curves
+from bolus.deconvolve.methods import deconvolve
 from bolus.simulate.case import scan
 from bolus.simulate.distributed import patient_of, write_maps, write_processed, write_raw
 from bolus.simulate.priors import clinical_case
 from bolus.simulate.recipe import Recipe, generator
 from bolus.simulate.truth import write_truth
+from bolus.timegrid import common_grid
 from bolus.types import Curves, Exam, Float32Array, Maps, Tissue
 
 FIELD_OF_VIEW_MM = 250.0

@@ -8,13 +8,17 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from bolus.align import correct_motion
-from bolus.curves import baseline_and_arrival, common_grid, denoise, segment, tissue_curves
+from bolus.align.register import correct_motion
+from bolus.anatomy.baseline import baseline_and_arrival
+from bolus.anatomy.segment import segment
+from bolus.curves.denoise import denoise
+from bolus.curves.enhancement import tissue_curves
 from bolus.deconvolve.model import peak_of
 from bolus.errors import DamagedFile
-from bolus.infer.coarse import coarsened, coarsened_truth, factor_for
-from bolus.infer.inputs import GRID_S, Sampled, smoother
-from bolus.infer.sampled import sampled
+from bolus.infer.features import GRID_S, Sampled, smoother
+from bolus.infer.gather import sampled
+from bolus.infer.resolution import coarsened, coarsened_truth, factor_for
+from bolus.timegrid import common_grid
 from bolus.types import BoolArray, Exam, Float32Array
 
 TARGETS = ("cbf", "cbv", "mtt", "tmax", "ttp")

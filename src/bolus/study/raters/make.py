@@ -13,9 +13,9 @@ import numpy as np
 
 from bolus import __version__
 from bolus.errors import BadGeometry, NoReadableFiles, OutputError, UsageError
+from bolus.files.output_folder import staged
+from bolus.files.voxel_grid import same_grid
 from bolus.publish.nifti import nifti_bytes
-from bolus.publish.place import staged
-from bolus.study.grid import same_grid
 from bolus.study.raters.signin import hashed, new_codes
 from bolus.study.raters.store import (
     BESIDE,
@@ -27,8 +27,8 @@ from bolus.study.raters.store import (
     geometry_json,
     json_bytes,
 )
-from bolus.study.volumes import read_volume
 from bolus.types import Geometry
+from bolus.volumes import read_volume
 
 TRIES = 300
 """Orders that are drawn until no exam follows itself."""

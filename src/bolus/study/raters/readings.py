@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from bolus import __version__
 from bolus.errors import DamagedFile, UsageError
-from bolus.folder_lock import locked
+from bolus.files.folder_lock import locked
+from bolus.files.voxel_grid import same_grid
 from bolus.publish.nifti import nifti_bytes
-from bolus.study.grid import same_grid
 from bolus.study.raters.store import (
     DONE,
     NEW,
@@ -28,8 +28,8 @@ from bolus.study.raters.store import (
     remove,
     write_whole,
 )
-from bolus.study.volumes import LABELS, labels_from
 from bolus.types import Geometry
+from bolus.volumes import LABELS, labels_from
 
 OUTLINE, SEGMENTATION, RECORD = "outline.nii.gz", "outline.dcm", "reading.json"
 SOFTWARE = f"bolus {__version__}"
@@ -263,7 +263,7 @@ def _segmentation(
 
     It names no exam: UIDs would tell which two readings are of one.
     """
-    from bolus.publish.seg import seg_bytes
+    from bolus.publish.dicom_seg import seg_bytes
 
     description = "Outline by a simulated rater" if simulated else "Outline of a reading study"
     try:

@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from bolus.publish.place import staged
-from bolus.study.agree_figure import agreement_png
-from bolus.study.agree_tables import (
+from bolus.files.output_folder import staged
+from bolus.study.agreement.figure import agreement_png
+from bolus.study.agreement.page import Section, Table, check_out, page, picture_uri, trial_table
+from bolus.study.agreement.tables import (
     HEADINGS,
     NONE,
     RESEARCH,
@@ -24,8 +25,8 @@ from bolus.study.agree_tables import (
     trial_cells,
     trial_rows,
 )
-from bolus.study.page import Section, Table, check_out, page, picture_uri, trial_table
-from bolus.study.raters.gather import (
+from bolus.study.raters.gava2023 import GROUND_TRUTH, NETWORK, PUBLISHED
+from bolus.study.raters.pairs import (
     KINDS,
     Comparison,
     Finished,
@@ -34,7 +35,6 @@ from bolus.study.raters.gather import (
     exam_name,
     gather,
 )
-from bolus.study.raters.paper import GROUND_TRUTH, NETWORK, PUBLISHED
 from bolus.study.raters.store import Study
 
 PAGE = "report.html"

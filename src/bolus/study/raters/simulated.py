@@ -25,14 +25,14 @@ from scipy import ndimage
 
 from bolus import __version__
 from bolus.errors import UsageError
-from bolus.folder_lock import locked
-from bolus.lesion.clean import drop_small, fill_holes, smooth_within
+from bolus.files.folder_lock import locked
 from bolus.lesion.midline import find_midline, left_of
-from bolus.study.overlap import CORE, PENUMBRA
+from bolus.lesion.morphology import drop_small, fill_holes, smooth_within
+from bolus.study.agreement.overlap import CORE, PENUMBRA
 from bolus.study.raters.readings import reading_state, store_outline
 from bolus.study.raters.store import NEW, Study
-from bolus.study.volumes import read_volume
 from bolus.types import BoolArray, Float32Array, Float64Array, Geometry
+from bolus.volumes import read_volume
 
 SOFTWARE = f"bolus {__version__}, simulated rater"
 TMAX_ABOVE_S, RELATIVE_CBF_BELOW = 6.0, 0.30

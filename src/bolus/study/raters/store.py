@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles, OutputError, UsageError
-from bolus.regular_file import read_regular
-from bolus.strict_json import strict_json
-from bolus.study.grid import checked_grid
+from bolus.files.regular_file import read_regular
+from bolus.files.strict_json import strict_json
+from bolus.files.voxel_grid import checked_grid
 from bolus.types import Geometry
 
 SCHEMA = "bolus-raters/1"

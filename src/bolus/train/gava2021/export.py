@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bolus.infer.card import KEY_GAVA2021
-from bolus.train.gava2021.slices import Spec
+from bolus.infer.metadata import KEY_GAVA2021
+from bolus.train.gava2021.data import Spec
 from bolus.train.gava2021.windows import ABOVE, INPUT, MEAN, SD
 
 MODEL = "model.onnx"

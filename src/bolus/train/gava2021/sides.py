@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bolus.dataset import Case, Index, Split
+from bolus.dataset.index import Case, Index
+from bolus.dataset.split import Split
 from bolus.errors import UsageError
-from bolus.train.gava2021.slices import frame_numbers
+from bolus.train.gava2021.data import frame_numbers
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from bolus.train.gava2021.agreement import agreement
+from bolus.train.gava2021.data import Slices
 from bolus.train.gava2021.network import WIDTH, UNet
-from bolus.train.gava2021.slices import Slices
 from bolus.train.gava2021.windows import MEAN, SD, share
 from bolus.train.loop import Batch, Row, device
 from bolus.types import Float32Array

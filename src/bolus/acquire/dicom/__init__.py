@@ -1,0 +1,1 @@
+"""DICOM images to sorted frames in HU: headers, series, true times, one stack of slices, pixels."""

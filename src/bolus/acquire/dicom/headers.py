@@ -1,0 +1,350 @@
+"""One DICOM file to what is needed of its header, however odd its values are.
+
+Nothing that identifies a person leaves this module; patients are told apart by a hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from dataclasses import dataclass, field
+from io import BufferedIOBase, BytesIO
+from typing import BinaryIO, cast
+
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
+
+from bolus.acquire.budget import MAX_READS
+from bolus.acquire.dicom.deflate import DEFLATED, end_of_meta, inflated
+from bolus.acquire.dicom.elements import (
+    Vector,
+    code,
+    codes,
+    datetime_us,
+    integer,
+    is_little_endian,
+    microseconds,
+    number,
+    numbers,
+    raw,
+    text,
+    text_or_double,
+    time_of_day_us,
+    whole,
+    whole_text,
+)
+from bolus.acquire.sources import Source
+from bolus.errors import DamagedFile
+
+PIXEL_DATA = 0x7FE00010
+GE_MID_SCAN_TIME = 0x00191024
+PIXELS = frozenset({PIXEL_DATA, 0x7FE00009, 0x7FE00008})
+"""As integers, doubles or floats."""
+HEAD_BYTES = 4096
+"""Holds the file meta information, and lies in what is read at once."""
+LARGEST_META = 2**16
+"""File meta information has 200 to 300 bytes, and room for private ones."""
+MAX_HEADER_BYTES = 64 * 2**20
+"""Some 10 kB in a classic image; an enhanced file of 10,000 frames has 20 MB."""
+MAX_ELEMENTS = 10_000
+"""Outside of sequences: some 200 in a CT image, 2,000 with all that vendors add."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What an image says about when it was taken, in microseconds, and about its order."""
+
+    acquisition_us: int | None = None
+    """Time of day of AcquisitionDateTime or AcquisitionTime; dates are not to be trusted."""
+    ge_mid_scan_us: int | None = None
+    """GE (0019,1024), s since an arbitrary start: the only true time of GE cine scans."""
+    trigger_us: int | None = None
+    content_us: int | None = None
+    temporal_index: int | None = None
+    acquisition_number: int | None = None
+    instance_number: int | None = None
+    step_us: int | None = None
+    """Interval between frames by the protocol (TemporalResolution)."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Where an image's pixels lie in its file, and how."""
+
+    syntax: str
+    offset: int
+    """First byte of the value of PixelData, -1 without one; in the inflated file if deflated."""
+    length: int
+    """Length in bytes the file gives; 0xFFFFFFFF for encapsulated pixels."""
+    frame: int
+    """Index of the image in a multi-frame file."""
+    frames: int
+    """Number of images in the file."""
+    bits_allocated: int
+    bits_stored: int
+    signed: bool
+    samples: int
+    slope: float
+    intercept: float
+    padding: int | None
+    little_endian: bool
+
+    @property
+    def deflated(self) -> bool:
+        """Whether the whole data set has to be inflated first."""
+        return self.syntax == DEFLATED
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the image was made; nothing in here identifies a person."""
+
+    manufacturer: str = ""
+    model: str = ""
+    kernel: str = ""
+    kvp: float | None = None
+    mas: float | None = None
+    """Tube current x exposure time: the Exposure tag is known to be wrong."""
+    thickness_mm: float | None = None
+    patient_position: str = ""
+    lossy: bool = False
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One image of one slice at one time, without its pixels."""
+
+    source: Source
+    patient: str
+    """Hash that only tells patients apart."""
+    study: str
+    series: str
+    series_number: str
+    frame_of_reference: str
+    instance: str
+    sop_class: str
+    modality: str
+    image_type: tuple[str, ...]
+    words: frozenset[str]
+    """Upper-case words of the series' description, to recognise maps and projections."""
+    rescale_type: str
+    photometric: str
+    rows: int
+    columns: int
+    position: Vector
+    """(3,) ImagePositionPatient, mm, or empty."""
+    orientation: Vector
+    """(6,) ImageOrientationPatient, or empty."""
+    spacing: Vector
+    """(2,) distance of rows and of columns, mm, or empty."""
+    clock: Clock
+    encoding: Encoding
+    protocol: Protocol = field(default_factory=Protocol)
+
+    @property
+    def name(self) -> str:
+        """Name of the file, for messages."""
+        return self.source.name
+
+
+def read_header(stream: BinaryIO, source: Source) -> tuple[Dataset, BinaryIO]:
+    """The data set up to its pixels, and the stream right before PixelData.
+
+    Raises
+    ------
+    DamagedFile
+        If the bytes can't be parsed, or no header is that large.
+    """
+    head = stream.read(HEAD_BYTES)
+    stream.seek(0)
+    try:
+        if DEFLATED.encode() in head:
+            data = inflated(stream.read(), source.name, source.budget)
+            stream, head = BytesIO(data), data[:HEAD_BYTES]
+        _check_start(head, stream)
+        measured = _Measured(stream)
+        try:
+            return read_partial(cast(BinaryIO, measured), _BeforePixels(), force=True), stream
+        finally:  # a header that is refused has cost its time as well
+            source.budget.count_reads(measured.reads, source.name)
+    except DamagedFile:
+        raise
+    except Exception as error:  # pydicom raises nine types on damaged bytes
+        raise DamagedFile(
+            f"{source.name}: the DICOM header can't be read ({type(error).__name__}); the file is "
+            "damaged."
+        ) from error
+
+
+def _check_start(head: bytes, stream: BinaryIO) -> None:
+    """Refuse endless groups 0 and 2, which pydicom reads whole, element by element."""
+    end = end_of_meta(head)
+    if end > HEAD_BYTES:
+        head = stream.read(LARGEST_META)
+        stream.seek(0)
+        end = end_of_meta(head)
+    if end > LARGEST_META or head[end : end + 2] == b"\0\0":
+        raise ValueError("its file meta information has no end")
+
+
+class _BeforePixels:
+    """Tells pydicom to stop before the pixels, and that no header has so many elements."""
+
+    def __init__(self) -> None:
+        self._elements = 0
+
+    def __call__(self, tag: BaseTag, vr: str | None, length: int) -> bool:
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS:
+            raise ValueError(f"a header of more than {MAX_ELEMENTS} elements")
+        return tag in PIXELS
+
+
+class _Measured(BufferedIOBase):
+    """A stream of which only so much may be read: a header may claim to fill the memory."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._left = MAX_HEADER_BYTES
+        self.reads = 0
+        """In how many pieces it was read; items of sequences, empty ones too, are one each."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read, unless that is more than may still be read."""
+        self.reads += 1
+        if size is None or size < 0 or size > self._left or self.reads > MAX_READS:
+            raise ValueError("more than any header")
+        self._left -= size
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """As the stream."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As the stream."""
+        return self._stream.tell()
+
+
+def find_pixels(stream: BinaryIO, dataset: Dataset) -> tuple[int, int]:
+    """Offset and length of PixelData's value, the stream standing before it; (-1, 0) without."""
+    start = stream.tell()
+    element = stream.read(12)
+    order = "little" if is_little_endian(dataset) else "big"
+    group, number = (int.from_bytes(element[i : i + 2], order) for i in (0, 2))  # type: ignore[arg-type]
+    if len(element) < 12 or group << 16 | number != PIXEL_DATA:
+        return -1, 0
+    if element[4:6] in (b"OW", b"OB"):
+        return start + 12, int.from_bytes(element[8:12], order)  # type: ignore[arg-type]
+    return start + 8, int.from_bytes(element[4:8], order)  # type: ignore[arg-type]
+
+
+def digest(value: str) -> str:
+    """A short hash, to compare what must not be shown."""
+    return hashlib.blake2b(value.encode(), digest_size=8).hexdigest()
+
+
+def clock(dataset: Dataset) -> Clock:
+    """Every time and order an image gives."""
+    acquisition = datetime_us(text(dataset, 0x0008002A))
+    if acquisition is None:
+        acquisition = time_of_day_us(text(dataset, 0x00080032))
+    is_ge = "GE" in text(dataset, 0x00080070).upper() or "GEMS" in text(dataset, 0x00190010)
+    trigger = number(dataset, 0x00181060)
+    resolution = number(dataset, 0x00200110)
+    return Clock(
+        acquisition_us=acquisition,
+        ge_mid_scan_us=microseconds(text_or_double(raw(dataset, GE_MID_SCAN_TIME)))
+        if is_ge
+        else None,
+        trigger_us=None if trigger is None else microseconds(trigger / 1000),
+        content_us=time_of_day_us(text(dataset, 0x00080033)),
+        temporal_index=whole(number(dataset, 0x00200100)),
+        acquisition_number=whole(number(dataset, 0x00200012)),
+        instance_number=whole(number(dataset, 0x00200013)),
+        step_us=None if resolution is None else microseconds(resolution / 1000),
+    )
+
+
+def encoding(dataset: Dataset, offset: int, length: int, deflated: bool) -> Encoding:
+    """How the pixels of a file's first image are stored."""
+    signed = integer(dataset, 0x00280103) == 1
+    padding = integer(dataset, 0x00280120)
+    if padding is not None and signed and padding >= 2**15:
+        padding -= 2**16
+    allocated = integer(dataset, 0x00280100) or 0
+    meta = getattr(dataset, "file_meta", None)
+    syntax = DEFLATED if deflated else text(meta, 0x00020010) if meta else ""
+    return Encoding(
+        syntax=syntax,
+        offset=offset,
+        length=length,
+        frame=0,
+        frames=1,
+        bits_allocated=allocated,
+        bits_stored=integer(dataset, 0x00280101) or allocated,
+        signed=signed,
+        samples=integer(dataset, 0x00280002) or 1,
+        slope=_scale(dataset, 0x00281053, 1.0),
+        intercept=_scale(dataset, 0x00281052, 0.0),
+        padding=padding,
+        little_endian=is_little_endian(dataset),
+    )
+
+
+def _scale(dataset: Dataset, tag: int, otherwise: float) -> float:
+    """Rescale slope or intercept; NaN if it is there but no number, which is refused later."""
+    value = number(dataset, tag)
+    if value is None:
+        return math.nan if text(dataset, tag) else otherwise
+    return value
+
+
+def protocol(dataset: Dataset) -> Protocol:
+    """How an image was made."""
+    current_ma, exposure_ms = number(dataset, 0x00181151), number(dataset, 0x00181150)
+    known = current_ma is not None and exposure_ms is not None
+    return Protocol(
+        manufacturer=text(dataset, 0x00080070),
+        model=text(dataset, 0x00081090),
+        kernel=text(dataset, 0x00181210),
+        kvp=number(dataset, 0x00180060),
+        mas=current_ma * exposure_ms / 1000 if known else None,  # type: ignore[operator]
+        thickness_mm=number(dataset, 0x00180050),
+        patient_position=code(dataset, 0x00185100),
+        lossy=text(dataset, 0x00282110) == "01",
+    )
+
+
+def classic(dataset: Dataset, source: Source, pixels: Encoding) -> Slice:
+    """A single-frame image as a ``Slice``."""
+    return Slice(
+        source=source,
+        patient=digest(whole_text(dataset, 0x00100020) or whole_text(dataset, 0x00100010)),
+        study=text(dataset, 0x0020000D),
+        series=text(dataset, 0x0020000E),
+        series_number=code(dataset, 0x00200011),
+        frame_of_reference=text(dataset, 0x00200052),
+        instance=whole_text(dataset, 0x00080018),
+        sop_class=text(dataset, 0x00080016),
+        modality=code(dataset, 0x00080060),
+        image_type=codes(dataset, 0x00080008),
+        words=frozenset(re.findall(r"[A-Z0-9]+", text(dataset, 0x0008103E).upper())),
+        rescale_type=code(dataset, 0x00281054),
+        photometric=code(dataset, 0x00280004),
+        rows=integer(dataset, 0x00280010) or 0,
+        columns=integer(dataset, 0x00280011) or 0,
+        position=_exactly(3, numbers(dataset, 0x00200032)),
+        orientation=_exactly(6, numbers(dataset, 0x00200037)),
+        spacing=_exactly(2, numbers(dataset, 0x00280030)),
+        clock=clock(dataset),
+        encoding=pixels,
+        protocol=protocol(dataset),
+    )
+
+
+def _exactly(n: int, values: Vector) -> Vector:
+    return values if len(values) == n else ()

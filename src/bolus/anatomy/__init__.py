@@ -1,0 +1,1 @@
+"""What is where in the slab: baseline image, brain mask, CSF, vessels."""

@@ -1,0 +1,1 @@
+"""The arterial input and the venous output function: candidates, scores, confidence, scaling."""

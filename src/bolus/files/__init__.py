@@ -1,0 +1,1 @@
+"""Reading files of strangers, and writing our own whole or not at all."""

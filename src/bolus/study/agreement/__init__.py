@@ -1,0 +1,1 @@
+"""How far outlines, lesions and maps of two sources agree."""

@@ -1,0 +1,1 @@
+"""What fewer frames and a lower dose cost."""

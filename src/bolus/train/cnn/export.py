@@ -1,0 +1,223 @@
+"""A trained network to the file that `bolus run` reads: ONNX with a card."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bolus import __version__
+from bolus.infer.features import CONTEXT, PIXEL_CHANNELS
+from bolus.infer.metadata import KEY, Card, Fact, write_card
+from bolus.infer.model import INPUTS, OUTPUTS, load_model
+from bolus.infer.out_of_distribution import Description, SliceSeen, describe, fit, some_of
+from bolus.train.cnn.data import LOSES_FRAMES, slices, whole, with_frames_lost
+from bolus.train.cnn.network import MAPS, PerfusionNet
+from bolus.train.loop import load
+from bolus.train.prepare import read_prepared
+from bolus.types import Float32Array
+
+OPSET = 17
+LICENCE = "Apache-2.0"
+ONE_SD = 68.27
+"""Percent of the errors that shall lie within one standard error."""
+SLICES_PER_EXAM = 6
+"""Enough for quantiles over an exam."""
+DESCRIBED = 400
+"""At most so many exams, evenly spread over those of the training, tell what is usual."""
+THREADS = 2
+"""PyTorch's last digits depend on their number, which other libraries change behind its back."""
+SAME = 1e-4
+"""Of a map's largest value: how far ONNX Runtime's results may be from PyTorch's."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network made of one prepared exam."""
+
+    description: Description
+    ratios: Float32Array
+    """(5, n) absolute error over the network's spread, in valid voxels."""
+
+
+def export(
+    checkpoint: Path,
+    training: Sequence[Path],
+    validation: Sequence[Path],
+    out: Path,
+    *,
+    name: str,
+    facts: Mapping[str, Fact],
+) -> None:
+    """Write a checkpoint as a model file; the same arguments give the same bytes.
+
+    Parameters
+    ----------
+    checkpoint : as `bolus.train.loop.fit` writes it.
+    training, validation : prepared exams; the latter set standard errors and the limits beyond
+        which an exam counts as unlike those that were learnt from.
+    out : the ONNX file.
+    name : of the model, in results.
+    facts : seed, epochs and whatever else people should know about the training.
+
+    Raises
+    ------
+    DamagedFile
+        The checkpoint can't be read.
+    RuntimeError
+        ONNX Runtime gives other maps than PyTorch.
+    """
+    net = PerfusionNet()
+    net.load_state_dict(load(checkpoint)["model"])
+    net.eval()
+    step, every = -(-len(training) // DESCRIBED), round(1 / LOSES_FRAMES)
+    with _threads(THREADS):
+        learnt = [
+            # losing frames is usual, too
+            look(net, path, np.random.default_rng(n) if n % every == 0 else None).description
+            for n, path in enumerate(training[::step])
+        ]
+        checked = [look(net, path) for path in validation]
+    ratios = np.concatenate([seen.ratios for seen in checked], axis=1)
+    factors = np.percentile(ratios, ONE_SD, axis=1)
+    card = Card(
+        name=name,
+        factors={m: float(f"{f:.4g}") for m, f in zip(MAPS, factors, strict=True)},
+        usual=fit(learnt, [seen.description for seen in checked]),
+        training={
+            **facts,
+            "training_exams": len(training),
+            "validation_exams": len(validation),
+            "bolus": __version__,
+            "licence": LICENCE,
+        },
+    )
+    part = out.with_suffix(".part")
+    part.write_bytes(with_card(onnx_bytes(net), card))
+    try:
+        require_same(net, part, validation[0])
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@torch.no_grad()
+def look(net: nn.Module, path: Path, losing: np.random.Generator | None = None) -> Seen:
+    """Run the network on a prepared exam.
+
+    Parameters
+    ----------
+    net : in evaluation mode.
+    losing : draws the frames that the exam loses; none of them without.
+    """
+    prepared = read_prepared(path)
+    if losing is not None:
+        prepared = with_frames_lost(prepared, losing)
+    seen, ratios = [], []
+    found = slices(prepared, None)
+    for one in found[:: max(len(found) // SLICES_PER_EXAM, 1)]:
+        pixels, context, targets, weight = whole(one)
+        maps, spread = net(pixels, context)
+        valid = weight[0] >= 1
+        ratios.append(((maps - targets).abs() / spread)[0][:, valid].numpy())
+        inside = torch.nonzero(pixels[0, -2].ravel()).ravel()
+        some = inside[some_of(len(inside))]
+        seen.append(SliceSeen(_at(pixels, some), context[0].numpy(), _at(spread, some)))
+    return Seen(describe(seen), np.concatenate(ratios, axis=1))
+
+
+def _at(values: Tensor, places: Tensor) -> Float32Array:
+    """(C, n) of (1, C, Y, X)."""
+    return np.asarray(values[0].flatten(1)[:, places].numpy())
+
+
+def onnx_bytes(net: nn.Module) -> bytes:
+    """The network as ONNX: any batch, any rows and columns that are multiples of 8."""
+    example = (torch.zeros(2, PIXEL_CHANNELS, 32, 40), torch.zeros(2, CONTEXT))
+    axes = {0: "batch", 2: "rows", 3: "columns"}
+    with _quiet(), TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        torch.onnx.export(
+            net,
+            example,
+            path,
+            # the newer exporter needs another package and names things anew each time
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=list(INPUTS),
+            output_names=list(OUTPUTS),
+            dynamic_axes={
+                "pixels": axes,
+                "context": {0: "batch"},
+                "maps": axes,
+                "spread": axes,
+            },
+        )
+        return path.read_bytes()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter is deprecated and says so at length."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def with_card(content: bytes, card: Card) -> bytes:
+    """The same model with the card among its metadata, and without names of places."""
+    import onnx
+
+    model = onnx.load_from_string(content)
+    for node in model.graph.node:
+        node.ClearField("doc_string")
+    del model.metadata_props[:]
+    model.metadata_props.add(key=KEY, value=write_card(card))
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+@torch.no_grad()
+def require_same(net: nn.Module, path: Path, exam: Path) -> float:
+    """Compare PyTorch's and ONNX Runtime's maps of an exam's middle slice.
+
+    Returns
+    -------
+    Largest difference over the largest value, of all maps.
+
+    Raises
+    ------
+    RuntimeError
+        It is above `SAME`.
+    """
+    found = slices(read_prepared(exam), None)
+    pixels, context, *_ = found[len(found) // 2]
+    whole_pixels, whole_context, *_ = whole(found[len(found) // 2])
+    expected = [v[0].numpy() for v in net(whole_pixels, whole_context)]
+    apart = 0.0
+    for theirs, ours in zip(expected, load_model(path).run(pixels, context), strict=True):
+        rows, columns = ours.shape[1:]
+        theirs = theirs[:, :rows, :columns]
+        largest = np.abs(theirs).max(axis=(1, 2))
+        apart = max(apart, float((np.abs(theirs - ours).max(axis=(1, 2)) / largest).max()))
+    if apart > SAME:
+        raise RuntimeError(f"ONNX Runtime's maps differ from PyTorch's by {apart:.1e}")
+    return apart
