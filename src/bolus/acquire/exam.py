@@ -27,14 +27,14 @@ def read_exam(path: Path, *, series: str | None = None) -> Exam:
     ----------
     path
         A folder or zip of DICOM files in any nesting, order and naming; a 4D NIfTI with a
-        BIDS-style JSON file beside it (or a folder with one); a UniToBrain patient folder.
+        BIDS-style JSON file next to it (or a folder with one); a UniToBrain patient folder.
     series
         SeriesInstanceUID or series number of the scan, where a DICOM exam holds several.
 
     Returns
     -------
     Exam
-        Sorted by position and true time; the same bytes whatever the files' names and order and
+        Sorted by position and true time; identical bytes whatever the files' names and order and
         whatever the scanner's clock said.
 
     Raises

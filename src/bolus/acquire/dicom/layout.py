@@ -1,4 +1,4 @@
-"""The plan of a DICOM exam: which image goes where, before any pixel is decoded."""
+"""The layout of a DICOM exam: frame and slice of each image, before any pixel is decoded."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.types import Finding, Grade
 
 DIRECTORY = "1.2.840.10008.1.3.10"
-"""A DICOMDIR, which lists the files of a CD and is no image."""
+"""A DICOMDIR, which lists the files of a CD and is not an image."""
 
 
 def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
@@ -29,7 +29,7 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
     NoReadableFiles
         If no file is DICOM.
     DamagedFile
-        If there are DICOM files, but not one of them can be read, or they are a bomb.
+        If there are DICOM files, but none of them can be read, or they are a decompression bomb.
     """
     slices: list[Slice] = []
     foreign: list[Source] = []
@@ -73,7 +73,7 @@ def _ending(name: str) -> str:
 
 
 def _is_lost(source: Source, endings: set[str]) -> bool:
-    """Whether a file that is no image was one: empty, overwritten, or packed by itself."""
+    """Whether a file that is not an image was one: empty, overwritten, or compressed on its own."""
     name = source.name.lower()
     if is_nifti_name(name):
         return False
@@ -116,7 +116,7 @@ def read_images(source: Source) -> list[Slice] | None:
 
 
 def _findings(beside: Sequence[str], lost: int, damaged: Sequence[DamagedFile]) -> list[Finding]:
-    """Counts only: the names of files and folders can be those of patients."""
+    """Counts only: file and folder names may contain patients' names."""
     findings = []
     if beside:
         niftis = sum(map(is_nifti_name, beside))
