@@ -24,7 +24,7 @@ MAX_POINTS = 15_000
 EDGE_HU_PER_MM = 10.0
 """Weakest gradient of a point; noise makes less than 2 HU/mm of the blurred levels."""
 MIN_POINTS = 200
-"""Fewer edge points than this are no skull."""
+"""Fewer edge points than this don't make a skull."""
 BETWEEN_HU = 60.0
 """Points whose slice differs by this from the mean of its neighbours have half the weight.
 (Phantom of 5 mm slices: error of a shift across a steep vault 0.9 mm without, 0.3 mm with.)"""
@@ -74,18 +74,18 @@ class Reference:
 
 @dataclass(frozen=True)
 class Fit:
-    """How one frame lies against the reference."""
+    """How one frame is aligned with the reference."""
 
     pose: Float64Array
     """(6,) see `rigid`."""
     residual_hu: float
-    """Robust SD of what is left of the difference at the edge points."""
+    """Robust SD of the residual difference at the edge points."""
     correlation: float
     """Correlation of frame and reference at the edge points after alignment."""
 
 
 def skull_mask(bone: Float32Array) -> BoolArray:
-    """Skull and all it encloses: the largest piece of bone, filled slice by slice.
+    """The skull and everything it encloses: the largest piece of bone, filled slice by slice.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def _trust(bone: Float32Array) -> Float32Array:
 
 
 def _z_information(level: Level) -> float:
-    """How well the level's edges tell a shift across the slices, against one within them."""
+    """How well the level's edges determine a shift across slices, relative to one within them."""
     normal = np.cross(level.grid.affine[:3, 1], level.grid.affine[:3, 2])
     normal = normal / np.linalg.norm(normal)
     gradient = level.jacobian[:, 3:].astype(np.float64)
@@ -206,7 +206,7 @@ def align(reference: Reference, frame: Float32Array) -> Fit:
     Parameters
     ----------
     frame : (Z, Y, X) float32, HU
-        On the grid the reference was made on.
+        On the grid of the reference.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""When contrast arrives in the head, and the mean of everything before that."""
+"""Arrival of contrast in the head, and the mean of all frames before it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ DISTURBED_WARNING = 0.05
 
 @dataclass(frozen=True)
 class Baseline:
-    """The unenhanced head and the moment it ends."""
+    """The unenhanced head and the arrival of contrast."""
 
     image: Float32Array
     """(Z, Y, X) mean of the frames before the bolus, HU."""
@@ -64,13 +64,13 @@ def baseline_and_arrival(exam: Exam, moved_mm: float = 0.0) -> Baseline:
     exam : Exam
         Free of motion.
     moved_mm : float
-        By how much the head had moved at most: beside steep edges something of that is left.
+        Largest displacement of the head: next to steep edges some of it remains after correction.
 
     Returns
     -------
     Baseline
         With the finding ``baseline-short`` where fewer than 3 frames or 4 s precede the bolus, and
-        ``brain-disturbed`` where much of the brain changes as contrast never does.
+        ``brain-disturbed`` where much of the brain changes in ways contrast cannot explain.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def _three_point_mean(curve: Float64Array) -> Float64Array:
 
 
 def _noise(curve: Float64Array) -> Float64Array:
-    """SD of the noise of curves (..., N), by the median second difference: peaks don't count."""
+    """SD of the noise of curves (..., N), by the median second difference, insensitive to peaks."""
     return np.asarray(1.4826 * np.median(np.abs(np.diff(curve, 2)), axis=-1) / np.sqrt(6))
 
 
@@ -209,10 +209,10 @@ def _disturbed(change: Change) -> tuple[Finding, ...]:
         Finding(
             "brain-disturbed",
             Grade.WARNING if share > DISTURBED_WARNING else Grade.NOTE,
-            f"{share:.1%} of the brain changes over time as contrast never does: motion that could "
-            "not be undone, or streaks; it is left out of maps and lesions "
+            f"{share:.1%} of the brain changes over time in a way contrast cannot explain: motion "
+            "that could not be corrected, or streaks; it is left out of maps and lesions "
             f"(limit {DISTURBED_WARNING:.0%}).",
-            "Look at the maps beside bone with care.",
+            "Interpret the maps next to bone with care.",
         ),
     )
 
@@ -227,7 +227,7 @@ def _short(times_s: Float64Array, frames: IntArray, arrival_s: float) -> tuple[F
             Grade.WARNING,
             f"Contrast arrives {max(duration, 0):.1f} s after the scan's start, with "
             f"{int(frames.min())} frames before it; {MIN_BASELINE_FRAMES} frames and "
-            f"{MIN_BASELINE_S:.0f} s are needed for a quiet baseline.",
-            "Start the scan earlier after the injection; take absolute CBV with care.",
+            f"{MIN_BASELINE_S:.0f} s are needed for a low-noise baseline.",
+            "Start the scan earlier after the injection; interpret absolute CBV with care.",
         ),
     )

@@ -106,7 +106,7 @@ def brain_mask(image: Float32Array, geometry: Geometry) -> BoolArray:
 
 
 def _box(bone: BoolArray) -> tuple[slice, slice, slice]:
-    """Rows and columns of the head: beside them, bone is seen in fewer than half the directions."""
+    """Rows and columns of the head: outside, bone is seen in fewer than half the directions."""
     spans = [np.flatnonzero(bone.any(axis=axes)) for axes in ((0, 2), (0, 1))]
     y, x = (slice(max(int(s[0]) - 2, 0), int(s[-1]) + 3) for s in spans)
     return slice(None), y, x

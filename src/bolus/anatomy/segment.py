@@ -1,4 +1,4 @@
-"""What is where in the slab: brain, CSF and large vessels, by levels taken from the exam."""
+"""Segmentation of brain, CSF and large vessels, by levels taken from the exam."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CALCIFIED_ABOVE_TISSUE_HU = 50.0
 def segment(exam: Exam, baseline: Baseline) -> Tissue:
     """Brain, CSF and large vessels.
 
-    Calcifications, and voxels that change over time as contrast never does, are no brain.
+    Calcifications, and voxels that change in ways contrast cannot explain, are not brain.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def csf_mask(image: Float32Array, brain: BoolArray, geometry: Geometry) -> BoolA
     """Voxels nearer to the CSF mode than to the tissue mode.
 
     Tissue's mode is taken per slice (cupping and kVp raise it towards the skull base); CSF's mode
-    is looked for over the slab at 18 to 45 HU below it.
+    is sought over the slab at 18 to 45 HU below it.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def csf_mask(image: Float32Array, brain: BoolArray, geometry: Geometry) -> BoolA
 def vessel_mask(change: Change, brain: BoolArray, geometry: Geometry) -> BoolArray:
     """Large vessels with a rim of one millimetre, by how much contrast changes them over time.
 
-    Bone that moved in beside a vessel is no rim of it.
+    Bone that moved in next to a vessel is not part of its rim.
 
     Parameters
     ----------

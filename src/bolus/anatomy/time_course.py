@@ -1,4 +1,4 @@
-"""Which voxels change as contrast makes them change, and which because something moved."""
+"""Separation of voxels that enhance from voxels that change because of motion."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Change:
     sd_hu: Float32Array
     """SD over time: a measure of enhancement that needs no baseline, hence free of its noise."""
     like_bolus: BoolArray
-    """Changes for certain, and as contrast does."""
+    """Changes significantly, with the time course of contrast."""
     surely_bolus: BoolArray
-    """As ``like_bolus``, and nothing but contrast does."""
+    """As ``like_bolus``, with a correlation that only contrast reaches."""
     disturbed: BoolArray
-    """Changes for certain, but not as contrast does: bone or air moved in and out."""
+    """Changes significantly, but not as contrast does: bone or air moved in and out."""
     usual_hu2: float
     """Median variance."""
 
@@ -44,10 +44,10 @@ class Change:
 
 
 def change_over_time(exam: Exam, mask: BoolArray) -> Change:
-    """SD over time of the mask's voxels, and which of them change as contrast does.
+    """SD over time of the mask's voxels, and which of them change with the time course of contrast.
 
     Contrast gives each voxel the course of the whole brain, a few seconds earlier or later and
-    more or less wide.  What motion left over, mostly beside the skull, is a step or a drift.
+    more or less wide.  Residual motion, mostly next to the skull, gives a step or a drift.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def correlation_with(curves: Float32Array, course: Float64Array) -> Float64Array
 
 
 def _course(exam: Exam, mask: BoolArray) -> Float64Array:
-    """(T,) median over the mask in each frame: what contrast does to the brain."""
+    """(T,) median over the mask in each frame: the brain's mean enhancement course."""
     z, y, x = np.nonzero(mask)
     step = max(1, z.size // MAX_SAMPLE)
     return np.median(exam.frames[:, z[::step], y[::step], x[::step]].astype(np.float64), axis=1)

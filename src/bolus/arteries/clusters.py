@@ -30,7 +30,7 @@ POINT_VOXELS = 6
 
 @dataclass(frozen=True)
 class Samples:
-    """Enhancement as measured: of a whole exam, or of what was kept of it."""
+    """Enhancement as measured: of a whole exam, or of the part that was kept."""
 
     enhancement: Callable[[IntArray], Float32Array]
     """Of voxels (n, 3), indices z, y, x: (n, T) HU, not filtered."""
@@ -72,7 +72,7 @@ def vessel_candidates(
     """Voxels of the vessel mask, measured; raises NoPerfusion if there are too few.
 
     A voxel that is halfway to its peak before contrast has arrived at all shows noise, and one
-    beside an edge may show what is left of motion: left out.
+    next to an edge may show residual motion: both are left out.
     """
     voxels = np.argwhere(tissue.vessel)
     curves = vessel_curves(samples, voxels, grid)
@@ -126,7 +126,7 @@ def near_point(samples: Samples, tissue: Tissue, grid: Float64Array, point: IntA
 
 
 def given_point(voxel: Sequence[int], tissue: Tissue, option: str) -> IntArray:
-    """Indices (z, y, x) of a voxel the user gave as x, y, z; raises UsageError if it's no use."""
+    """Indices (z, y, x) of a voxel the user gave as x, y, z; raises UsageError if unusable."""
     if len(voxel) != 3:
         raise UsageError(f"{option} needs three numbers x,y,z, not {len(voxel)}")
     shape = tissue.brain.shape
@@ -147,8 +147,8 @@ def correlation(
 ) -> Float64Array:
     """(n,) correlation of curves (n, N) with one (N,), after light smoothing in time.
 
-    With the SD of the noise given, corrected for what noise takes away from it (Spearman 1904):
-    weak vessels are as alike as strong ones.
+    With the SD of the noise given, corrected for attenuation by noise (Spearman 1904):
+    weak vessels then correlate as strongly as bright ones.
     """
     a = smooth_in_time(curves)
     b = smooth_in_time(reference[None])[0]

@@ -1,4 +1,4 @@
-"""Regions of one vessel: their mean curves, how early and how noisy they are."""
+"""Regions of one vessel: their mean curves, timing and noise."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Region:
-    """A few voxels of one vessel, the curve they share and its marks."""
+    """A few voxels of one vessel, the curve they share and its features."""
 
     voxels: IntArray
     """(n, 3) indices z, y, x."""
@@ -76,7 +76,7 @@ def grow_groups(candidates: Candidates, order: IntArray, geometry: Geometry) -> 
 
 
 def measure(groups: list[Group], grid: Float64Array, arrival_s: float) -> list[Region]:
-    """Mean curves with their marks; noise and delays are judged over all groups together."""
+    """Mean curves with their features; noise and delays are judged over all groups together."""
     means = [weighted_mean(group.curves) for group in groups]
     curves = np.array([curve for curve, _ in means])
     effective = np.array([n for _, n in means])

@@ -1,4 +1,4 @@
-"""What is kept of the exam around vessels, so that another artery can be chosen later."""
+"""The part of the exam around vessels that is kept, so that another artery can be chosen later."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from bolus.types import (
 
 Voxel = tuple[int, int, int]
 LARGEST_HU = 60000.0
-"""What half precision holds; no enhancement comes near it."""
+"""Largest half-precision number; no enhancement comes near it."""
 
 
 def near_vessels(
     exam: Exam, baseline: Baseline, tissue: Tissue, arteries: Arteries, moved_mm: float
 ) -> NearVessels:
-    """Vessels, and around each of their voxels what a point given by hand there takes in."""
+    """Vessels, and around each of their voxels the neighbourhood that a hand-placed point uses."""
     vessel = tissue.vessel.copy()
     for one in (arteries.aif, arteries.vof):
         vessel[tuple(one.voxels.T)] = True
@@ -56,8 +56,8 @@ def arteries_anew(
 
     Parameters
     ----------
-    near : what was kept of the exam.
-    former : arteries of the run; an AIF not given anew stays, a VOF does if chosen by hand.
+    near : the part of the exam that was kept.
+    former : arteries of the run; an AIF that is not replaced stays, a VOF only if chosen by hand.
     aif, vof : (x, y, z) voxels, each or None.
 
     Raises

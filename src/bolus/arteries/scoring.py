@@ -56,7 +56,7 @@ class Choice:
 
     @property
     def vein_found(self) -> bool:
-        """Whether the vein comes when veins do."""
+        """Whether the vein has venous timing."""
         return self.veins[self.vein]["lag"] > 0
 
 
@@ -66,10 +66,10 @@ def choose(
     artery: int | None = None,
     vein: int | None = None,
 ) -> Choice:
-    """Score every region; ``artery`` and ``vein`` name regions that the user wants.
+    """Score every region; ``artery`` and ``vein`` are regions chosen by the user.
 
-    The earliest fair region says when arteries are due.  The score of a later one falls to a half
-    at 0.7 s, so an earlier artery wins unless it is much poorer.
+    The earliest fair region determines when arteries enhance.  The score of a later one falls to a
+    half at 0.7 s, so an earlier artery wins unless it is much poorer.
     """
     both = list(zip(regions, in_sinus_place.tolist(), strict=True))
     timely = np.array([total(artery_parts(r, 0.0, p)) * r.placed for r, p in both])
