@@ -137,7 +137,7 @@ def test_damaged_missing_and_flat_niftis_are_told(tmp_path: Path) -> None:
     with pytest.raises(DamagedFile, match="cbf"):
         read_map(path, geometry())
     path.write_bytes(b"no NIfTI")
-    with pytest.raises(DamagedFile, match="no readable NIfTI"):
+    with pytest.raises(DamagedFile, match="not a readable NIfTI"):
         read_map(path, geometry())
     with pytest.raises(NoReadableFiles, match="missing"):
         read_map(tmp_path / "cbv.nii.gz", geometry())

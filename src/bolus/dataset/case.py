@@ -1,4 +1,4 @@
-"""A case as its layout found it, and what a look into its files adds."""
+"""A case as found by its layout, completed by an inspection of its files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bolus.types import Finding, Geometry, Grade
 
 @dataclass(frozen=True)
 class Found:
-    """Names and places only; no file has been opened yet."""
+    """Names and paths only; no file has been opened yet."""
 
     name: str
     patient: str
@@ -29,7 +29,7 @@ class Found:
     """SeriesInstanceUID that the maps say they were made from, if they say so."""
     needs_maps: bool = True
     protocols: dict[int, int] = field(default_factory=dict)
-    """Slices by frames of the data set's protocols; empty where anything goes."""
+    """Slices by frames of the data set's protocols; empty where any size is allowed."""
 
 
 def looked_into(found: Found, root: Path) -> Case:
@@ -65,7 +65,7 @@ def unreadable(error: BolusError) -> Finding:
 
 
 def within(root: Path, message: str) -> str:
-    """A message without the place of the data set on this machine."""
+    """A message without the path of the data set on this machine."""
     return message.replace(f"{root}/", "")
 
 
@@ -90,7 +90,7 @@ def _of_maps(found: Found, seen: Look, root: Path) -> list[Finding]:
             Finding("maps-missing", Grade.FAIL, "There are no maps for this exam.", _MAKE_MAPS)
         )
     if found.series and seen.series and found.series not in (seen.series, stand_in(seen.series)):
-        message = "The results were made from another series than the one that is there."
+        message = "The results were computed from another series than the one in this exam."
         findings.append(Finding("maps-of-another-exam", Grade.FAIL, message, _MAKE_MAPS))
     return findings
 
@@ -142,7 +142,7 @@ def entries(folder: Path) -> list[Path]:
         return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     except OSError as error:
         raise UsageError(
-            f"{folder}: is no folder that can be listed ({error.strerror})."
+            f"{folder}: is not a folder that can be listed ({error.strerror})."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Is every case what its index says, can it be learned from, and does no test exam leak?"""
+"""Checks that cases match their index and are usable for training, and that no test exam leaks."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ PLAUSIBLE: dict[str, tuple[float, float, str]] = {
     "tmax": (0.2, 60.0, "s"),
     "delay": (-20.0, 40.0, "s"),
 }
-"""Limits of a map's median where it is not 0: wide enough for whole brains without flow to speak
-of and for NLR's medians in UniToBrain (CBF 6 to 18, CBV 1 to 1.6, MTT 4 to 11), narrow enough to
-tell ms from s, ml/ml from ml/100 g and ml/g/s from ml/100 g/min."""
+"""Limits of a map's median where it is not 0: wide enough for whole brains with hardly any
+flow and for NLR's medians in UniToBrain (CBF 6 to 18, CBV 1 to 1.6, MTT 4 to 11), narrow enough to
+distinguish ms from s, ml/ml from ml/100 g and ml/g/s from ml/100 g/min."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Checked:
 
     cases: tuple[Case, ...]
     findings: tuple[Finding, ...] = ()
-    """What concerns the data set or its split as a whole."""
+    """Findings on the data set or its split as a whole."""
 
     @property
     def passed(self) -> bool:
@@ -63,11 +63,11 @@ def check_index(
     Parameters
     ----------
     deep
-        Decode every exam, too, and look for copies by decoded pixels, whatever their encoding.
+        Also decode every exam, and find duplicates by decoded pixels, whatever their encoding.
     progress
         Called with the number of cases done and of all.
     processes
-        How many work at it, None for as many as are worth it; a deep check is done by one, which
+        Number of processes, None for a sensible number; a deep check uses one, which
         needs the memory of a whole exam.
     """
     cases = []
@@ -80,10 +80,10 @@ def check_index(
 
 
 def check_split(splits: Sequence[Split], index: Index) -> list[Finding]:
-    """Whether a split keeps patients and copies of an exam on one side.
+    """Whether a split keeps each patient and all duplicates of an exam on one side.
 
     Each fold is checked; patients that the data set doesn't have and, in a cross-validation,
-    patients that are tested twice are findings, too.
+    patients that are tested twice are findings as well.
     """
     findings = []
     tested: list[str] = []
@@ -138,7 +138,7 @@ def _changes(case: Case, now: Case) -> list[Finding]:
 
     if not case.frames or told(case) == told(now):
         return []
-    message = "The exam is not the one that was indexed any more."
+    message = "The exam has changed since it was indexed."
     return [Finding("exam-changed", Grade.FAIL, message, "Make the index again.")]
 
 
@@ -151,7 +151,7 @@ def _value_findings(case: Case, name: str, place: Geometry, root: Path) -> list[
 
 
 def plausibility(name: str, values: Float32Array) -> list[Finding]:
-    """Whether a map's values can be in its unit; slices without a map are NaN."""
+    """Whether a map's values are plausible in its unit; slices without a map are NaN."""
     low, high, unit = PLAUSIBLE[name]
     inside = values[np.isfinite(values) & (values != 0)]
     if not inside.size:
@@ -196,11 +196,11 @@ def _decoded_hashes(exam: Exam) -> tuple[str, ...]:
 
 
 def _with_copies(cases: Sequence[Case]) -> list[Case]:
-    """Name the copies of a case; a split keeps them on one side, so they are but a warning."""
+    """Name the duplicates of a case; a split keeps them on one side, so they are only a warning."""
     copies: dict[str, list[Finding]] = {case.name: [] for case in cases}
     for one, other, why in duplicates(cases):
         for case, copy in ((one, other), (other, one)):
-            message = f"The same exam is there as {copy.name} (by {why}), under another patient."
+            message = f"The same exam also occurs as {copy.name} (by {why}), under another patient."
             remedy = "Remove one of the two; `bolus dataset split` keeps them on one side."
             copies[case.name].append(Finding("duplicate", Grade.WARNING, message, remedy))
     return [replace(case, findings=(*case.findings, *copies[case.name])) for case in cases]

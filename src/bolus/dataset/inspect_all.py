@@ -1,4 +1,4 @@
-"""All cases of a data set, on all processors."""
+"""Inspection of all cases of a data set, in parallel."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Task = TypeVar("Task")
 Done = TypeVar("Done")
 Progress = Callable[[int, int], None]
 MOST_PROCESSES = 8
-"""More wait for the disk."""
+"""More only wait for the disk."""
 CASES_EACH = 12
-"""With fewer cases a process isn't worth its start."""
+"""With fewer cases a process isn't worth its start-up time."""
 
 
 def look_into_all(
@@ -55,8 +55,8 @@ def spread(
 ) -> Iterator[Done]:
     """The results in the order of the tasks.
 
-    A process of its own takes a second to load its libraries, and a program that wants several must
-    guard its main module, so one is the default everywhere but on the command line.
+    A separate process takes a second to load its libraries, and a program that uses several must
+    guard its main module, so one is the default everywhere except on the command line.
     """
     count = processes_for(len(tasks)) if processes is None else processes
     if count < 2:
@@ -67,6 +67,6 @@ def spread(
 
 
 def processes_for(cases: int) -> int:
-    """How many processes are worth it."""
+    """A sensible number of processes."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cpus, MOST_PROCESSES, cases // CASES_EACH))

@@ -1,4 +1,4 @@
-"""An exam's frames, slices and first frame, from its headers and as few pixels as possible."""
+"""An exam's frames, slices and first frame, from its headers and a minimum of pixels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Look:
     frames: int
     geometry: Geometry
     findings: tuple[Finding, ...]
-    """Warnings only; notes are told when the exam is read."""
+    """Warnings only; notes appear when the exam is read."""
     content: tuple[str, ...]
     """(Z,) hash of each slice of the first frame; none for blank slices."""
     study: str
@@ -38,7 +38,7 @@ class Look:
 
 
 def look(path: Path) -> Look:
-    """Look at an exam as `bolus.acquire.exam.read_exam` would read it, but for its pixels.
+    """Inspect an exam as `bolus.acquire.exam.read_exam` would read it, without its pixels.
 
     The pixels of the first frame are read, not decoded.
 
@@ -92,7 +92,7 @@ def _first_frame(volume: Volume4D, path: Path) -> tuple[str, ...]:
 
 
 def _hashes(images: list[bytes]) -> tuple[str, ...]:
-    """Blank slices are the same in everybody, so they have no hash."""
+    """Blank slices are identical in all patients, so they have no hash."""
     return tuple(
         hashlib.blake2b(image, digest_size=HASH_BYTES).hexdigest()
         for image in images

@@ -14,9 +14,9 @@ around all)::
     derivatives/sub-stroke0001/ses-01/sub-stroke0001_ses-01_space-ncct_ctp.nii.gz
     derivatives/sub-stroke0001/ses-01/perfusion-maps/sub-stroke0001_ses-01_space-ncct_cbf.nii.gz ...
 
-Names and folders were verified on public code and documents, the files themselves could not be:
-not the units of the maps (taken to be those of other software: ml/100g/min, ml/100g, s), not where
-the times of the frames are, and not which cases of 2018 are slabs of the same patient.
+Names and folders were verified on public code and documents; the files themselves could not be
+verified: the units of the maps (assumed to be those of other software: ml/100g/min, ml/100g, s),
+where the times of the frames are, and which cases of 2018 are slabs of the same patient.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ MAPS_2024 = ("cbf", "cbv", "mtt", "tmax")
 SEVERAL_SLABS = Finding(
     "patients-unknown",
     Grade.WARNING,
-    "Cases of ISLES 2018 can be two slabs of one patient, and nothing in the data tells which: a "
+    "Cases of ISLES 2018 can be two slabs of one patient, and the data do not show which: a "
     "split by case may have one patient on two sides.",
-    "Split by a list of your own, or use these data for the test only.",
+    "Split by your own list of patients, or use these data for testing only.",
 )
 
 

@@ -18,7 +18,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], list[Found]], str]] = {
     "isles2018": (isles.find_2018, isles.LOOKED_FOR_2018),
     "isles2024": (isles.find_2024, isles.LOOKED_FOR_2024),
 }
-"""By name: what finds the cases of a layout (none if it isn't this one), and what it looks for."""
+"""By name: the function that finds a layout's cases (none for other layouts), and its pattern."""
 
 
 def index_folder(
@@ -28,20 +28,20 @@ def index_folder(
     progress: Progress | None = None,
     processes: int | None = 1,
 ) -> Index:
-    """Index a data set: recognise its layout, look into every exam and compare its maps with it.
+    """Index a data set: recognise its layout, inspect every exam and compare its maps with it.
 
-    Headers are read, and the pixels of the first frame to find copies.
+    Reads headers, and the pixels of the first frame to find duplicates.
 
     Parameters
     ----------
     folder
         The data set, or a folder around it.
     maps
-        Results of `bolus run` by the names of the exams in ``folder``, for one's own data.
+        Results of `bolus run` named like the exams in ``folder``, for user-supplied data.
     progress
         Called with the number of cases done and of all.
     processes
-        How many work at it, None for as many as are worth it; the index is the same.
+        Number of processes, None for a sensible number; the index is the same.
 
     Raises
     ------
@@ -96,5 +96,5 @@ def _refusal(folder: Path) -> NoReadableFiles:
     shown = ", ".join(inside[:4]) + ("..." if len(inside) > 4 else "")
     there = f"it holds {len(inside)} entries: {shown}" if inside else "it is empty"
     return NoReadableFiles(
-        f"{folder}: is no data set of a known layout ({there}). Looked for{looked_for}"
+        f"{folder}: is not a data set of a known layout ({there}). Looked for{looked_for}"
     )

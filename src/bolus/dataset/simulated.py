@@ -1,4 +1,4 @@
-"""Cohorts of `bolus simulate`, and exams of `bolus demo`: a folder per case, truth beside the exam.
+"""Cohorts of `bolus simulate`, and exams of `bolus demo`: a folder per case with exam and truth.
 
 ::
 
@@ -39,7 +39,7 @@ def _truth_of(folder: Path) -> Path | None:
 def _case(folder: Path) -> Found:
     exam, truth = exam_of(folder), _truth_of(folder)
     assert exam is not None
-    missing = Finding("truth-missing", Grade.FAIL, "There is no truth beside this exam.")
+    missing = Finding("truth-missing", Grade.FAIL, "This exam has no ground truth.")
     return Found(
         name=folder.name,
         patient=folder.name,
