@@ -138,7 +138,7 @@ def test_the_built_in_network_is_to_blame_if_it_is_damaged(
     network = small_network([node("Mul", "good", "no", to="maps")], {"no": np.float32([np.nan])})
     (tmp_path / "weights.onnx").write_bytes(network.SerializeToString())
     monkeypatch.setattr("bolus.infer.model.files", lambda _: tmp_path)
-    with pytest.raises(DamagedFile, match=r"the built-in network .* Install bolus anew"):
+    with pytest.raises(DamagedFile, match=r"the built-in network .* Reinstall bolus"):
         predict(slab, load_model())
 
 

@@ -122,7 +122,7 @@ def test_a_field_that_others_would_see_under_another_number_is_refused() -> None
     """Readers of protobuf cut field numbers off at 32 bits."""
     hidden = (14 << 3 | 2) + (1 << 32)  # metadata, and a bit more
     key = bytes((hidden >> 7 * i) & 127 | (128 if i < 4 else 0) for i in range(5))
-    with pytest.raises(UnsafeModelError, match="no ONNX file"):
+    with pytest.raises(UnsafeModelError, match="not an ONNX file"):
         metadata_of(WEIGHTS + key + b"\0")
     assert metadata_of(WEIGHTS + bytes([14 << 3 | 2, 0])) == metadata_of(WEIGHTS) | {"": ""}
 

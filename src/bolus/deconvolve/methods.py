@@ -1,4 +1,4 @@
-"""Curves and an arterial input to perfusion maps: one function per method."""
+"""From curves and an arterial input to perfusion maps: one function per method."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ METHODS: dict[str, Method] = {
 """The command line, the docs' table and the tests are made from this."""
 
 DELAY_METHODS = ("nlr", "bma")
-"""Methods that fit the delay; an impulse response has no onset that could be read."""
+"""Methods that fit the delay; an impulse response has no measurable onset."""
 
 
 def deconvolve(method: str, curves: Curves, input_hu: Float64Array) -> Maps:

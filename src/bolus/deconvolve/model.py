@@ -11,7 +11,7 @@ from bolus.types import BoolArray, Curves, Float32Array, Float64Array, IntArray,
 
 HEMATOCRIT_LARGE = 0.45
 HEMATOCRIT_SMALL = 0.25
-"""Hematocrit of arteries and of capillaries; their plasma ratio is 0.7333."""
+"""Haematocrit of arteries and of capillaries; their plasma ratio is 0.7333."""
 BRAIN_DENSITY_G_ML = 1.05
 """The value in public perfusion code and in UniToBrain-era tools (1.04 is used elsewhere)."""
 CBV_SCALE = 100.0 * (1 - HEMATOCRIT_LARGE) / (1 - HEMATOCRIT_SMALL) / BRAIN_DENSITY_G_ML
@@ -22,7 +22,7 @@ MTT_PRIOR_LOG_SD = 0.7
 SD of its median."""
 DELAY_PRIOR_S = 1.5
 DELAY_PRIOR_SD_S = 3.0
-"""Normal prior of the model fits: weak, it matters only where noise leaves the delay open."""
+"""Normal prior of the model fits: weak, it matters only where noise hides the delay."""
 PRIOR_PARAMETERS: dict[str, float | str] = {
     "mtt_prior_s": MTT_PRIOR_S,
     "mtt_prior_log_sd": MTT_PRIOR_LOG_SD,
@@ -30,13 +30,13 @@ PRIOR_PARAMETERS: dict[str, float | str] = {
     "delay_prior_sd_s": DELAY_PRIOR_SD_S,
 }
 MTT_CEILING_S = 60.0
-"""Longer transit times can't be told from no flow within a one-minute scan."""
+"""Longer transit times can't be distinguished from zero flow within a one-minute scan."""
 
 SAME_TIME_S = 0.1
 """Slices closer in time than this share their model curves."""
 
 PART = 512
-"""Voxels that a thread takes at a time."""
+"""Voxels that a thread processes at a time."""
 UNROLL = 4
 
 

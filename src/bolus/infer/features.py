@@ -1,7 +1,7 @@
-"""What the network sees: each slice's curves on a common grid, and the slab's blood.
+"""The network's input: each slice's curves on a common grid, and the slab's blood.
 
-The network is given no arterial input function.  It is given what the whole slab's vessels look
-like, from those that fill first to those that fill last, and works out itself what feeds the
+The network is given no arterial input function but the curves of the whole slab's vessels,
+from those that fill first to those that fill last, and infers itself what feeds the
 tissue.  All of it is linear in the measured samples and divided by the blood's mean, so maps don't
 change with the contrast agent's strength, and curves may have any number of samples at any times.
 A brain that holds far less blood than usual is scaled to the usual, and its maps back.
@@ -19,15 +19,15 @@ from bolus.types import BoolArray, Float32Array, Float64Array, IntArray
 GRID_S: Float64Array = np.asarray(np.arange(36) * 1.5 - 4.5, np.float64)
 """(K,) s after the bolus arrives in the head."""
 CORRELATION_S = 4.0
-"""Curves of tissue change over about so long (Matérn 5/2 kernel)."""
+"""Correlation time of tissue curves (Matérn 5/2 kernel)."""
 AMPLITUDE_HU = 8.0
-"""SD of tissue's enhancement around zero before anything is measured."""
+"""Prior SD of tissue's enhancement around zero."""
 BLOOD_ML = 0.3
 """The brightest voxels of this volume are taken for blood: veins, mostly."""
 BLOODY = 0.3
 """Vessels with at least this share of the blood's area are sorted by their time."""
 EARLY_SHARES = (0.0, 0.03, 0.10, 0.30, 0.60, 1.0)
-"""Vessels are taken together in these groups, from the first to the last to fill."""
+"""Vessels are grouped by these quantiles, from the first to the last to fill."""
 ARRIVED = 0.3
 """A vessel's time is when it has had this share of its contrast."""
 VOLUMES_ML = (0.05, 0.1, 0.6, 1.2, 2.5, 5.0)
@@ -35,7 +35,7 @@ VOLUMES_ML = (0.05, 0.1, 0.6, 1.2, 2.5, 5.0)
 where vessels fill their voxels only in part."""
 TISSUE_PERCENTILES = (10, 25, 50, 75, 90, 95)
 SOME = 7
-"""Every so many voxels are enough for them."""
+"""Subsampling step, in voxels."""
 TISSUE_SCALE = 20.0
 """Tissue has 1/20 of the blood's enhancement."""
 MEDIAN = TISSUE_PERCENTILES.index(50)
@@ -46,7 +46,7 @@ LOG_VOLUME = 0.34
 `TISSUE_SCALE` of the brightest blood's, times these powers and the exponential of this constant.
 Fitted to true CBV, not derived (``benchmarks/blood_volume.py``)."""
 LEAST_TISSUE, LEAST_FALLING = 0.03, 0.1
-"""Below these there is nothing to take a logarithm of."""
+"""Lower limits for the logarithm."""
 USUAL_LOG, LITTLE_LOG, LEAST_LOG = -0.2, -0.4, -1.5
 """Of the logarithm of the blood volume: down to the first, brains differ and the estimate errs so
 much that the network knows better; from the second on it is believed, but never below the third."""
@@ -63,7 +63,7 @@ CONTEXT = (GROUPS + 1) * GRID_S.size + GROUPS + len(VOLUMES_ML) + len(TISSUE_PER
 
 @dataclass(frozen=True)
 class Sampled:
-    """A slab's curves as the pipeline leaves them; shapes as in `bolus.types`."""
+    """A slab's curves as computed by the pipeline; shapes as in `bolus.types`."""
 
     curves_hu: Float32Array
     """(V, T) denoised enhancement, HU."""
@@ -74,7 +74,7 @@ class Sampled:
     level_hu: Float32Array
     """(V,) mean of all frames, HU: where grey and white matter differ most."""
     clear: BoolArray
-    """(V,) what is left of motion can't have made the curve."""
+    """(V,) whether residual motion can't explain the curve."""
     voxels: BoolArray
     """(Z, Y, X) with V true voxels."""
     vessel: BoolArray
@@ -94,7 +94,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Blood:
-    """What the slab's vessels tell."""
+    """Summary of the slab's vessels."""
 
     mean_hu: float
     """Of the brightest voxels' curve over the grid."""
@@ -110,7 +110,7 @@ class Blood:
     """Of the perfused voxels that are vessels."""
     volume: float
     """Blood in all of the brain's tissue over the usual, by which tissue is divided and CBF and CBV
-    are multiplied; 1 where it is about usual or more, or vessels or tissue tell nothing."""
+    are multiplied; 1 where it is about usual or more, or can't be estimated."""
 
     @property
     def usual_hu(self) -> float:
@@ -201,14 +201,14 @@ def log_volume(tissue: float, falling: Float64Array) -> float:
 def if_little(log: float) -> float:
     """The volume where it is far below the usual, 1 where it isn't, smooth in between.
 
-    More blood than usual may be more flow or a longer transit: curves' shapes tell more of that.
+    More blood than usual may be more flow or a longer transit; the curves' shapes show which.
     """
     x = np.clip((log - USUAL_LOG) / (LITTLE_LOG - USUAL_LOG), 0, 1)
     return float(np.exp(max(log, LEAST_LOG) * x * x * (3 - 2 * x)))
 
 
 def _bloody(sampled: Sampled) -> BoolArray:
-    """(Z, Y, X) vessels, without those that moving bone may have made."""
+    """(Z, Y, X) vessels, without those that moving bone may have mimicked."""
     mask = sampled.vessel & sampled.voxels
     mask[sampled.voxels] &= sampled.clear
     return mask
@@ -259,7 +259,7 @@ def level_reference(sampled: Sampled) -> float:
 def slice_inputs(
     sampled: Sampled, z: int, slab: Blood, level_hu: float
 ) -> tuple[Float32Array, Float32Array]:
-    """What the network sees of slice ``z``.
+    """The network's input for slice ``z``.
 
     Returns
     -------

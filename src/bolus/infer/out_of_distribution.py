@@ -1,4 +1,4 @@
-"""Is this exam like those that the network learnt from?
+"""Whether an exam resembles the network's training exams.
 
 An exam is described by a few hundred numbers in groups: how it was measured, how long after the
 bolus, its vessels' curves, its tissue's curves, and how sure the network is.  The distance of each
@@ -24,12 +24,12 @@ from bolus.infer.features import (
 from bolus.types import MAP_UNITS, BoolArray, Finding, Float32Array, Float64Array, Grade
 
 STEP = 3
-"""Every third sample of a curve says enough."""
+"""Every third sample of a curve is enough."""
 QUANTILES = (0.05, 0.5, 0.95)
 VOXELS_PER_SLICE = 1000
 """Enough for quantiles over an exam."""
 LARGEST = 10.0
-"""Standard deviations beyond which a number counts no more: one that is absurd is enough."""
+"""Values are clipped at this many standard deviations."""
 FAIL = 2.0
 """Score from which on results are not reliable; a warning begins at 1."""
 LIMIT_QUANTILE = 0.99
@@ -51,7 +51,7 @@ Description = dict[str, Float64Array]
 
 @dataclass(frozen=True)
 class SliceSeen:
-    """What the network was given and gave for one slice."""
+    """Input and output of the network for one slice."""
 
     pixels: Float32Array
     """(PIXEL_CHANNELS, v) some of the perfused voxels."""
@@ -63,7 +63,7 @@ class SliceSeen:
 
 @dataclass(frozen=True)
 class Usual:
-    """Where the training exams lie with one group of numbers."""
+    """Distribution of the training exams in one group of numbers."""
 
     name: str
     centre: Float64Array
@@ -142,7 +142,7 @@ def _quantiles(
 
 
 def fit(training: Sequence[Description], validation: Sequence[Description]) -> tuple[Usual, ...]:
-    """What is usual, from the training exams, and the limits.
+    """The usual values, from the training exams, and the limits.
 
     A limit is the distance that one exam in a hundred exceeds, of the validation exams and of the
     training exams in turn, each fifth of them seen from the others: there are many more of those.
@@ -199,8 +199,8 @@ def unlike_finding(scored: Mapping[str, float]) -> Finding | None:
     return Finding(
         "unlike-training",
         Grade.FAIL if far else Grade.WARNING,
-        f"cnn: this exam is {'far ' if far else ''}unlike those that the network learnt from: "
-        f"{name} lie {worst:.1f} times as far from the usual as the limit.",
+        f"cnn: this exam is {'far ' if far else ''}unlike those that the network was trained on: "
+        f"{name} deviate from the usual by {worst:.1f} times the limit.",
         "Do not rely on the network's maps here; compare with --method bma."
         if far
         else "Compare with --method bma; the network's standard errors are widened as much.",

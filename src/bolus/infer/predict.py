@@ -17,9 +17,9 @@ from bolus.types import CNN, MAP_UNITS, BoolArray, Finding, Float32Array, Float6
 MTT_RANGE_S = (0.5, 60.0)
 SCALED = [MAPS.index("cbf"), MAPS.index("cbv")]
 SCALED += [len(MAPS) + i for i in SCALED]
-"""Maps and spreads that go with the brain's volume of blood."""
+"""Maps and spreads that scale with the brain's blood volume."""
 LEAST_CBF = 0.01
-"""ml/100g/min: zero stands for "nothing there"."""
+"""ml/100g/min: zero means "no tissue"."""
 POSSIBLE = {
     "cbf": (-100.0, 10_000.0),
     "cbv": (-10.0, 1000.0),
@@ -27,23 +27,23 @@ POSSIBLE = {
     "tmax": (-600.0, 600.0),
     "ttp": (-600.0, 600.0),
 }
-"""What a network may give, in its maps' units; beyond it is broken.  Ten times the blood of a voxel
-that is all blood (100 ml/100g), that of such a voxel anew every 0.6 s, and ten minutes, where scans
-last about one (27 to 70 s in training).  A network's noise may go below zero by a
+"""Allowed output of a network, in its maps' units; beyond it is broken.  Ten times the blood of a
+voxel that is all blood (100 ml/100g), such a voxel refilled every 0.6 s, and ten minutes, where
+scans last about one (27 to 70 s in training).  A network's noise may go below zero by a
 hundredth of that, and is cut off there.  The built-in network gives at most 200 ml/100g/min,
 30 ml/100g and 70 s for noise as strong as its input can be."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The network's maps and what is to be known about them."""
+    """The network's maps and their findings."""
 
     maps: Maps
     findings: tuple[Finding, ...]
 
 
 def predict(exam: Sampled, model: Model) -> Prediction:
-    """Maps with standard errors, and whether the exam is like those that were learnt from.
+    """Maps with standard errors, and whether the exam resembles the training exams.
 
     Parameters
     ----------
@@ -52,9 +52,9 @@ def predict(exam: Sampled, model: Model) -> Prediction:
     Raises
     ------
     DamagedFile
-        The network fails, or gives what can't be.
+        The network fails, or gives impossible values.
     ImplausibleValues
-        The exam's curves hold what is no number; no network is asked then.
+        The exam's curves hold non-finite numbers; the network is not run.
     """
     _require_numbers(
         exam.curves_hu, exam.area_hu, exam.moment_s, exam.level_hu, exam.times_s, exam.weight
@@ -93,15 +93,15 @@ def _box(voxels: BoolArray) -> tuple[slice, slice, slice]:
 
 
 def volume_finding(volume: float) -> Finding | None:
-    """A warning where the blood's brightness decides on flow, not what is known of brains."""
+    """A warning where the vessels' brightness, not prior knowledge, sets the scale of flow."""
     if np.log(volume) >= USUAL_LOG:
         return None
     return Finding(
         "blood-volume",
         Grade.WARNING,
         f"cnn: the whole brain seems to hold {volume:.2f} times the usual volume of blood; flow "
-        "and volume are on this scale, which the vessels' brightness decides.",
-        "Compare with --method bma: vessels beside moving bone may look brighter than blood.",
+        "and volume are on this scale, which depends on the vessels' brightness.",
+        "Compare with --method bma: vessels next to moving bone may look brighter than blood.",
     )
 
 
@@ -125,27 +125,27 @@ def _run(exam: Sampled, slab: Blood, model: Model) -> tuple[Float32Array, list[S
 
 
 def _require_numbers(*arrays: Float32Array | Float64Array) -> None:
-    """Raise ImplausibleValues: what a network makes of anything else is not its fault."""
+    """Raise ImplausibleValues for non-finite input, which no network can use."""
     if not all(np.isfinite(one).all() for one in arrays):
         raise ImplausibleValues(
-            "cnn: the exam's curves or times hold values that are no finite numbers, of which no "
-            "network makes maps; look at its images for damaged pixels, or export it again."
+            "cnn: the exam's curves or times hold values that are not finite numbers, from which "
+            "no network can make maps; check its images for damaged pixels, or export it again."
         )
 
 
 def _require_possible(maps: Float32Array, spread: Float32Array, model: Model) -> None:
-    """Raise DamagedFile for (5, v) maps and spreads beyond all that can be in a head."""
+    """Raise DamagedFile for (5, v) maps and spreads that are impossible in a head."""
     for name, values, errors in zip(MAPS, maps, spread, strict=True):
         least, most = POSSIBLE[name]
         if values.min() < least or values.max() > most:
             raise model.unusable(
                 f"it gives {name.upper()} from {values.min():.3g} to {values.max():.3g} "
-                f"{MAP_UNITS[name]}, where {least:g} to {most:g} can be"
+                f"{MAP_UNITS[name]}, where {least:g} to {most:g} is possible"
             )
         if errors.min() <= 0 or errors.max() > most:
             raise model.unusable(
                 f"it gives standard errors of {name.upper()} from {errors.min():.3g} to "
-                f"{errors.max():.3g} {MAP_UNITS[name]}, where above 0 and up to {most:g} can be"
+                f"{errors.max():.3g} {MAP_UNITS[name]}, only above 0 and up to {most:g} is possible"
             )
 
 

@@ -1,4 +1,4 @@
-"""The model card: what a trained network is, what it was made from and how good it is."""
+"""The model card of a trained network: architecture, data and accuracy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Card:
-    """What one run knows about itself; values are shown as they are."""
+    """Facts about a run; values are shown as they are."""
 
     title: str
     purpose: str
@@ -54,7 +54,7 @@ def write_card(card: Card, folder: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Versions of everything that decides on numbers; nothing that names the machine."""
+    """Versions of everything that affects numbers; nothing that identifies the machine."""
     found = {"bolus": __version__, "Python": platform.python_version()}
     for name in LIBRARIES:
         try:

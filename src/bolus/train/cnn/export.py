@@ -1,4 +1,4 @@
-"""A trained network to the file that `bolus run` reads: ONNX with a card."""
+"""From a trained network to the file that `bolus run` reads: ONNX with a card."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from bolus.types import Float32Array
 OPSET = 17
 LICENCE = "Apache-2.0"
 ONE_SD = 68.27
-"""Percent of the errors that shall lie within one standard error."""
+"""Target percentage of errors within one standard error."""
 SLICES_PER_EXAM = 6
 """Enough for quantiles over an exam."""
 DESCRIBED = 400
-"""At most so many exams, evenly spread over those of the training, tell what is usual."""
+"""At most this many training exams, evenly spread, define the usual values."""
 THREADS = 2
-"""PyTorch's last digits depend on their number, which other libraries change behind its back."""
+"""PyTorch's last digits depend on the number of threads, which other libraries may change."""
 SAME = 1e-4
-"""Of a map's largest value: how far ONNX Runtime's results may be from PyTorch's."""
+"""Tolerance between ONNX Runtime and PyTorch, as a fraction of a map's largest value."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the network made of one prepared exam."""
+    """Output of the network for one prepared exam."""
 
     description: Description
     ratios: Float32Array
@@ -63,10 +63,10 @@ def export(
     ----------
     checkpoint : as `bolus.train.loop.fit` writes it.
     training, validation : prepared exams; the latter set standard errors and the limits beyond
-        which an exam counts as unlike those that were learnt from.
+        which an exam counts as unlike the training exams.
     out : the ONNX file.
     name : of the model, in results.
-    facts : seed, epochs and whatever else people should know about the training.
+    facts : seed, epochs and other facts about the training.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def look(net: nn.Module, path: Path, losing: np.random.Generator | None = None) 
     Parameters
     ----------
     net : in evaluation mode.
-    losing : draws the frames that the exam loses; none of them without.
+    losing : random generator of the frames left out; None for none.
     """
     prepared = read_prepared(path)
     if losing is not None:
@@ -166,7 +166,7 @@ def onnx_bytes(net: nn.Module) -> bytes:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter is deprecated and says so at length."""
+    """Silences the exporter's deprecation warnings."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         yield
@@ -183,7 +183,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def with_card(content: bytes, card: Card) -> bytes:
-    """The same model with the card among its metadata, and without names of places."""
+    """The same model with the card in its metadata, and without local paths."""
     import onnx
 
     model = onnx.load_from_string(content)

@@ -1,4 +1,4 @@
-"""How well maps agree, as the paper and its companion count it."""
+"""Agreement of maps, with the definitions of the paper and its companion."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def agreement(found: Float32Array, target: Float32Array, brain: BoolArray) -> di
     Returns
     -------
     mse over whole images, as the loss; r over brain pixels; r_all over whole images, as the
-    companion paper counts it (background included, which flatters).
+    companion paper computes it (background included, which inflates it).
     """
     return {
         "mse": float(np.square(found - target).mean(dtype=np.float64)),

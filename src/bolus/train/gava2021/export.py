@@ -19,7 +19,7 @@ OPSET = 17
 
 
 class FromHounsfield(nn.Module):
-    """The network between its windows, so that whoever runs it needs to know none of them."""
+    """The network with its input and output windows, so that users need not know them."""
 
     def __init__(self, network: nn.Module, spec: Spec) -> None:
         super().__init__()

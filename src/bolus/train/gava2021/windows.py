@@ -45,7 +45,7 @@ class Window:
 
 INPUT = Window(40.0, 400.0, "of registered UniToBrain exams: -160 to 240 HU")
 KNOWN = "of a UniToBrain map"
-OURS = "our choice, as the public code's is not known: "
+OURS = "our choice, as the public code's is unknown: "
 FALLBACK: dict[str, Window] = {
     "cbv": Window(2.0, 4.0, KNOWN),
     "cbf": Window(30.0, 60.0, OURS + "that of our report"),
