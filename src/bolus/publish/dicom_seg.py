@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 SEGMENTS = {1: ("Core", 2), 2: ("Penumbra", 1)}
-"""Segment number to its label and the label's number in our masks."""
+"""Segment number to its label and the label's number in bolus's masks."""
 UID_ROOT = "2.25."
 EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate",
     "StudyTime", "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
-"""What DICOM asks for, and nobody knows here."""
+"""Attributes that DICOM requires and that are unknown here."""
 
 
 def seg_bytes(
@@ -38,8 +38,8 @@ def seg_bytes(
     """A mask as the content of a DICOM SEG file: BINARY, segments core and penumbra.
 
     It belongs to the exam's study and frame of reference; the person's name, number and birth date
-    are empty, as bolus never keeps them.  Source images are not referenced, for the mask was drawn
-    on maps.
+    are empty, as bolus never keeps them.  Source images are not referenced: the mask was drawn on
+    maps.
 
     Parameters
     ----------

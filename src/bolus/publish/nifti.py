@@ -1,4 +1,4 @@
-"""Volumes to NIfTI files in scanner space: from LPS and ``(z, y, x)`` to RAS and ``(x, y, z)``."""
+"""Volumes as NIfTI files in scanner space: from LPS and ``(z, y, x)`` to RAS and ``(x, y, z)``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bolus.publish.windows import Window
 from bolus.types import Float64Array, Geometry
 
 SHEAR_TOLERANCE = 1e-4
-"""Cosine between two axes from which on a grid counts as sheared (0.006 degrees)."""
+"""Cosine between two axes above which a grid counts as sheared (0.006 degrees)."""
 
 UNKNOWN_SPACE, SCANNER_SPACE = 0, 1
 """NIFTI_XFORM_UNKNOWN and NIFTI_XFORM_SCANNER_ANAT of nifti1.h."""

@@ -1,4 +1,4 @@
-"""How a volume is looked at: from the feet, patient's right on the image's left, nose up."""
+"""Display orientation: seen from the feet, patient's right on the image's left, nose up."""
 
 from __future__ import annotations
 

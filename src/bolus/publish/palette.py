@@ -33,9 +33,9 @@ STOPS = (
 )
 
 DIFFERENCE_LEVELS = 31
-"""Steps of the scale of differences: odd, so that no difference has a step of its own."""
+"""Steps of the scale of differences: odd, so that zero difference has its own step."""
 
-# Blue is less, orange is more, and equal is a light grey: apart in all common colour deficiencies.
+# Blue is less, orange is more, equal is light grey: distinct in all common colour deficiencies.
 DIFFERENCE_STOPS = (
     (0.00, (8, 62, 150)),
     (0.25, (84, 150, 216)),
@@ -44,7 +44,7 @@ DIFFERENCE_STOPS = (
     (1.00, (168, 66, 0)),
 )
 
-# Magenta and green stay apart in all common colour deficiencies; core has a white rim as well.
+# Magenta and green are distinct in all common colour deficiencies; core has a white rim as well.
 CORE = (222, 38, 150)
 PENUMBRA = (52, 190, 84)
 CORE_RIM = (255, 255, 255)

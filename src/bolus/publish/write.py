@@ -1,4 +1,4 @@
-"""Results to files: the report, ``summary.json``, NIfTI maps and the arterial curves."""
+"""From results to files: the report, ``summary.json``, NIfTI maps and the arterial curves."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
     out : Path
         Missing, empty, or former results, which are replaced as a whole at the very end.
     deidentify : bool
-        Whether stand-ins take the place of the exam's UIDs.
+        Whether substitutes replace the exam's UIDs.
 
     Raises
     ------

@@ -12,7 +12,7 @@ WORDS = {Grade.NOTE: "passed", Grade.WARNING: "read with care", Grade.FAIL: "not
 
 @dataclass(frozen=True)
 class Verdict:
-    """The worst grade of all checks and findings, with everything that is not a mere note."""
+    """The worst grade of all checks and findings, with every reason above the grade of a note."""
 
     grade: Grade
     reasons: tuple[Finding, ...]

@@ -59,7 +59,7 @@ class MapPicture:
     notes: tuple[str, ...]
     """What the reader must know about it."""
     method: str = ""
-    """Named where it does not go without saying."""
+    """Named where it is not obvious."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class MethodPictures:
 
 @dataclass(frozen=True)
 class VesselPictures:
-    """Where AIF and VOF were taken, what they are, and what else competed."""
+    """Location and curves of AIF and VOF, and the other candidates."""
 
     places: Picture
     curves: Picture
@@ -243,19 +243,19 @@ def _vessels(results: Results, view: View) -> VesselPictures | None:
     vessels = (("AIF", found.aif), ("VOF", found.vof))
     places = vessel_mosaic(results.peak_hu, vessels, view, VESSEL_WIDTH)
     return VesselPictures(
-        _picture(places, "Maximum enhancement with the places of AIF and VOF"),
+        _picture(places, "Maximum enhancement with the locations of AIF and VOF"),
         _plot(plots.curves_png(results, found), "AIF and VOF over time"),
         _candidates(results.peak_hu, found, view),
     )
 
 
 def _candidates(peak_hu: Float32Array, found: Arteries, view: View) -> Picture | None:
-    """Where everything that competed lies; None where nothing did."""
+    """Locations of all candidates; None where there are none."""
     arteries, veins = found.candidates, found.vein_candidates
     if not arteries and not veins:
         return None
     image = candidate_image(peak_hu, arteries, veins, view, CANDIDATES_WIDTH)
-    return _picture(image, "All arteries and veins that competed, on maximum enhancement")
+    return _picture(image, "All candidate arteries and veins, on maximum enhancement")
 
 
 def _picture(image: Image.Image, alt: str) -> Picture:
