@@ -1,4 +1,4 @@
-"""Who may talk to the server, and what browsers may do with its answers.
+"""Access to the server, and what browsers may do with its answers.
 
 Three attacks on a local server come from pages that the user has open elsewhere: a foreign page
 that posts to it (refused by Origin), one that reads it by making its own name point here (DNS
@@ -68,7 +68,7 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """Name of the cookie with the token; cookies don't tell ports apart."""
+        """Name of the cookie with the token; cookies don't distinguish ports."""
         return f"bolus-token-{self.port}"
 
     def knows(self, host: str) -> bool:
@@ -175,7 +175,7 @@ class Guard:
 
 
 class _Limited:
-    """A body of at most `LARGEST_BODY`, also where nobody said its length."""
+    """A body of at most `LARGEST_BODY`, even without a stated length."""
 
     def __init__(self, receive: Receive) -> None:
         self.receive = receive

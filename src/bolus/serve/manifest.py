@@ -1,4 +1,4 @@
-"""What the page needs to know of an exam before it draws anything."""
+"""What the page needs to know about an exam before it draws anything."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def described(name_in_url: str, name: str, geometry: Geometry) -> dict[str, Any]
 
 
 def can_recompute(exam: Exam) -> bool:
-    """Whether maps can be made with another artery."""
+    """Whether maps can be recomputed with another artery."""
     curves = exam.has_curves and has_arteries(exam)
     return curves and exam.folder is not None and any(name != CNN for name in exam.methods)
 

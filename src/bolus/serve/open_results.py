@@ -1,4 +1,4 @@
-"""Results that are looked at: a folder of `bolus run`, or maps made anew that live in memory."""
+"""Results that are viewed: a folder of `bolus run`, or recomputed maps in memory."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class VolumeFile:
 
     @property
     def _most_bytes(self) -> int:
-        """Of the packed file: doubles that nothing packs, and a header."""
+        """Of the compressed file: incompressible doubles and a header."""
         z, y, x = self.geometry.shape
         return 9 * z * y * x + 2**16
 
@@ -69,7 +69,7 @@ class VolumeFile:
         Raises
         ------
         DamagedFile, BadGeometry
-            It can't be read, or its values lie elsewhere.
+            It can't be read, or is on another grid.
         """
         from bolus.volumes import volume_from
 
@@ -128,7 +128,7 @@ class Exam:
     files: Mapping[str, VolumeFile]
     """By key, in the order in which they are shown."""
     folder: Path | None
-    """None for maps made anew."""
+    """None for recomputed maps."""
     curves_from: Path
     """``voxels.npz``; may not exist."""
     columns: Mapping[str, list[float]] | None
@@ -147,8 +147,8 @@ class Exam:
 
     @cached_property
     def content(self) -> str:
-        """Tells exams apart that have one name and one grid: strokes that a browser still keeps
-        must not come to another exam; the same exam run again has the same."""
+        """Distinguishes exams with the same name and grid: strokes that a browser still holds
+        must not reach another exam; the same exam run again has the same value."""
         image = next((self.files[key] for key in IMAGES if key in self.files), None)
         if image is None:
             return ""
@@ -228,7 +228,7 @@ def _keys(methods: Sequence[str]) -> list[str]:
 
 
 def _present(folder: Path, keys: list[str], geometry: Geometry) -> dict[str, VolumeFile]:
-    """Those that are there, and lie in the folder whatever links lead to."""
+    """Those that exist, and lie in the folder after resolving links."""
     files = {}
     for key in keys:
         path = folder / f"{key}.nii.gz"

@@ -34,7 +34,7 @@ MOST_RATERS = 200
 MOST_NAMES = 10 * MOST_RATERS
 """Looked at in the folder of outlines."""
 LARGEST_MASK = 2**27
-"""Bytes of a file of labels; compressed ones have a hundredth of their voxels' number."""
+"""Bytes of a label file; compressed ones have a hundredth of their voxels' number."""
 KEPT_UNPACKED = 4
 """Masks that were drawn on last."""
 LARGEST_RECORD = 2**16
@@ -53,7 +53,7 @@ class Record:
     """UTC, ISO 8601."""
     software: str = SOFTWARE
     mask_sha256: str = ""
-    """Of the file of the mask that this is the record of; empty in those of older versions."""
+    """Of the mask file that this record belongs to; empty in records of older versions."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class Outline:
 
     labels: Labels
     record: Record
-    """Where a server was killed between mask and record: with the revision that neither has, for
-    nobody knows this mask."""
+    """Where a server was killed between mask and record: with a new revision, since
+    no client knows this mask."""
 
 
 class Outlines:
     """Outlines of the session's exams.
 
-    Other servers and other programs may draw on the same exams: what counts is on the disk, and
+    Other servers and other programs may draw on the same exams: the disk is authoritative, and
     one lock per exam is held from reading to writing.
     """
 
@@ -103,8 +103,8 @@ class Outlines:
         Raises
         ------
         Refused
-            409 where ``revision`` is not the current one (0 before the first stroke), 422 for what
-            is no slice of labels.
+            409 where ``revision`` is not the current one (0 before the first stroke), 422 for
+            an invalid slice of labels.
         """
         checked_active(active_s)
         home = _home(exam)
@@ -168,7 +168,7 @@ class Outlines:
                 del self._unpacked[next(iter(self._unpacked))]
 
     def _read(self, folder: Path, exam: Exam, rater: str) -> Outline | None:
-        """The outline on the disk; its mask is unpacked anew only if another wrote it."""
+        """The outline on the disk; its mask is unpacked again only if another process wrote it."""
         if folder.is_symlink():
             raise Refused(409, "the rater's folder is a link; make it a folder of the results")
         # before the mask: what is written meanwhile counts as later than what is told here
@@ -208,7 +208,9 @@ def mask_file(labels: Labels, exam: Exam) -> bytes:
 def _results(exam: Exam) -> Path:
     """The folder of a run's results."""
     if exam.folder is None:
-        raise Refused(409, "maps made anew are kept in memory only; outline on the run's own")
+        raise Refused(
+            409, "recomputed maps are kept in memory only; outline on the maps of the run"
+        )
     return exam.folder
 
 
@@ -220,7 +222,9 @@ def _home(exam: Exam) -> Path:
     if home.is_symlink() or not is_inside(top, home):
         raise Refused(409, "the folder of outlines is a link; make it a folder of the results")
     if home.exists() and not home.is_dir():
-        raise Refused(409, "outlines is a file; move it away, for it is the folder of outlines")
+        raise Refused(
+            409, "outlines is a file; move it away, the name is that of the folder of outlines"
+        )
     return home
 
 

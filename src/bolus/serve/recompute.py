@@ -1,4 +1,4 @@
-"""Maps made anew with another artery or vein, by the functions of `bolus run`."""
+"""Maps recomputed with another artery or vein, by the functions of `bolus run`."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ OF_VESSELS = ("aif", "vof")
 
 
 def check_request(exam: Exam, method: str, aif: Voxel | None, vof: Voxel | None) -> None:
-    """Refuse what can't be, before a job begins."""
+    """Refuse impossible requests before a job begins."""
     if method not in exam.methods:
         raise missing("method")
     if method not in METHODS:
-        raise Refused(422, f"{method} needs no artery, so another changes nothing")
+        raise Refused(422, f"{method} needs no artery, so another one changes nothing")
     if exam.folder is None:
-        raise Refused(409, "these maps were made anew themselves; go back to those of the run")
+        raise Refused(409, "these maps are already recomputed; go back to those of the run")
     if exam.summary["methods"][method]["lesion"]["preset"] not in PRESET_NAMES:
-        raise Refused(409, "the run's preset is none of this version's; run the exam again")
+        raise Refused(409, "the run's preset is not one of this version's; run the exam again")
     if not exam.has_curves or not has_arteries(exam):
-        raise Refused(409, "the run kept no curves of vessels; run it again with this version")
+        raise Refused(409, "the run stored no vessel curves; run it again with this version")
     if aif is None and vof is None:
         raise Refused(422, "give another voxel for aif or vof")
 
@@ -58,7 +58,7 @@ def made_anew(exam: Exam, name: str, method: str, aif: Voxel | None, vof: Voxel 
     geometry = voxels.geometry
     near = voxels.near_vessels
     if near is None:
-        raise Refused(409, "the run kept no curves of vessels; run it again with this version")
+        raise Refused(409, "the run stored no vessel curves; run it again with this version")
     frames = np.ones(geometry.shape[0], np.int64)
     arteries = arteries_anew(
         near,
@@ -125,7 +125,7 @@ def _results(
     arteries: Arteries,
     result: MethodResult,
 ) -> Results:
-    """What changed, in the form from which a summary is made."""
+    """The changes, in the form from which a summary is written."""
     nothing = np.zeros((0, 3))
     still = Motion(nothing, nothing, np.zeros(0), np.zeros(0), np.zeros(0, bool))
     return Results(
@@ -149,7 +149,7 @@ def _results(
 
 
 def _summary(former: Mapping[str, Any], results: Results) -> dict[str, Any]:
-    """The run's summary with what changed in it."""
+    """The run's summary with the changes."""
     made = summary(results, [])
     checks = [c for c in former["checks"] if c["name"] not in OF_VESSELS] + made["checks"]
     known = {finding["code"] for finding in made["findings"]}

@@ -1,4 +1,4 @@
-"""Sessions that look at results: everything is visible."""
+"""Sessions for viewing results: everything is visible."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from bolus.serve.outlines import Outlines
 from bolus.serve.voxel import pointed
 
 KEPT_ANEW = 4
-"""Maps made anew stay in memory until so many later ones are there."""
+"""Recomputed maps stay in memory until this many newer ones exist."""
 
 Body = Annotated[bytes, Depends(body_bytes)]
 Whole = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 
 
 class Thresholds(BaseModel):
-    """Thresholds of one method: a preset, or both numbers with the maps that they are of."""
+    """Thresholds of one method: a preset, or both numbers with their maps."""
 
     model_config = ConfigDict(extra="ignore")
     preset: str | None = None
@@ -75,7 +75,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
     lesions = _lazily_lesions()
 
     def warm(one: Exam) -> None:
-        """Load what clicks will ask for, once; not before the pictures, which wait for nothing."""
+        """Load once what clicks will need; not before the images, which wait for nothing."""
         with counting:
             fresh = one.id not in warmed
             warmed.add(one.id)
@@ -139,7 +139,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
         others = {name: other.model_dump() for name, other in asked.others.items()}
         with one.opened.unchanged():
             if not one.has_curves:
-                raise Refused(409, "the run kept no masks; run the exam again with this version")
+                raise Refused(409, "the run stored no masks; run the exam again with this version")
             return lesion_answer(lesions(), one, asked.model_dump(), others)
 
     @app.post("/api/exams/{exam}/recompute", status_code=202)
@@ -200,7 +200,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
 
 
 def telling_names(folders: Sequence[Path]) -> list[str]:
-    """Names of folders, with as many of those above as tell each from the others."""
+    """Names of folders, with enough parent folders to be unique."""
     parts = [folder.absolute().parts for folder in folders]
     names = []
     for own in parts:
@@ -212,7 +212,7 @@ def telling_names(folders: Sequence[Path]) -> list[str]:
 
 
 def _lazily_lesions() -> Callable[[], Any]:
-    """The session's `bolus.serve.lesions.Lesions`, imported when it is first asked for."""
+    """The session's `bolus.serve.lesions.Lesions`, imported on first use."""
     lock = threading.Lock()
     made: list[Any] = []
 
@@ -228,7 +228,7 @@ def _lazily_lesions() -> Callable[[], Any]:
 
 
 def _warm(exam: Exam, lesions: Callable[[], Any]) -> None:
-    """Load what clicks and sliders will ask for."""
+    """Load what clicks and sliders will need."""
     try:
         if exam.has_curves:
             _ = exam.voxels

@@ -1,6 +1,6 @@
 """The colour table viridis by S. van der Walt and N. Smith (CC0), as matplotlib has it.
 
-Written down, for importing matplotlib takes longer than all else before the first picture.
+Copied here, since importing matplotlib takes longer than all else before the first image.
 """
 
 VIRIDIS = (

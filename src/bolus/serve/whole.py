@@ -1,4 +1,4 @@
-"""Files that are on the disk, whole, when a call returns."""
+"""Files that are complete on the disk when a call returns."""
 
 from __future__ import annotations
 

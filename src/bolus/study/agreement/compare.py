@@ -1,4 +1,4 @@
-"""Any two sets of masks or maps: how far the second agrees with the first."""
+"""Agreement of any two sets of masks or maps, second against first."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class MapPair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found."""
+    """The result of `compare`."""
 
     masks: dict[str, Agreement]
     """By group."""
@@ -87,8 +87,8 @@ def compare(first: Path, second: Path, mask: Path | None = None, seed: int = 0) 
     Raises
     ------
     NoReadableFiles, DamagedFile, BadGeometry, UsageError
-        A file is missing, can't be read, lies elsewhere, or has no partner; or a mask is paired
-        with a map.
+        A file is missing, can't be read, is on a disjoint grid, or has no partner; or a mask is
+        paired with a map.
     """
     notes: list[str] = []
     groups: dict[str, list[OutlinePair]] = {}
@@ -210,8 +210,8 @@ def _on_one_grid(match: Match, notes: list[str]) -> tuple[Volume, Volume]:
     if same_grid(one.geometry, two.geometry):
         return one, replace(two, geometry=one.geometry)
     notes.append(
-        f"{match.name}: the second lies on another grid {_shape(two.geometry)} and was brought to "
-        f"the first's {_shape(one.geometry)}, each voxel taking its nearest one's value"
+        f"{match.name}: the second is on another grid {_shape(two.geometry)} and was resampled to "
+        f"the first's {_shape(one.geometry)}, by nearest neighbour"
     )
     return one, on_grid(two, one.geometry, str(match.second))
 
@@ -221,7 +221,7 @@ def _shape(geometry: Geometry) -> str:
 
 
 def _are_masks(match: Match, one: Volume, two: Volume) -> bool:
-    """Whether to compare masks; a map of 0 everywhere is known by its name or its partner."""
+    """Whether to compare masks; a map of zeros is recognised by its name or its partner."""
     if match.name.split("/")[-1] in MAP_UNITS:
         return False
     masks = [is_labels(side.values) for side in (one, two)]
@@ -230,7 +230,7 @@ def _are_masks(match: Match, one: Volume, two: Volume) -> bool:
         return True
     if any(mask and full for mask, full in zip(masks, filled, strict=True)):
         raise UsageError(
-            f"{match.first} and {match.second} are a mask and a map; compare like with like"
+            f"{match.first} and {match.second} are a mask and a map; compare two masks or two maps"
         )
     return False
 
@@ -266,7 +266,7 @@ def _map_pair(match: Match, one: Volume, two: Volume, voxels: BoolArray) -> MapP
     a, b = (side.values[voxels].astype(np.float64) for side in (one, two))
     if a.size == 0:
         raise NoReadableFiles(
-            f"{match.first} and {match.second} have no voxel to compare; is the mask the right one?"
+            f"{match.first} and {match.second} have no voxel to compare; check the mask"
         )
     apart = b - a
     mean, reach = float(apart.mean()), LIMITS_SD * float(apart.std())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Told apart with any colour vision (Okabe & Ito 2008)."""
+"""Distinguishable with any colour vision (Okabe & Ito 2008)."""
 MARKERS = "osD^vPX"
 INK, FAINT = "#1c2733", "#c3ccd4"
 DPI = 150
@@ -36,7 +36,7 @@ def agreement_png(
     ----------
     compared : each with pairs of the same kind.
     names : of the comparisons, for the legend.
-    sides : what is on the first and on the second side.
+    sides : names of the first and the second side.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,9 +1,9 @@
-"""Exams of a lower dose: the exam's own noise is measured, and more of its kind is added.
+"""Lower-dose exams: the exam's own noise is measured, and noise of the same texture is added.
 
-The noise of CT goes with one over the root of the dose, so that an exam of a share d of the dose
-has the variance sigma^2 / d, of which sigma^2 is already there.  Amount and texture are those of
-the exam itself (as Divel & Pelc, IEEE Trans Med Imaging 2020;39:1369, measure both in the image):
-what frames differ in from their neighbours in time gives a smooth map of the SD, and its
+CT noise is inversely proportional to the square root of the dose, so that an exam at a fraction d
+of the dose has the variance sigma^2 / d, of which sigma^2 is already present.  Amount and texture
+are those of the exam itself (as Divel & Pelc, IEEE Trans Med Imaging 2020;39:1369, measure both):
+the differences of frames from their neighbours in time give a smooth map of the SD, and their
 autocorrelation the texture.
 """
 
@@ -20,13 +20,13 @@ from bolus.errors import TooFewFrames, UsageError
 from bolus.types import BoolArray, Exam, Float32Array, Float64Array, Tissue
 
 FEWEST_FRAMES = 5
-"""Noise is told from contrast by the differences between neighbouring frames."""
+"""Noise is distinguished from contrast by the differences between neighbouring frames."""
 QUIET_SHARE = 0.25
-"""Frames whose departures from their neighbours are least: no bolus passes, the head is still."""
+"""Frames that deviate least from their neighbours: no bolus passes, the head is at rest."""
 SD_SMOOTHING_MM = 15.0
 """Noise changes over the head as slowly as the head's thickness along the beam."""
 OUTLIER_SD = 4.0
-"""Departures above this are vessels and edges in motion."""
+"""Deviations above this are vessels and moving edges."""
 LAG_MM = 24.0
 """Noise further apart than this is taken as independent; from half of it on, correlations fade."""
 LOWEST_HU, HIGHEST_HU = -1024.0, 3071.0
@@ -54,7 +54,7 @@ class Noise:
 
 
 def stated_sd_hu(exposure_mas: float) -> float:
-    """SD that a tube load is known to give in the brain at 80 kVp, HU."""
+    """Expected SD in the brain for a tube load at 80 kVp, HU."""
     return SD_AT_1_MAS / float(np.sqrt(exposure_mas))
 
 
@@ -70,7 +70,7 @@ def measure_noise(exam: Exam) -> Noise:
     """
     if len(exam.frames) < FEWEST_FRAMES:
         raise TooFewFrames(
-            f"the noise of {len(exam.frames)} frames can't be told from contrast; at least "
+            f"the noise of {len(exam.frames)} frames can't be separated from contrast; at least "
             f"{FEWEST_FRAMES} are needed"
         )
     baseline = np.asarray(exam.frames[:3].mean(axis=0, dtype=np.float32))
@@ -91,18 +91,20 @@ def with_noise(exam: Exam, dose: float, seed: int, noise: Noise | None = None) -
     ----------
     exam : with T frames.
     dose : above 0, at most 1; at 1 the exam itself is returned.
-    seed : draws the noise; the same noise, only stronger, at a lower dose.
+    seed : random seed of the noise; the same noise, scaled up, at a lower dose.
     noise : of ``exam``, where it is known already.
 
     Raises
     ------
     UsageError
-        If ``dose`` is no such share.
+        If ``dose`` is outside this range.
     TooFewFrames, NoPerfusion
         If the exam's noise can't be measured.
     """
     if not 0 < dose <= 1:
-        raise UsageError(f"a dose of {dose:g} can't be made from an exam; give a share up to 1")
+        raise UsageError(
+            f"a dose of {dose:g} can't be simulated from an exam; give a fraction up to 1"
+        )
     if dose == 1:
         return exam
     noise = noise or measure_noise(exam)

@@ -22,7 +22,7 @@ Abouts = Mapping[str, About | Refusal]
 
 @dataclass(frozen=True)
 class Study:
-    """All that was found, ready for tables and figure."""
+    """All results, ready for tables and figure."""
 
     plan: DosePlan
     rows: tuple[Line, ...]
@@ -49,7 +49,7 @@ class Condition:
 
 
 def study_of(subjects: Sequence[Subject], abouts: Abouts, plan: DosePlan, done: Done) -> Study:
-    """The rows of all exams in order, and what they were made with."""
+    """The rows of all exams in order, and their settings."""
     rows = [row for s in subjects for row in _rows(s.name, abouts[s.name], plan, done)]
     settings = {
         "schema": SCHEMA,

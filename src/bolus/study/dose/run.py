@@ -1,4 +1,4 @@
-"""The dose study: what fewer frames and a lower dose cost each method, over a set of exams."""
+"""The dose study: effect of fewer frames and lower dose on each method, over a set of exams."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from bolus.study.dose.tables import csv_text, markdown_text
 from bolus.workers import as_they_finish, processes
 
 Progress = Callable[[str, float | None], None]
-"""Called with what is going on and None, and with an exam's name and CPU seconds per analysis."""
+"""Called with the activity and None, and with an exam's name and CPU seconds per analysis."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One analysis: an exam at a dose with some of its frames; methods that are not done yet."""
+    """One analysis: an exam at a dose with some of its frames; the methods still to run."""
 
     subject: Subject
     digest: str
@@ -35,7 +35,7 @@ class Task:
 
     @property
     def key(self) -> Key:
-        """What tells it from others."""
+        """Unique key of the analysis."""
         return self.subject.name, self.digest, self.dose, self.kept
 
 
@@ -48,23 +48,23 @@ def run_dose_study(
     workers: int = 2,
     progress: Progress = lambda *_: None,
 ) -> Study:
-    """Run the study, or go on with it, and write dose.csv, dose.md, dose.png and settings.json.
+    """Run or resume the study, and write dose.csv, dose.md, dose.png and settings.json.
 
     Parameters
     ----------
-    cohort : index of a data set, or the folder of one; exams with a truth are held against it.
+    cohort : index of a data set, or the folder of one; exams with a truth are compared with it.
         Where a data set has an exam as the scanner made it and registered or filtered, the former
         is taken.
-    out : folder for the results; finished analyses are kept there, one line each, so that a run
-        that was ended loses those it was at, and a larger plan costs only what is new.
-    plan : what is tried.
-    cases : only so many, in the order of their names.
-    workers : processes, one thread each; they change nothing but the time.
+    out : folder for the results; finished analyses are kept there, one line each, so that an
+        interrupted run loses only the current ones, and a larger plan computes only what is new.
+    plan : conditions.
+    cases : only this many, in the order of their names.
+    workers : processes, one thread each; they affect only the run time.
 
     Raises
     ------
     UsageError
-        The plan can't be.
+        The plan is invalid.
     NotAnExam, BrokenExam
         There is no such data set.
     OutputError
@@ -95,7 +95,7 @@ def _work(
     workers: int,
     progress: Progress,
 ) -> Abouts:
-    """Do what is missing in ``done``; what there is to know of each exam."""
+    """Run the analyses missing in ``done``; returns the facts about each exam."""
     noisy = min(plan.all_doses) < 1
     abouts: dict[str, About | Refusal] = {}
     with processes(workers) as pool, log.open("a", encoding="utf-8") as file:

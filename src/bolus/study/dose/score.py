@@ -1,4 +1,4 @@
-"""How far maps and lesions are from a reference: the truth, or another analysis of the exam."""
+"""Errors of maps and lesions against a reference: the truth, or another analysis of the exam."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FEWEST_VOXELS = 2
 """A correlation needs two pairs."""
 
 Row = dict[str, float]
-"""Scores by name; NaN where there is nothing to measure."""
+"""Scores by name; NaN where undefined."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def score(result: MethodResult, tissue: Tissue, reference: Reference, start_s: f
     dict
         For each of `MAPS` ``_mae`` and ``_bias`` in the map's unit and Pearson's ``_r``, over the
         reference's valid voxels that were mapped, of which ``covered`` is the share.  For ``core``
-        and ``hypoperfused``: ``_dice`` within the valid voxels (outside of them the truth knows no
+        and ``hypoperfused``: ``_dice`` within the valid voxels (outside them the truth has no
         lesion), volumes ``_ml`` and ``_true_ml`` and their difference ``_error_ml`` in all voxels.
     """
     where = reference.valid & tissue.parenchyma & (result.maps.mtt > 0)
