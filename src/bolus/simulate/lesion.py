@@ -1,4 +1,4 @@
-"""Where the stroke is: oligaemia, penumbra and core in the territory of an occluded artery."""
+"""The stroke: oligaemia, penumbra and core in the territory of an occluded artery."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def paint_lesion(
 
 
 def ill_sides(side: Side) -> tuple[int, ...]:
-    """Signs of the atlas's x on the ill sides: -1 left, 1 right."""
+    """Signs of the atlas's x on the affected sides: -1 left, 1 right."""
     return {"left": (-1,), "right": (1,), "both": (-1, 1), "none": ()}[side]
 
 

@@ -45,7 +45,7 @@ def _displacement(rotation_deg: Float64Array, translation_mm: Float64Array) -> F
 
 
 def is_still(motion: Motion, frame: int) -> bool:
-    """Whether this frame lies exactly on the reference."""
+    """Whether this frame coincides exactly with the reference."""
     return not (motion.rotation_deg[frame].any() or motion.translation_mm[frame].any())
 
 
