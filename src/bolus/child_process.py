@@ -1,4 +1,4 @@
-"""A child process that does what may crash, hang or fill the memory, and how its parent asks it.
+"""A child process for work that may crash, hang or exhaust memory, and its parent's side.
 
 A request is one line of JSON and some bytes on the child's standard input, an answer the same on
 its standard output.  The parent limits the child's time, the child its own memory: whatever
@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Any
 
 LONGEST_LINE = 1_000_000
-"""Bytes; a child that writes more without an end of line is out of its mind."""
+"""Bytes; a child that writes more without an end of line is broken."""
 ENVIRONMENT = {
     # a pool of threads per child, and a heap per thread, would eat its address space
     "OPENBLAS_NUM_THREADS": "1",
@@ -170,6 +170,6 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _alarm(seconds: float) -> None:
-    """Die after so long even if the parent, which should see to it, was killed; 0 calls it off."""
+    """End this process after a time limit even if the parent was killed; 0 cancels the limit."""
     if hasattr(signal, "alarm"):
         signal.alarm(math.ceil(seconds))

@@ -45,7 +45,7 @@ def processes(count: int) -> Iterator[ProcessPoolExecutor]:
         if isinstance(error, BrokenProcessPool):
             raise BolusError(
                 "a worker process was ended from outside, perhaps for lack of memory; run the same "
-                "command again to go on, with fewer --workers"
+                "command again to resume, with fewer --workers"
             ) from error
         raise
 
@@ -60,7 +60,7 @@ def as_they_finish(
 
 
 def _begin() -> None:
-    """Set up a worker: one thread, no interest in Ctrl-C, no life after its parent."""
+    """Set up a worker: one thread, ignores Ctrl-C, ends with its parent."""
     os.environ |= dict.fromkeys(THREADS, "1")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
