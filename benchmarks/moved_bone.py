@@ -1,8 +1,8 @@
-"""What it is worth to the network that bone of heads that moved does not stand for blood.
+"""Benefit for the network of the motion-artefact mask, which keeps moving bone out of the blood.
 
 Exams of `simulated.clinical_recipe` that moved by more than 5 mm, with all and with every third
-frame, drawn by the shipped network twice: with the blood it is given, and with every voxel of the
-vessel mask for blood: ``python benchmarks/moved_bone.py``.
+frame, mapped by the shipped network twice: with the masked blood, and with every voxel of the
+vessel mask as blood: ``python benchmarks/moved_bone.py``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tables import markdown, write
 from weights import WEIGHTS
 
 SEEDS = range(9600, 9850)
-"""Others (9300-9599) were looked at when the limits were chosen."""
+"""Others (9300-9599) were used to choose the limits."""
 MOVED_MM = 5.0
 EVERY = {"all frames": 1, "every third frame": 3}
 CBF = TARGETS.index("cbf")
@@ -68,14 +68,14 @@ def main() -> None:
                     f"{np.sort(found)[-3]:.1f}, {np.sort(found)[-2]:.1f}, {found.max():.1f}",
                 ]
             )
-    header = ["frames", "taken for blood", "exams", "CBF MAE, ml/100g/min", "median", "three worst"]
+    header = ["frames", "used as blood", "exams", "CBF MAE, ml/100g/min", "median", "three worst"]
     parts = [
         f"{len(cases)} simulated exams of the recipe of `cohort.md` that moved by more than "
         f"{MOVED_MM:g} mm (seeds {SEEDS.start}-{SEEDS.stop - 1}); mean ± SD over exams, in voxels "
-        "where the truth holds.",
+        "where the truth is valid.",
         markdown(header, lines),
     ]
-    write("moved_bone", "Moving bone and the network's blood", parts)
+    write("moved_bone", "The motion-artefact mask of the network's blood", parts)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73")
-"""Told apart with any colour vision (Okabe & Ito 2008); markers differ as well."""
+"""Distinguishable with any colour vision (Okabe & Ito 2008); markers differ as well."""
 MARKERS = ("o", "s", "^")
 INK, BAND = "#1c2733", "#e7ebef"
 DPI = 110
@@ -145,7 +145,7 @@ GRADE_LOOKS = {
 def verdicts_figure(
     by_check: dict[str, Rows], keys: dict[str, str], units: dict[str, str], target: Path
 ) -> None:
-    """Error of every exam over the number its check looks at, by grade.
+    """Error of every exam over the value of its check, by grade.
 
     Parameters
     ----------
