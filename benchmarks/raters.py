@@ -4,7 +4,8 @@ Clinical-like exams (`simulated.clinical_recipe`) go through the pipeline with `
 ``cnn``; then `bolus study raters` makes a blinded study, lets simulated raters read it and reports
 it as the paper does.  A program draws the outlines: the numbers show that the study works, and how
 far two methods' maps agree for a reader who applies thresholds; they say nothing about human
-readers.  Finished exams are kept, so an interrupted run is resumed.  The same seeds give the same numbers.
+readers.  Finished exams are kept, so an interrupted run is resumed.  The same seeds give the
+same numbers.
 """
 
 from __future__ import annotations

@@ -279,8 +279,8 @@ def _note(rows: list[Row], first_seed: int, exams: int) -> str:
     text = (
         f"{exams} simulated exams per check, seeds from {first_seed} on; limits are from the "
         "literature, or were chosen on other exams with earlier versions of filter and "
-        f"estimator (seeds about 7000-7600 and 6900-6922). Method {METHOD}. Every exam has a lesion "
-        "and one fault, "
+        f"estimator (seeds about 7000-7600 and 6900-6922). Method {METHOD}. Every exam has a "
+        "lesion and one fault, "
         "from harmless to hopeless. Errors of volumes are against the whole lesion, those of maps "
         "are means of the absolute error in valid parenchyma; tables show the median exam."
     )

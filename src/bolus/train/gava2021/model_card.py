@@ -26,7 +26,7 @@ LIMITS = (
     "It learns to reproduce the method behind the data set's maps, errors included.",
     "It is valid for one protocol: number and interval of frames, field of view, injection and "
     "scanner of its training exams. Other exams give plausible but wrong maps.",
-    "Frames must be registered and filtered as those of its training were.",
+    "Frames must be registered and filtered as the training frames were.",
     "Values end where the map's window ends, and come in steps of 1/255 of it in training.",
     "It gives no uncertainty, and nothing warns of an exam unlike its training exams.",
     "Not tested against patient outcome: its maps were compared with other maps only.",
