@@ -132,7 +132,7 @@ def main() -> None:
         "image, a plausible time). Anything else is a failure: another exception, a "
         "crash, no end within a minute, a warning or other output on standard error, a file left "
         "open or written elsewhere, a message that controls the terminal or holds the patient's "
-        "name. Memory is that of the process or of one of its children, and includes the libraries. "
+        "name. Memory is that of the process or of one of its children, including the libraries. "
         "For a model, \"changed\" means that it gives finite maps; for the server, that everything "
         "is answered, and \"with a finding\" that an answer names an error.",
         markdown(["failures"], [[name] for name in failures]) if failures else "",

@@ -3,7 +3,8 @@
 Pixels are filtered either as users of this phantom do, by a Gaussian of 2.5 pixels, or as bolus
 prepares an exam; the outer 8 pixels of each tile are left out because neighbouring
 tiles affect them.  The arterial input is measured in its noisy region and scaled by the venous
-one, as in an exam.  A second table varies the delay of tissue from 3 s before the input to 3 s after it.
+one, as in an exam.  A second table varies the delay of tissue from 3 s before the input to 3 s
+after it.
 """
 
 from __future__ import annotations
