@@ -53,7 +53,7 @@ def cohort_figure(by_method: dict[str, Rows], target: Path) -> None:
         reach = 1.1 * max(20.0, float(np.abs(errors).max()))
         for column, (method, rows) in enumerate(by_method.items()):
             limits = bland_altman(axes[row, column], rows, part, column)
-            if reach > 4 * VOLUME_LIMIT_ML:  # a few gross errors must not flatten all others
+            if reach > 4 * VOLUME_LIMIT_ML:  # a few gross errors must not compress the scale
                 axes[row, column].set_yscale("symlog", linthresh=2 * VOLUME_LIMIT_ML)
                 ticks = [s * t for s in (-1, 1) for t in (15, 30, 100, 300, 1000) if t < reach]
                 axes[row, column].set_yticks([0, *ticks], [f"{t:g}" for t in (0, *ticks)])

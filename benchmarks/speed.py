@@ -158,7 +158,7 @@ def stages(results: Path) -> dict[str, float]:
 def demo_rows(folder: Path) -> list[list[str]]:
     """Stage times of ``bolus demo``, and the whole, at first and once the kernels are compiled."""
     first, _ = timed("demo", str(folder / "first"))
-    # what the demo doesn't need is compiled, too
+    # kernels that the demo doesn't need are compiled as well
     timed("run", str(folder / "first" / "exam.zip"), "-o", str(folder / "other"))
     total, peak_mb = timed("demo", str(folder / "demo"))
     rows = [[name, f"{s:.1f} s"] for name, s in stages(folder / "demo" / "results").items()]

@@ -46,7 +46,7 @@ OPENINGS = 5
 CHANGES = 60
 OUT = Path(__file__).with_name("results") / "view.md"
 
-# the second frame begins when the first, with the new slice, has been handed to the screen
+# the second frame begins when the first, with the new slice, has been passed to the screen
 CHANGE = """async (key) => {
     const frame = () => new Promise(requestAnimationFrame);
     await frame();
@@ -149,7 +149,7 @@ def main() -> None:
             load = os.getloadavg()
         found, panels = measure(folder)
     lines = [
-        "# The page's speed",
+        "# Speed of the web viewer",
         "",
         "| ms | median | 95% | worst | wanted |",
         "|---|---|---|---|---|",

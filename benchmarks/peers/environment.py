@@ -21,7 +21,7 @@ def interpreter() -> str:
     """The Python to make the environment with: $PEERS_PYTHON, a newer one, or the one running."""
     for name in filter(None, (os.environ.get("PEERS_PYTHON"), *CANDIDATES)):
         path = shutil.which(name)
-        # a launcher may be there without the version it stands for
+        # a launcher may exist without its version
         if path and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
             return path
     return sys.executable

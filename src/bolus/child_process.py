@@ -23,7 +23,7 @@ from typing import Any
 LONGEST_LINE = 1_000_000
 """Bytes; a child that writes more without an end of line is broken."""
 ENVIRONMENT = {
-    # a pool of threads per child, and a heap per thread, would eat its address space
+    # a thread pool per child, and a heap per thread, would use up its address space
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",

@@ -12,7 +12,7 @@ from bolus.types import Float32Array, Float64Array, IntArray
 # costs nothing measurable (science: sampling table, 1-2 s flat).
 COARSE_DT_S = 1.0
 FINE_DT_S = 0.5
-# The grid covers what all slices share, unless one short slice would then shorten everybody's.
+# The grid covers the time all slices share, unless one short slice would shorten it too much.
 MIN_SHARED_SUPPORT = 0.8
 # Steps this many times the usual one are gaps: a frame was dropped.
 GAP = 1.6

@@ -130,7 +130,7 @@ def _sampling(steps: Float64Array, interval: float) -> list[Finding]:
         message = (
             f"Frames are {steps.min():.2f} to {longest:.2f} s apart (usually {interval:.2f} s)."
         )
-        # an image that carries the time of another one comes too early or too late
+        # an image that carries the time of another one appears too early or too late
         wrong = float(steps.min()) < SHORTEST_S
         findings.append(
             Finding(

@@ -195,7 +195,7 @@ def _verdict(image: Slice) -> str:
 
 
 def _slice_times(times_s: Float64Array) -> tuple[SliceTimes, ...]:
-    # microseconds: what is below is rounding, and noise for the reader
+    # microseconds: smaller digits are rounding errors
     steps = np.round(np.diff(times_s, axis=0), 6)
     return tuple(
         SliceTimes(

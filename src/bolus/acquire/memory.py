@@ -84,7 +84,7 @@ def _container() -> list[int]:
         stat = dict(
             line.split() for line in (CGROUP / "memory.stat").read_text("ascii").splitlines()
         )
-        # files in the cache count as used, and are given up when others need the memory
+        # cached files count as used, but are released when memory is needed
         return [max(0, most - used + int(stat["inactive_file"]) + int(stat["active_file"]))]
     except (OSError, ValueError, KeyError):  # no container, or "max"
         return []

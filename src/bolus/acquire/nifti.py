@@ -233,7 +233,7 @@ def read_nifti_frames(volume: Volume4D, path: Path) -> tuple[Float32Array, list[
         data = whole_values(image, np.float32)
     data = data.reshape(data.shape[:4]).transpose(3, *volume.axes)
     frames = np.ascontiguousarray(data[:, ::-1] if volume.flipped else data)
-    # huge ones are left for the check of all values, which refuses them
+    # huge values are left to the check of all values, which refuses them
     meant = np.isfinite(frames) & (frames >= np.float32(-LARGEST_HU))
     lost = frames.size - int(np.count_nonzero(meant))
     frames[~meant] = AIR_HU

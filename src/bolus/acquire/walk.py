@@ -52,5 +52,5 @@ def walk(root: Path, skip: Callable[[Path], bool]) -> Iterator[tuple[Path, list[
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link in a circle
+    except OSError:  # a circular link
         return False

@@ -164,7 +164,7 @@ def _level(
     on_edge = (bone > 0) & (bone < BONE_HU[1] - BONE_HU[0])
     chosen = np.flatnonzero((on_edge & (strength > EDGE_HU_PER_MM)).ravel())
     if len(chosen) > MAX_POINTS:
-        # evenly thinned, not the strongest: those would crowd where the bone is densest
+        # evenly subsampled, not the strongest: those would cluster where the bone is densest
         chosen = chosen[np.linspace(0, len(chosen) - 1, MAX_POINTS).astype(np.int64)]
     points = np.stack(np.unravel_index(chosen, bone.shape), axis=-1)
     g = gradient.reshape(-1, 3)[chosen].astype(np.float64)
@@ -283,7 +283,7 @@ def _difference(
         z = to_index[0, 0] * pz + to_index[0, 1] * py + to_index[0, 2] * px + to_index[0, 3]
         y = to_index[1, 0] * pz + to_index[1, 1] * py + to_index[1, 2] * px + to_index[1, 3]
         x = to_index[2, 0] * pz + to_index[2, 1] * py + to_index[2, 2] * px + to_index[2, 3]
-        # a hair of tolerance, so that rounding does not put the outermost slices outside
+        # a small tolerance, so that rounding does not put the outermost slices outside
         if not (-1e-3 <= z <= nz - 0.999 and 0 <= y <= ny - 1 and 0 <= x <= nx - 1):
             out[i] = np.nan
             continue

@@ -13,7 +13,7 @@ from bolus.errors import NoPerfusion
 from bolus.timegrid import common_grid, resample
 from bolus.types import BoolArray, Exam, Finding, Float32Array, Float64Array, Grade, IntArray
 
-# Frames for a first idea of the anatomy, before the arrival is known.
+# Frames for a first estimate of the anatomy, before the arrival is known.
 FIRST_FRAMES = 3
 # The voxels that change most over time: vessels fill some 2-3 % of the brain.
 CHANGING_SHARE = 0.02
@@ -26,7 +26,7 @@ MIN_RISE_SD = 6.0
 STRONGEST_SHARE = 0.25
 # Arteries are the first to enhance.
 EARLY_SHARE = 0.1
-# Among thousands of noisy curves some rise early by chance; this high, none.
+# Among thousands of noisy curves some rise early by chance, but none this high.
 CLEAR_SD = 8.0
 # Foot of the upslope: 10 % of the peak, as arrival is usually defined, or clear of the noise.
 FOOT = 0.1
@@ -35,7 +35,7 @@ MAX_FOOT = 0.4
 # Fewer frames or less time than this before the bolus make a noisy baseline.
 MIN_BASELINE_FRAMES = 3
 MIN_BASELINE_S = 4.0
-# Share of the brain that changes without contrast: a still head has next to none.
+# Share of the brain that changes without contrast: almost none in a head at rest.
 DISTURBED_NOTE = 0.01
 DISTURBED_WARNING = 0.05
 
@@ -140,7 +140,7 @@ def _changing_curves(
     count = max(MIN_CHANGING, int(CHANGING_SHARE * change.sd_hu.size))
     order = np.argsort(-change.sd_hu, kind="stable")
     chosen = order[change.surely_bolus[order]][:count]
-    if chosen.size < MIN_CHANGING:  # without a bolus nothing is like one: let the noise show it
+    if chosen.size < MIN_CHANGING:  # without a bolus no curve resembles one: the noise level then shows it
         chosen = order[:count]
     z, y, x = (axis[chosen] for axis in np.nonzero(brain))
     return resample(exam.frames[:, z, y, x].T, z, exam.times_s, grid).astype(np.float64)

@@ -8,7 +8,7 @@ from scipy import ndimage
 from bolus.errors import ImplausibleValues, NoPerfusion
 from bolus.types import BoolArray, Float32Array, Float64Array, Geometry
 
-# Range in which the mode of soft tissue is looked for, HU: any kVp, any cupping, no fat, no bone.
+# Range in which the mode of soft tissue is sought, HU: any kVp, any cupping, no fat, no bone.
 SOFT_RANGE_HU = (-20.0, 120.0)
 # Denser than soft tissue by this is bone or metal for certain.
 BONE_ABOVE_SOFT_HU = 150.0
@@ -18,7 +18,7 @@ BONE_SHARE = 0.25
 BONE_LEVEL_HU = (150.0, 350.0)
 # CSF is some 30 HU below brain tissue and fat 130 HU.
 SOFT_BELOW_MODE_HU = 45.0
-# Fresh blood and vessels still bright from an earlier injection; trabecular bone is denser.
+# Fresh blood, and vessels still enhanced by an earlier injection; trabecular bone is denser.
 SOFT_ABOVE_MODE_HU = 75.0
 SMOOTHING_MM = 1.0
 # Foramina and fissures are narrower than twice this, the brain's own bridges are wider.
@@ -153,7 +153,7 @@ def enclosure(bone: BoolArray) -> Float32Array:
     -------
     (Z, Y, X) float32, 0..1
     """
-    # three pixels thick, so that a knight's move can't jump over a thin plate
+    # three pixels thick, so that oblique steps can't jump over a thin plate
     wall = ndimage.binary_dilation(bone, np.ones((1, 3, 3), bool))
     share = np.zeros(bone.shape, np.float32)
     for dy, dx in RAYS:

@@ -35,7 +35,7 @@ def edge_hu(image: Float32Array, geometry: Geometry, moved_mm: float) -> Float32
     """
     if moved_mm == 0:
         return np.zeros_like(image)
-    # bone and air saturate: the step counts, not how hard the bone is
+    # bone and air saturate: the step counts, not the bone's density
     soft = np.clip(image, -100, 400)
     blurred = ndimage.gaussian_filter(soft, (0, SMOOTHING_PX, SMOOTHING_PX))
     steps = np.gradient(blurred, *geometry.spacing_mm) if len(image) > 1 else []

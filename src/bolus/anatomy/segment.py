@@ -10,7 +10,7 @@ from bolus.anatomy.brain_mask import brain_mask, histogram_mode
 from bolus.anatomy.time_course import Change, change_over_time
 from bolus.types import BoolArray, Exam, Float32Array, Geometry, Tissue
 
-# Light smoothing before CSF and tissue are told apart; 1.5-2 mm is usual on a baseline image, whose
+# Light smoothing before CSF is separated from tissue; 1.5-2 mm is usual on a baseline image, whose
 # noise is higher.
 CSF_SMOOTHING_MM = 1.0
 # CSF lies 20-30 HU below tissue at any kVp; oedema and infarct no more than 10 HU.
@@ -137,7 +137,7 @@ def _below_tissue(image: Float32Array, brain: BoolArray) -> Float32Array:
     overall = histogram_mode(image[brain])
     below = np.zeros_like(image)
     for z, plane in enumerate(brain):
-        # a slice full of ventricle must not take CSF for tissue
+        # a slice full of ventricle must not mistake CSF for tissue
         tissue = image[z][plane & (np.abs(image[z] - overall) < TISSUE_HALF_RANGE_HU)]
         mode = histogram_mode(tissue) if tissue.size >= 1000 else overall
         below[z] = mode - image[z]

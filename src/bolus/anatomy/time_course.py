@@ -8,17 +8,17 @@ import numpy as np
 
 from bolus.types import BoolArray, Exam, Float32Array, Float64Array
 
-# Vessels fill some 3 % of the brain; with what motion disturbs, no more than these need a look.
+# Vessels fill about 3 % of the brain; with motion artefacts, no more than these need analysis.
 LOOKED_AT = 0.15
 MAX_SAMPLE = 20_000
-# Arteries come some 4 s before the mean of the brain, collaterals and veins up to 8 s after it.
+# Arteries enhance about 4 s before the mean of the brain, collaterals and veins up to 8 s after it.
 LAGS_S = np.arange(-8.0, 8.5, 1.0)
 # Without noise nine vessels in ten of simulated exams have 0.9 and more; steps and drifts that
 # lie well against the bolus reach 0.7.
 LEAST_LIKENESS = 0.8
 # Above this, three vessel voxels in four and hardly anything else.
 SURE_LIKENESS = 0.9
-# A voxel changes for certain where its variance lies this far above the others'.
+# A voxel changes significantly where its variance lies this far above the others'.
 OUTLIER_SD = 6.0
 
 

@@ -19,11 +19,11 @@ from bolus.types import BoolArray, Exam, Float32Array, Float64Array, Geometry, I
 MIN_CLUSTER = 4
 MAX_CLUSTER = 20
 CLUSTER_RADIUS_MM = 6.0
-# Voxels of one vessel differ by noise and partial volume only; this is asked of the correlation
+# Voxels of one vessel differ by noise and partial volume only; this is required of the correlation
 # they would have without noise.
 SAME_VESSEL_CORRELATION = 0.9
 SAME_VESSEL_STRENGTH = 0.5
-# A hand-placed point is good to a voxel or two.
+# A hand-placed point is accurate to a voxel or two.
 POINT_RADIUS_MM = 2.5
 POINT_VOXELS = 6
 
@@ -154,7 +154,7 @@ def correlation(
     b = smooth_in_time(reference[None])[0]
     a = a - a.mean(axis=1, keepdims=True)
     b = b - b.mean()
-    # at least a fifth of the variance is taken to be signal: more correction would invent likeness
+    # at least a fifth of the variance is taken to be signal: more correction would invent correlation
     own = np.maximum((a**2).mean(axis=1) - noise_hu**2, 0.2 * (a**2).mean(axis=1))
     other = max(float((b**2).mean()) - noise_hu**2, 0.2 * float((b**2).mean()))
     return np.asarray((a * b).mean(axis=1) / np.maximum(np.sqrt(own * other), 1e-12))

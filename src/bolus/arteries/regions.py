@@ -14,12 +14,12 @@ from bolus.types import BoolArray, Float64Array, Geometry, IntArray
 MAX_SEEDS = 60
 MAX_REGION = 20
 REGION_RADIUS_MM = 6.0
-# Beside its share of the mean curve a voxel of the same vessel has noise (measured before the
+# Besides its share of the mean curve a voxel of the same vessel has noise (measured before the
 # bolus and after smoothing 1-2-1, which takes 0.61 of it), and a course of its own of no more than
 # this part.
 OWN_COURSE = 0.3
 NOISE_MARGIN = 1.3 / 0.61
-# Voxels with less than this share of the fullest are rim: they add noise and others' blood.
+# Voxels with less than this share of the fullest are rim: they add noise and other vessels' blood.
 RIM_SHARE = 0.5
 # Shifts that are tried to see how early a curve is, s: the slowest circulation included.
 SHIFTS_S = np.round(np.arange(-15.0, 15.01, 0.05), 2)

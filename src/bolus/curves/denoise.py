@@ -192,7 +192,7 @@ def denoise_curves(
     (V, T) float32, HU
     """
     taking_part = (voxels if among is None else among)[voxels]
-    # kept in place rather than copied out and back: curves are the largest arrays of all
+    # in place rather than copied out and back: curves are the largest arrays
     row = np.where(taking_part, np.arange(len(curves), dtype=np.int32), np.int32(-1))
     index = np.full(voxels.shape, -1, np.int32)
     index[voxels] = row

@@ -112,7 +112,7 @@ def peak_of(values):  # type: ignore[no-untyped-def]
     bend = left - 2 * mid + right
     if bend >= 0:
         return mid, np.float32(k)
-    # the guard keeps flat triples from dividing by zero
+    # prevents division by zero for flat triples
     shift = 0.5 * (left - right) / min(bend, -1e-12)
     return np.float32(mid - 0.25 * (left - right) * shift), np.float32(k + shift)
 

@@ -153,7 +153,7 @@ def blood(sampled: Sampled) -> Blood:
     curves = _on_grid(sampled, _bloody(sampled))
     told = len(curves) > 0
     if not told:
-        # no large vessel in the slab: the brightest tissue has to do
+        # no large vessel in the slab: the brightest tissue is used instead
         curves = _on_grid(sampled, sampled.voxels)
     mean = curves.mean(axis=1)
     voxels_per_ml = 1000 / float(np.prod(sampled.spacing_mm))

@@ -109,7 +109,7 @@ def load_model(path: Path | None = None) -> Model:
         card = read_card(metadata[KEY])
         if {one.name: one.centre.size for one in card.usual} != group_sizes():
             raise ValueError("its description is damaged (other numbers than an exam has)")
-        # what nobody vouches for runs in a process of its own; the parent never loads it
+        # an untrusted file runs in a separate process; the parent never loads it
         where = Session if path is None else SessionApart
         session = where(content, numba.get_num_threads(), INPUTS, OUTPUTS)
     except WrongVersionError as error:

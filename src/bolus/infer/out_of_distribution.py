@@ -156,7 +156,7 @@ def fit(training: Sequence[Description], validation: Sequence[Description]) -> t
             out = np.arange(len(learnt)) % FOLDS == k
             others = _usual(name, learnt[~out])
             distances += [others.distance(numbers) for numbers in learnt[out]]
-        # about 1 is usual, however few exams say otherwise
+        # about 1 is usual, whatever a few exams say
         limit = max(float(np.quantile(distances, LIMIT_QUANTILE)), 1.0)
         found.append(replace(usual, limit=limit))
     return tuple(found)

@@ -52,7 +52,7 @@ class Session:
         options.inter_op_num_threads = 1
         options.use_deterministic_compute = True
         options.log_severity_level = FATAL
-        # its own format, which it would otherwise recognise by itself, has not been checked
+        # its own format, which it would otherwise detect by itself, has not been checked
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
             self._session = onnxruntime.InferenceSession(
@@ -140,7 +140,7 @@ def _layout(one: Any) -> tuple[Any, ...]:
 
 
 def _why(error: Exception) -> str:
-    # the library's own words are long and name places on its makers' disks
+    # the library's own messages are long and name paths of its build machine
     lacks_memory = isinstance(error, MemoryError) or "alloc" in str(error)
     return "it needs too much memory" if lacks_memory else type(error).__name__
 

@@ -53,7 +53,7 @@ def _at_edge(method: str, core: BoolArray, hypoperfused: BoolArray) -> Finding |
     what = both if touches_edge(core) else "hypoperfused tissue reaches"
     return Finding(
         "lesion-at-slab-edge",
-        Grade.NOTE,  # most slabs cut most lesions; the volumes themselves are marked
+        Grade.NOTE,  # most slabs truncate most lesions; the volumes themselves are marked
         f"{method}: {what} the first or last slice; the true volume may be larger.",
         "Read these volumes as lower bounds.",
     )

@@ -72,7 +72,7 @@ def seg_bytes(
         device_serial_number="0",
         content_label="OUTLINE",
         content_description="Research use, not for diagnosis",
-        content_creator_name=f"{rater}^",  # the hat: a single name is meant
+        content_creator_name=f"{rater}^",  # the caret: a single name component
         pixel_measures=PixelMeasuresSequence(
             pixel_spacing=[_decimal(y_mm), _decimal(x_mm)],
             slice_thickness=_decimal(z_mm),

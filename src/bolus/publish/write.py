@@ -62,7 +62,7 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
     if deidentify:
         results = replace(results, dicom_identity=deidentified(results.dicom_identity))
     with staged(out, check_output) as folder:
-        # compression needs no Python, so it goes on beside the drawing
+        # compression releases the interpreter, so it runs in parallel with the drawing
         with ThreadPoolExecutor(1) as pool:
             volumes = pool.submit(_write_volumes, results, folder)
             report = report_html(results)

@@ -84,7 +84,7 @@ class Access:
             return False
         if name in LOOPBACK or name == self.host.lower():
             return True
-        # on a network any of the machine's addresses will do, but no name that others can point
+        # on a network any of the machine's addresses is accepted, but no name that others control
         return self.token is not None and (_is_address(name) or name == _own_name())
 
 

@@ -68,7 +68,7 @@ def new_app(folders: Sequence[Path]) -> FastAPI:
 
 def guarded(app: FastAPI, access: Access, static: Path = STATIC) -> App:
     """``app`` with its page, restricted to authorised users."""
-    # Windows may tell otherwise in its registry, and browsers run no script of another type
+    # Windows may define another type in its registry, and browsers run no script of another type
     mimetypes.add_type("text/javascript", ".js")
     mimetypes.add_type("text/css", ".css")
     if (static / "index.html").is_file():
@@ -108,7 +108,7 @@ def _refused(_: Request, error: Exception) -> Response:
 
 
 def _bolus_error(request: Request, error: Exception) -> Response:
-    # what can't be written now may be written later: the page keeps it and tries again
+    # a failed write may succeed later: the page keeps the data and tries again
     status = 409 if isinstance(error, OutputError) else 400
     return JSONResponse({"error": shown(str(error), request.app.state.folders)}, status)
 

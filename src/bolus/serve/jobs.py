@@ -31,7 +31,7 @@ class Jobs:
             if sum(one["state"] == "running" for one in self._states.values()) >= MOST_WAITING:
                 raise Refused(429, "too many computations are running; wait for one to finish")
             if self._count == 0:
-                # a daemon: the server ends without waiting for maps that nobody will see
+                # a daemon: the server ends without waiting for maps that nobody needs
                 threading.Thread(target=self._work, name="bolus-job", daemon=True).start()
             self._count += 1
             name = f"j{self._count}"

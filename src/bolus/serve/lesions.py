@@ -240,9 +240,9 @@ def _number(value: Any, name: str, ends: tuple[float, float]) -> float:
 def _maps(exam: Exam, method: str) -> Maps:
     def one(name: str) -> Any:
         values = exam.volume(f"{method}/{name}")
-        if not (np.abs(values) <= LARGEST).all():  # nor is what is no number
+        if not (np.abs(values) <= LARGEST).all():  # nor is NaN
             raise DamagedFile(f"{method}/{name}.nii.gz holds impossible values; run the exam again")
-        # maps that others wrote may hold whole numbers, which wrap in sums
+        # maps from outside may be of integer type, which overflows in sums
         return np.asarray(values, np.float32)
 
     delay = one("delay") if f"{method}/delay" in exam.files else None

@@ -123,7 +123,7 @@ def _volumes(exam: Exam) -> list[dict[str, Any]]:
         method, _, name = key.rpartition("/")
         url = f"/api/exams/{exam.id}/volumes/{key}.nii.gz"
         entries.append(volume_entry(key, method or None, name, url, ttp))
-    # pictures of the head come first: they are what the maps lie on
+    # CT images come first: the maps are overlaid on them
     return sorted(entries, key=lambda entry: entry["key"] not in IMAGES)
 
 

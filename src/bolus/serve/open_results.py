@@ -107,7 +107,7 @@ class Volumes:
             if place in self._kept:
                 self._kept.move_to_end(place)
                 return self._kept[place]
-        with self._reading:  # one at a time: each may fill the memory it is allowed
+        with self._reading:  # one at a time: each may use all the memory it is allowed
             values = file.values()
         with self._lock:
             self._kept[place] = values

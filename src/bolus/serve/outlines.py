@@ -171,7 +171,7 @@ class Outlines:
         """The outline on the disk; its mask is unpacked again only if another process wrote it."""
         if folder.is_symlink():
             raise Refused(409, "the rater's folder is a link; make it a folder of the results")
-        # before the mask: what is written meanwhile counts as later than what is told here
+        # before the mask: anything written meanwhile then counts as newer than this answer
         record = _record(folder, exam, rater)
         if not (folder / MASK).exists():
             return None
@@ -218,7 +218,7 @@ def _home(exam: Exam) -> Path:
     """The folder of an exam's outlines; may not exist yet."""
     top = _results(exam)
     home = top / OUTLINES
-    # a link would let a rater's strokes land elsewhere
+    # a link would let a rater's strokes be written elsewhere
     if home.is_symlink() or not is_inside(top, home):
         raise Refused(409, "the folder of outlines is a link; make it a folder of the results")
     if home.exists() and not home.is_dir():

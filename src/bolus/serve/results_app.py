@@ -60,7 +60,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
     volumes, outlines, jobs = Volumes(), Outlines(), Jobs()
     try:
         places = [folder.resolve() for folder in folders]
-    except (OSError, RuntimeError) as error:  # links in a circle
+    except (OSError, RuntimeError) as error:  # circular links
         raise NoReadableFiles(
             f"a folder can't be opened ({error}); give that of results"
         ) from error
@@ -156,7 +156,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
             with one.opened.unchanged():
                 made = made_anew(one, f"{exam}r{number}", asked.method, asked.aif, asked.vof)
             with counting:
-                # the same artery asked for again: the same maps, and still a name of their own
+                # the same artery requested again: the same maps under a new name
                 taken = {former.name for former in anew.values()}
                 names = (f"{made.name} ({n})" for n in range(2, KEPT_ANEW + 2))
                 if made.name in taken:
@@ -238,4 +238,4 @@ def _warm(exam: Exam, lesions: Callable[[], Any]) -> None:
             for method in exam.methods:
                 lesions().prepared(exam, method)
     except (BolusError, Refused, OSError):
-        return  # whoever asks for it is told
+        return  # the request that needs it reports the error

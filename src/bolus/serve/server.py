@@ -72,7 +72,7 @@ def listen(folders: Sequence[Path], *, host: str, port: int | None, browser: boo
     if access.token is not None:
         lines.append("Anyone with this address can see the results and draw on them.")
     lines.append("Research use, not for diagnosis. Ctrl-C ends it.")
-    # at once: who started it may read the address and close the pipe
+    # at once: the caller may read the address and close the pipe
     print("\n".join(lines), flush=True)
     ended = threading.Event()
     opening = threading.Thread(target=_open, args=(address, access, ended), daemon=True)
@@ -92,12 +92,12 @@ def configured(app: App, connections: Connections | None = None) -> uvicorn.Conf
     connections = connections or Connections(most_connections(handle_limit()))
     config = uvicorn.Config(
         cast(Any, connections.app(app)),
-        # uvicorn takes whatever makes a protocol; h11's is the one that limits headers
+        # uvicorn accepts any protocol factory; h11's is the one that limits headers
         http=cast(Any, connections.protocol(H11Protocol)),
         h11_max_incomplete_event_size=LONGEST_HEADERS,
         backlog=ACCEPTED_AT_ONCE,
         timeout_keep_alive=5,
-        proxy_headers=False,  # whoever asks could claim to be another
+        proxy_headers=False,  # a client could claim to be another
         log_level="warning",
         access_log=False,  # addresses name raters
         server_header=False,

@@ -85,7 +85,7 @@ class Desk:
         self.opened = opened("this study's files", files)
         self.volumes = Volumes()
         self.lock = threading.Lock()
-        # salts are drawn anew for each study
+        # each study has new salts
         codes = read_file(study.folder, study.folder / "raters.json", LARGEST_JSON)
         self._own = hashlib.sha256(codes).hexdigest()
         self._raters: dict[str, str] = {}

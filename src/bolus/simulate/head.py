@@ -88,7 +88,7 @@ def skull_surface() -> Surface:
     hull = ndimage.gaussian_filter(brain, 2.5) > 0.36
     outside = ndimage.distance_transform_edt(~hull, step)
     inside = ndimage.distance_transform_edt(hull, step)
-    # half a voxel off either way, as distances run from voxel centre to voxel centre
+    # half a voxel less on either side, as distances run from voxel centre to voxel centre
     distance = np.where(hull, step / 2 - inside, outside - step / 2).astype(np.float32)
     z, y, x = (origin - pad * step for origin in ORIGIN_MM)
     return Surface(ndimage.gaussian_filter(distance, 1.0), (z, y, x))

@@ -86,7 +86,7 @@ def residue_curve(shape: Shape, mtt_s: float, t_s: Float64Array) -> Float64Array
     """(C_a * R)(t), HU s, at times ``t_s`` for a residue function of area ``mtt_s``."""
     if shape == "box":
         return blood_area(t_s) - blood_area(t_s - mtt_s)
-    # step along a fine grid; both kernels are cut where nothing is left of them
+    # step along a fine grid; both kernels are truncated where they have decayed
     fine = np.arange(0.0, float(t_s.max()) + FINE_S, FINE_S)
     lag = np.arange(0.0, fine[-1], FINE_S)
     kernel = (

@@ -191,7 +191,7 @@ def _step(centres: Float64Array, slices: Sequence[Slice]) -> tuple[Float64Array,
             )
         ]
     gaps = np.diff(centres @ across)
-    # the lower median: of two gaps the longer one is the odd one
+    # the lower median: of two gaps the longer one is the outlier
     typical = float(np.sort(gaps)[(len(gaps) - 1) // 2])
     wrong: BoolArray = np.abs(gaps - typical) > UNEVEN * typical
     if np.any(wrong):

@@ -167,7 +167,7 @@ def read_header(stream: BinaryIO, source: Source) -> tuple[Dataset, BinaryIO]:
         measured = _Measured(stream)
         try:
             return read_partial(cast(BinaryIO, measured), _BeforePixels(), force=True), stream
-        finally:  # a header that is refused has cost its time as well
+        finally:  # a refused header counts too: reading it took time
             source.budget.count_reads(measured.reads, source.name)
     except DamagedFile:
         raise

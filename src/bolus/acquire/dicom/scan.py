@@ -36,7 +36,7 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
     endings: set[str] = set()
     damaged: list[DamagedFile] = []
     with warnings.catch_warnings():
-        # pydicom warns of every odd value; what matters of them becomes a finding of ours
+        # pydicom warns of every irregular value; those that matter become findings
         warnings.simplefilter("ignore")
         for source in files.sources:
             try:

@@ -140,7 +140,7 @@ def _may_be_frame(image: Slice, chosen: Group) -> bool:
         return False
     time, span = image.clock.acquisition_us, chosen.span_us
     if time is None or span is None:
-        return image.clock.content_us is None  # neither says that it is of another time
+        return image.clock.content_us is None  # neither gives evidence of another time
     near = FRAMES_NEAR * (span[1] - span[0]) / max(1, chosen.frames - 1)
     return span[0] - near <= time <= span[1] + near
 

@@ -222,7 +222,7 @@ def _strips(results: Results, window: Window) -> Iterator[Strip]:
     for pair in pairs(results):
         one, two = (results.methods[name].maps for name in (pair.first, pair.second))
         apart = difference(one, two, window.key)
-        # the images' font has no longer minus
+        # the images' font has no minus sign
         yield Strip(
             (pair.second, f"- {pair.first}"), apart, brain & both_flow(one, two), is_difference=True
         )

@@ -158,7 +158,7 @@ def _moments(
 ) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array, Float64Array]:
     """Means, variances over n and covariance, (B,) each."""
     total = weights.sum(axis=1)
-    # far from the mean, squares would lose digits
+    # centred first: squares of large values would lose digits
     a, b = first - first.mean(), second - second.mean()
     m1, m2 = weights @ a / total, weights @ b / total
     v1 = np.maximum(weights @ a**2 / total - m1**2, 0)

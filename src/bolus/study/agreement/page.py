@@ -80,7 +80,7 @@ def check_out(out: Path, ours: Sequence[str]) -> None:
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file, not a folder; choose another place with -o")
     others = [path.name for path in out.iterdir() if path.name not in ours] if out.exists() else []
-    # what a killed run left behind is hidden and tidied up by `staged`
+    # remains of a killed run are hidden and removed by `staged`
     others = sorted(name for name in others if not name.startswith("."))
     if others:
         raise OutputError(

@@ -112,7 +112,7 @@ def with_noise(exam: Exam, dose: float, seed: int, noise: Noise | None = None) -
     amplitude = _amplitudes(noise.correlation, exam.geometry.shape[1:])
     frames = np.empty_like(exam.frames)
     for t, frame in enumerate(exam.frames):
-        # each frame has its own stream: what a frame gets doesn't depend on the others
+        # each frame has its own random stream, independent of the others
         white = np.random.default_rng([seed, t]).standard_normal(frame.shape, dtype=np.float32)
         coloured = fft.irfft2(fft.rfft2(white) * amplitude, s=frame.shape[1:])
         noisy = frame + np.float32(noise.frame[t]) * added * coloured
@@ -157,7 +157,7 @@ def _smooth_sd(
     inlying = (np.abs(departures) < limit) & brain
     power = np.where(inlying, departures, 0).astype(np.float32) ** 2
     widths = (0.0, SD_SMOOTHING_MM / spacing_mm[1], SD_SMOOTHING_MM / spacing_mm[2])
-    # a little of the slice's mean everywhere, which is all there is far away from the brain
+    # a small weight of the slice's mean everywhere, the only information far from the brain
     little = 1e-4
     count = ndimage.gaussian_filter(inlying.sum(axis=0).astype(np.float32), widths) + little
     total = ndimage.gaussian_filter(power.sum(axis=0), widths)
@@ -170,7 +170,7 @@ def _autocorrelation(
 ) -> Float64Array:
     """(2 Ry + 1, 2 Rx + 1) of departures over their SD, from all pairs of pixels in the brain."""
     shape = brain.shape[1:]
-    # padded, so that pairs don't reach around the edge
+    # padded, so that pairs don't wrap around the edge
     padded = tuple(int(fft.next_fast_len(2 * n, real=True)) for n in shape)
     pairs = np.zeros(padded)
     product = np.zeros(padded)
@@ -204,7 +204,7 @@ def _amplitudes(correlation: Float64Array, shape: tuple[int, ...]) -> Float32Arr
     whole = np.zeros(shape)
     y, x = np.arange(-reach_y, reach_y + 1) % shape[0], np.arange(-reach_x, reach_x + 1) % shape[1]
     np.add.at(whole, np.ix_(y, x), correlation)
-    # chance makes some powers negative; that of frequency zero is not known and hardly there
+    # chance makes some powers negative; that of frequency zero is unknown and negligible
     full = np.maximum(fft.fft2(whole).real, 0)
     full *= full.size / full.sum()
     return np.asarray(np.sqrt(full[:, : shape[1] // 2 + 1]), np.float32)

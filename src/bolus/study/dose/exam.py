@@ -136,7 +136,7 @@ def analyse_or_refuse(
         choices = Choices(methods=methods, preset=preset, model=own)
         results = analyse(exam, choices, Stages(note))
         return dict.fromkeys(methods, results), {}
-    except Exception as error:  # a study must outlive a fault, and tell of it
+    except Exception as error:  # a study must survive a fault, and report it
         known = isinstance(error, BolusError)
         kind, text = type(error).__name__, str(error)
         refusal = Refusal("refused" if known else "fault", stage, f"{kind}: {text}")

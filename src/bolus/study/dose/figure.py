@@ -64,7 +64,7 @@ def write_figure(study: Study, target: Path) -> None:
             ax.set_ylim(bottom=0)
     share = axes[len(MAIN)]
     for number, method in enumerate(study.plan.methods):
-        # methods that share a refusal would hide each other
+        # methods with equal values would hide each other
         _draw_done(share, groups, method, COLOURS[number % len(COLOURS)], 0.015 * number)
     _dress(share, "Analyses that gave maps", "share", lowest)
     share.set_ylim(0, 1.08)

@@ -122,7 +122,7 @@ def _cases(cohort: Path) -> Sequence[Case]:
 
 
 def _subject(case: Case, plan: DosePlan) -> Subject:
-    # a filter that saw all frames has put some of each into the others
+    # a filter over all frames has mixed them
     exam = case.raw or case.exam
     return Subject(case.name, exam, case.truth, plan.reference, plan.preset, plan.model)
 

@@ -65,7 +65,7 @@ def with_frames_lost(prepared: Prepared, rng: np.random.Generator) -> Prepared:
     return replace(
         prepared,
         curves_hu=some,
-        # the curves before the filter aren't at hand; their means lose what the filtered ones do
+        # the unfiltered curves aren't available; their means change as those of the filtered ones
         area_hu=prepared.area_hu + (some.mean(axis=1) - whole.mean(axis=1)),
         moment_s=prepared.moment_s + (moments_s[0] - moments_s[1]),
         times_s=times_s,
@@ -174,7 +174,7 @@ def _batches_of(paths: list[Path], rng: np.random.Generator) -> list[tuple[Tenso
         size = BATCH * (2 if coarse else 1)
         order = rng.permutation(len(found))
         if 0 < len(found) < size:
-            order = np.resize(order, size)  # or few exams of a kind would never be seen
+            order = np.resize(order, size)  # otherwise a few exams of one kind would never be used
         made += [
             _stacked([found[i] for i in order[start : start + size]])
             for start in range(0, len(order) - size + 1, size)

@@ -81,7 +81,7 @@ def export(
     step, every = -(-len(training) // DESCRIBED), round(1 / LOSES_FRAMES)
     with _threads(THREADS):
         learnt = [
-            # losing frames is usual, too
+            # missing frames are common as well
             look(net, path, np.random.default_rng(n) if n % every == 0 else None).description
             for n, path in enumerate(training[::step])
         ]
@@ -149,7 +149,7 @@ def onnx_bytes(net: nn.Module) -> bytes:
             net,
             example,
             path,
-            # the newer exporter needs another package and names things anew each time
+            # the newer exporter needs another package and changes names each time
             dynamo=False,
             opset_version=OPSET,
             input_names=list(INPUTS),

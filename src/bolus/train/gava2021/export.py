@@ -71,7 +71,7 @@ def export(network: nn.Module, spec: Spec, about: Mapping[str, object], path: Pa
         )
     model = onnx.load(part)
     for node in model.graph.node:
-        # where on this machine the code lies that made the node
+        # local path of the code that made the node
         node.ClearField("doc_string")
     onnx.helper.set_model_props(model, {KEY_GAVA2021: json.dumps(about, sort_keys=True)})
     part.write_bytes(model.SerializeToString(deterministic=True))

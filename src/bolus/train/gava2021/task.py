@@ -53,7 +53,7 @@ class GavaTask:
         """Batches of 8 slices in an order determined by seed and epoch."""
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.training))
         for start in range(0, len(order), BATCH):
-            # sorted, as a disk likes it; the mean over a batch knows no order
+            # sorted for fast disk access; the mean over a batch has no order
             chosen = np.sort(order[start : start + BATCH])
             pair = self.training.inputs[chosen], self.training.target[chosen]
             yield tuple(torch.from_numpy(part) for part in pair)

@@ -71,7 +71,7 @@ def to_bytes(values: NDArray[np.floating], window: Window, wrap_bug: bool = Fals
     if not wrap_bug:
         return (np.clip((wide - window.low) / window.width, 0.0, 1.0) * 255).astype(np.uint8)
     level = ((wide - (window.centre - 0.5)) / (window.width - 1) + 0.5) * 255
-    # a C cast of what is too large for 8 bits keeps the lowest 8
+    # a C cast of values too large for 8 bits keeps the lowest 8
     level = np.trunc(np.where(wide <= window.low, 0.0, level)) % 256
     return np.where(wide > window.low + window.width, ABOVE, level).astype(np.uint8)
 
