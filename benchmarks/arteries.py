@@ -63,8 +63,8 @@ def input_errors(found: np.ndarray, grid: np.ndarray, truth: Truth) -> tuple[flo
     blood = np.array(
         [np.interp(grid - lag, truth.bolus.time_s, truth.bolus.artery_hu) for lag in LAGS_S]
     )
-    likeness = (blood @ found) / np.linalg.norm(blood, axis=1)
-    best = int(likeness.argmax())
+    correlation = (blood @ found) / np.linalg.norm(blood, axis=1)
+    best = int(correlation.argmax())
     return float(found.sum() / blood[best].sum()) - 1, float(LAGS_S[best])
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from bolus.acquire.exam import read_exam
 from bolus.pipeline import METHOD_NAMES, Choices, Stages, analyse, run_exam
 from bolus.study.dose.add_noise import with_noise
-from bolus.study.dose.subsample import thinned
+from bolus.study.dose.subsample import subsampled
 from bolus.types import Results
 from tables import dice, mae, markdown, pearson, write
 
@@ -81,7 +81,7 @@ def less_table(truth: dict[str, np.ndarray]) -> str:
     whole = read_exam(EXAM)
     exams = {
         "all frames, full dose": whole,
-        "every third frame": thinned(whole, range(0, len(whole.frames), 3)),
+        "every third frame": subsampled(whole, range(0, len(whole.frames), 3)),
         "quarter dose": with_noise(whole, 0.25, seed=1),
     }
     lines = []
@@ -127,7 +127,7 @@ def aif_text(results: Results, truth: dict[str, np.ndarray], facts: dict[str, An
     )
 
 
-def beside(before: dict[str, list[str]], now: list[list[str]]) -> list[list[str]]:
+def side_by_side(before: dict[str, list[str]], now: list[list[str]]) -> list[list[str]]:
     """Each cell of a table before and now."""
     return [
         [name, *(f"{old} → {new}" for old, new in zip(before[name], cells, strict=True))]
@@ -178,11 +178,11 @@ def main() -> None:
             f"## Side by side with the main job's first table ({before['bolus']})",
             markdown(
                 ["method, calibrated", "hypoperfused ml", "Dice", "core ml", "Dice"],
-                beside(before["lesions"], calibrated),
+                side_by_side(before["lesions"], calibrated),
             ),
             markdown(
                 ["method, r / MAE", "CBF", "CBV", "MTT", "Tmax", "TTP"],
-                beside(before["maps"], maps),
+                side_by_side(before["maps"], maps),
             ),
         ],
     )

@@ -15,7 +15,7 @@ from bolus.errors import BolusError
 from bolus.infer.model import load_model
 from bolus.infer.predict import predict
 from bolus.simulate.exam import simulate_exam
-from bolus.study.dose.subsample import thinned
+from bolus.study.dose.subsample import subsampled
 from bolus.train.prepare import TARGETS, prepare
 from simulated import Row, clinical_recipe, resumable
 from tables import markdown, write
@@ -35,7 +35,7 @@ def measure(seed: int) -> list[Row]:
     model, rows = load_model(WEIGHTS), []
     for frames, every in EVERY.items():
         row: Row = {"seed": seed, "frames": frames}
-        some = thinned(exam, range(0, len(exam.frames), every))
+        some = subsampled(exam, range(0, len(exam.frames), every))
         try:
             seen = prepare(some, maps, truth.valid)
         except BolusError as error:

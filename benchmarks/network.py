@@ -20,7 +20,7 @@ from bolus.pipeline import Choices, Stages, analyse
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.recipe import Recipe
 from bolus.simulate.truth import Truth
-from bolus.study.dose.subsample import start_s, thinned
+from bolus.study.dose.subsample import start_s, subsampled
 from bolus.types import Exam, Maps
 from cohort import compare
 from simulated import Row, clinical_recipe, resumable
@@ -84,7 +84,7 @@ def _rows(seed: int, condition: str, recipe: Recipe, methods: tuple[str, ...]) -
         kept = np.setdiff1d(kept, lost)
     # TTP counts from the first frame that is left
     start = start_s(exam.times_s, kept.tolist())
-    exam = thinned(exam, kept.tolist())
+    exam = subsampled(exam, kept.tolist())
     about: Row = {
         "seed": seed, "condition": condition, "core_ml": truth.core_ml,
         "hypoperfused_ml": truth.hypo_ml,

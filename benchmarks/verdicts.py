@@ -46,7 +46,7 @@ LEADING_FOR = {"coverage": "hypoperfused"}
 Cut = tuple[int, int]
 
 
-class Trouble(NamedTuple):
+class Fault(NamedTuple):
     """The parameter that varies, with its value for ``share`` 0 (harmless) to 1 (hopeless)."""
 
     about: str
@@ -58,31 +58,31 @@ def _between(low: float, high: float, share: float) -> float:
     return float(low * (high / low) ** share)
 
 
-TROUBLES: dict[str, Trouble] = {
-    "motion": Trouble(
+FAULTS: dict[str, Fault] = {
+    "motion": Fault(
         "the head moves by 0-15 mm", lambda usual, x: replace(usual, motion_mm=15.0 * x**2)
     ),
-    "truncation": Trouble(
+    "truncation": Fault(
         "the scan ends after 65-20 s",
         lambda usual, x: replace(usual, frames=round((65 - 45 * x) / usual.dt_s)),
     ),
-    "bolus": Trouble(
+    "bolus": Fault(
         "the bolus peaks at 400-30 HU",
         lambda usual, x: replace(usual, peak_hu=_between(400, 30, x)),
     ),
-    "noise": Trouble(
+    "noise": Fault(
         "tube load of 300-10 mAs (6-33 HU)",
         lambda usual, x: replace(usual, mas=_between(300, 10, x)),
     ),
-    "aif": Trouble(
+    "aif": Fault(
         "4 slices of 5 mm from above the circle of Willis up to the vertex, 200-30 mAs",
         lambda usual, x: replace(usual, slices=4, bottom_mm=5 + 47 * x, mas=_between(200, 30, x)),
     ),
-    "timing": Trouble(
+    "timing": Fault(
         "frames every 1-6 s",
         lambda usual, x: replace(usual, dt_s=1 + 5 * x, frames=round(60 / (1 + 5 * x)) + 1),
     ),
-    "coverage": Trouble(
+    "coverage": Fault(
         "of a brain of 16 slices of 5 mm, 16-1 around the middle of the lesion or next to it",
         lambda usual, x: replace(usual, slices=16, bottom_mm=-25.0),
     ),
@@ -102,7 +102,7 @@ def cases(first_seed: int, count: int) -> list[Case]:
     """Exams with all faults, from harmless to hopeless in even steps."""
     return [
         Case(name, first_seed + SEEDS_EACH * row + n, n / (count - 1))
-        for row, name in enumerate(TROUBLES)
+        for row, name in enumerate(FAULTS)
         for n in range(count)
     ]
 
@@ -126,7 +126,7 @@ def usual_recipe(seed: int) -> Recipe:
 
 def study(case: Case) -> list[Row]:
     """Grade and value of the fault's check, and the exam's errors."""
-    recipe = TROUBLES[case.trouble].recipe(usual_recipe(case.seed), case.share)
+    recipe = FAULTS[case.trouble].recipe(usual_recipe(case.seed), case.share)
     exam, truth = simulate_exam(case.seed, recipe)
     cut = (0, recipe.slices)
     if case.trouble == "coverage":
@@ -215,7 +215,7 @@ def verdict(name: str, rows: list[Row]) -> list[str]:
     passed = np.array([row["grade"] == Grade.NOTE.name for row in rows])
     values = np.array([row["value"] for row in rows])
     rho = float(spearmanr(values, found).statistic) if np.ptp(values) > 0 else 0.0
-    cells = [name, TROUBLES[name].about, ERRORS[leading], f"{rho:+.2f}"]
+    cells = [name, FAULTS[name].about, ERRORS[leading], f"{rho:+.2f}"]
     graded = {grade: found[[row["grade"] == grade for row in rows]] for grade in GRADES}
     for grade in GRADES:
         cells.append(f"{np.median(graded[grade]):.2f}" if graded[grade].size else "")
@@ -251,7 +251,7 @@ def main() -> None:
     asked = parser.parse_args()
     first_seed = DEVELOPMENT if asked.development else PUBLISHED
     rows = resumable("verdicts", study, cases(first_seed, asked.exams), workers=asked.workers)
-    of = {name: [row for row in rows if row["trouble"] == name] for name in TROUBLES}
+    of = {name: [row for row in rows if row["trouble"] == name] for name in FAULTS}
     if asked.development:
         for row in rows:
             numbers = [f"{key} {row[key]:.2f}" for key in ("value", *ERRORS) if key in row]
@@ -266,7 +266,7 @@ def main() -> None:
     parts = [_note(rows, first_seed, asked.exams), markdown(header, summary)]
     for name, found in of.items():
         table = markdown(["grade", "exams", *ERRORS.values()], by_grade(found))
-        parts += [f"## {name}: {TROUBLES[name].about}", table]
+        parts += [f"## {name}: {FAULTS[name].about}", table]
     parts += [slab_edge(of["coverage"]), "![Error over what each check measures](verdicts.png)"]
     write("verdicts", "Performance of the quality checks", parts)
     shown = {n: [r for r in found if LEADING in r] for n, found in of.items()}

@@ -17,7 +17,7 @@ from bolus import __version__
 from bolus.cli import MethodName, PresetName
 from bolus.lesion.presets import PRESET_NAMES
 from bolus.pipeline import METHOD_NAMES
-from bolus.publish.identity import stand_in
+from bolus.publish.identity import substitute_uids
 from bolus.simulate.dicom import write_dicom
 from bolus.simulate.truth import Truth
 from bolus.types import Exam
@@ -103,7 +103,7 @@ def test_deidentified_results_hold_no_uid_of_the_exam(exam_zip: Path, tmp_path: 
             content = path.read_bytes()
             assert not any(uid.encode() in content for uid in uids.values()), path.name
     hashed = json.loads((out / "summary.json").read_text())["dicom_identity"]
-    assert hashed == {tag: stand_in(uid) for tag, uid in uids.items()}
+    assert hashed == {tag: substitute_uids(uid) for tag, uid in uids.items()}
     assert all(len(uid) <= 64 and uid.startswith("2.25.") for uid in hashed.values())
 
 

@@ -22,9 +22,9 @@ from bolus.infer.features import (
     VOLUMES_ML,
     Sampled,
     blood,
-    if_little,
     level_reference,
     log_volume,
+    scale_if_low,
     slice_inputs,
     smoother,
 )
@@ -113,7 +113,7 @@ def test_brains_with_about_the_usual_blood_or_more_are_left_alone(share: float) 
 
 def test_the_step_from_usual_to_little_is_smooth() -> None:
     logs = np.linspace(0.5, -2.5, 400)
-    volumes = np.log([if_little(float(log)) for log in logs])
+    volumes = np.log([scale_if_low(float(log)) for log in logs])
     assert (volumes[logs >= USUAL_LOG] == 0).all()
     believed = (logs <= LITTLE_LOG) & (logs >= LEAST_LOG)
     np.testing.assert_allclose(volumes[believed], logs[believed])

@@ -24,7 +24,7 @@ from bolus.publish.voxels import read_voxels
 from bolus.serve.colours import colour_tables
 from bolus.serve.lesions import rules
 from bolus.serve.open_results import Volumes, open_results
-from bolus.serve.results_app import telling_names
+from bolus.serve.results_app import unique_names
 from bolus.simulate.truth import Truth
 from bolus.study.dose.score import dice
 from bolus.types import CNN, Exam, Results
@@ -251,8 +251,8 @@ def test_an_artery_that_is_none_is_refused_with_the_reason(
 
 def test_folders_of_one_name_are_told_apart_by_those_above(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("a/x/out", "b/x/out", "b/other")]
-    assert telling_names(folders) == ["a/x/out", "b/x/out", "other"]
-    assert telling_names(folders[1:]) == ["out", "other"]
+    assert unique_names(folders) == ["a/x/out", "b/x/out", "other"]
+    assert unique_names(folders[1:]) == ["out", "other"]
 
 
 def test_what_is_written_down_for_speed_is_what_it_stands_for() -> None:

@@ -156,7 +156,7 @@ def _distinct(names: list[str]) -> list[str]:
     """Names made unique where a zip has one twice, or unprintable characters made them equal."""
     taken = set(names)
     count: dict[str, int] = {}
-    told = []
+    unique = []
     for name in names:
         count[name] = count.get(name, 0) + 1
         new = name
@@ -164,8 +164,8 @@ def _distinct(names: list[str]) -> list[str]:
             new = f"{name} ({count[name]})"
             count[name] += new in taken
         taken.add(new)
-        told.append(new)
-    return told
+        unique.append(new)
+    return unique
 
 
 def _look(path: Path) -> tuple[str, int]:

@@ -24,7 +24,7 @@ MAX_GAP_S = 4.0
 """One or two frames missing (6 s at most) cost 3 % of accuracy (Oei 2011); more is questionable."""
 LARGE_MM = 5.0
 """Motion up to here is corrected without concern."""
-WORTH_SAYING_MM = 1.0
+REPORT_FROM_MM = 1.0
 MIN_Z_INFORMATION = 0.01
 """Below, skull edges are so steep that shifts across the slices can't be determined."""
 
@@ -131,7 +131,7 @@ def _gap(kept: BoolArray, times_s: Float64Array) -> Finding | None:
 
 def _moved(seen: Measured, kept: BoolArray) -> Finding | None:
     largest = float(seen.displacement_mm[kept].max())
-    if largest < WORTH_SAYING_MM:
+    if largest < REPORT_FROM_MM:
         return None
     large = largest > LARGE_MM
     return Finding(

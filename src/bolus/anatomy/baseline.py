@@ -140,7 +140,8 @@ def _changing_curves(
     count = max(MIN_CHANGING, int(CHANGING_SHARE * change.sd_hu.size))
     order = np.argsort(-change.sd_hu, kind="stable")
     chosen = order[change.surely_bolus[order]][:count]
-    if chosen.size < MIN_CHANGING:  # without a bolus no curve resembles one: the noise level then shows it
+    # without a bolus no curve resembles one: the noise level then shows it
+    if chosen.size < MIN_CHANGING:
         chosen = order[:count]
     z, y, x = (axis[chosen] for axis in np.nonzero(brain))
     return resample(exam.frames[:, z, y, x].T, z, exam.times_s, grid).astype(np.float64)

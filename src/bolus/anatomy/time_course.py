@@ -9,15 +9,15 @@ import numpy as np
 from bolus.types import BoolArray, Exam, Float32Array, Float64Array
 
 # Vessels fill about 3 % of the brain; with motion artefacts, no more than these need analysis.
-LOOKED_AT = 0.15
+ANALYSED_SHARE = 0.15
 MAX_SAMPLE = 20_000
 # Arteries enhance about 4 s before the mean of the brain, collaterals and veins up to 8 s after it.
 LAGS_S = np.arange(-8.0, 8.5, 1.0)
 # Without noise nine vessels in ten of simulated exams have 0.9 and more; steps and drifts that
 # lie well against the bolus reach 0.7.
-LEAST_LIKENESS = 0.8
+MIN_CORRELATION = 0.8
 # Above this, three vessel voxels in four and hardly anything else.
-SURE_LIKENESS = 0.9
+SURE_CORRELATION = 0.9
 # A voxel changes significantly where its variance lies this far above the others'.
 OUTLIER_SD = 6.0
 
@@ -60,21 +60,23 @@ def change_over_time(exam: Exam, mask: BoolArray) -> Change:
     variance = sd.astype(np.float64) ** 2
     usual = float(np.median(variance))
     spread = 1.4826 * float(np.median(np.abs(variance - usual)))
-    most = np.argsort(-sd, kind="stable")[: max(1, int(LOOKED_AT * sd.size))]
+    most = np.argsort(-sd, kind="stable")[: max(1, int(ANALYSED_SHARE * sd.size))]
     rows = np.sort(most[variance[most] > usual + OUTLIER_SD * spread])
     like, sure, disturbed = (np.zeros(sd.size, bool) for _ in range(3))
     z, y, x = (axis[rows] for axis in np.nonzero(mask))
     times = exam.times_s.mean(axis=1)
     # noise alone lowers a correlation by the root of the signal's share of the variance
     signal = np.sqrt(np.clip(1 - usual / np.maximum(variance[rows], 1e-9), 0, 1))
-    alike = likeness(exam.frames[:, z, y, x].T, _course(exam, mask), times)
-    like[rows] = alike > LEAST_LIKENESS * signal
-    sure[rows] = alike > SURE_LIKENESS * signal
+    correlation = lagged_correlation(exam.frames[:, z, y, x].T, _course(exam, mask), times)
+    like[rows] = correlation > MIN_CORRELATION * signal
+    sure[rows] = correlation > SURE_CORRELATION * signal
     disturbed[rows] = ~like[rows]
     return Change(sd, like, sure, disturbed, usual)
 
 
-def likeness(curves: Float32Array, course: Float64Array, times_s: Float64Array) -> Float64Array:
+def lagged_correlation(
+    curves: Float32Array, course: Float64Array, times_s: Float64Array
+) -> Float64Array:
     """Correlation of each curve with a course, at the lag at which it is largest.
 
     Parameters

@@ -154,7 +154,7 @@ def correlation(
     b = smooth_in_time(reference[None])[0]
     a = a - a.mean(axis=1, keepdims=True)
     b = b - b.mean()
-    # at least a fifth of the variance is taken to be signal: more correction would invent correlation
+    # at least a fifth of the variance is taken as signal: more correction would inflate correlation
     own = np.maximum((a**2).mean(axis=1) - noise_hu**2, 0.2 * (a**2).mean(axis=1))
     other = max(float((b**2).mean()) - noise_hu**2, 0.2 * float((b**2).mean()))
     return np.asarray((a * b).mean(axis=1) / np.maximum(np.sqrt(own * other), 1e-12))

@@ -81,7 +81,7 @@ def find_arteries(
     vof_point = None if vof_voxel is None else given_point(vof_voxel, tissue, "--vof")
     samples = samples_of(exam, baseline)
     by_hand = [
-        None if point is None else group_near(samples, tissue, grid, point)
+        None if point is None else group_around(samples, tissue, grid, point)
         for point in (aif_point, vof_point)
     ]
     return arteries_from(
@@ -125,7 +125,7 @@ def arteries_from(
     return _described(field, grid, tissue, geometry, by_hand)
 
 
-def group_near(samples: Samples, tissue: Tissue, grid: Float64Array, point: IntArray) -> Group:
+def group_around(samples: Samples, tissue: Tissue, grid: Float64Array, point: IntArray) -> Group:
     """Voxels around a point (z, y, x) given by hand, and their curves."""
     return group_of(samples, grid, near_point(samples, tissue, grid, point))
 

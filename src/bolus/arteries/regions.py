@@ -135,8 +135,8 @@ def delays(curves: Float64Array, template: Float64Array, grid: Float64Array) -> 
     shifted -= shifted.mean(axis=1, keepdims=True)
     norm = np.sqrt((shifted**2).sum(axis=1, keepdims=True))
     centred = curves - curves.mean(axis=1, keepdims=True)
-    likeness = centred @ (shifted / np.maximum(norm, 1e-9)).T
-    return np.asarray(SHIFTS_S[likeness.argmax(axis=1)])
+    correlation = centred @ (shifted / np.maximum(norm, 1e-9)).T
+    return np.asarray(SHIFTS_S[correlation.argmax(axis=1)])
 
 
 def diameter_mm(

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from bolus.anatomy.baseline import Baseline
 from bolus.arteries.clusters import POINT_RADIUS_MM, Samples, given_point, samples_of, within
-from bolus.arteries.find import arteries_from, group_near, group_of
+from bolus.arteries.find import arteries_from, group_around, group_of
 from bolus.arteries.regions import Group
 from bolus.errors import UsageError
 from bolus.types import (
@@ -40,7 +40,7 @@ def near_vessels(
     return NearVessels(voxels, half, moved_mm)
 
 
-def arteries_anew(
+def reselect_arteries(
     near: NearVessels,
     former: Arteries,
     baseline: Baseline,
@@ -73,7 +73,7 @@ def arteries_anew(
         if voxel is not None:
             point = given_point(voxel, tissue, option)
             _check_in_vessel(point, voxel, near, tissue, geometry, option)
-            groups.append(group_near(samples, tissue, grid, point))
+            groups.append(group_around(samples, tissue, grid, point))
         else:
             groups.append(group_of(samples, grid, vessel.voxels) if keep else None)
     return arteries_from(samples, baseline, tissue, grid, groups, near.moved_mm)

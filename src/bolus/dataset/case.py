@@ -7,15 +7,15 @@ from pathlib import Path
 
 from bolus.acquire.nifti import is_nifti
 from bolus.dataset.index import Case
-from bolus.dataset.inspect_exam import Look, look
+from bolus.dataset.inspect_exam import ExamFacts, exam_facts
 from bolus.dataset.maps import axes_onto, open_map, place_images
 from bolus.errors import BolusError, UsageError
-from bolus.publish.identity import stand_in
+from bolus.publish.identity import substitute_uids
 from bolus.types import Finding, Geometry, Grade
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundCase:
     """Names and paths only; no file has been opened yet."""
 
     name: str
@@ -32,17 +32,17 @@ class Found:
     """Slices by frames of the data set's protocols; empty where any size is allowed."""
 
 
-def looked_into(found: Found, root: Path) -> Case:
+def inspect_case(found: FoundCase, root: Path) -> Case:
     """Open an exam's headers and first frame, and compare its maps with it."""
     try:
-        seen = look(found.exam)
+        seen = exam_facts(found.exam)
     except BolusError as error:
         return _case(found, None, (*found.findings, unreadable(error)))
     findings = (*found.findings, *seen.findings, *_of_protocol(found, seen))
     return _case(found, seen, (*findings, *_of_maps(found, seen, root)))
 
 
-def _case(found: Found, seen: Look | None, findings: tuple[Finding, ...]) -> Case:
+def _case(found: FoundCase, seen: ExamFacts | None, findings: tuple[Finding, ...]) -> Case:
     return Case(
         name=found.name,
         patient=found.patient,
@@ -69,7 +69,7 @@ def within(root: Path, message: str) -> str:
     return message.replace(f"{root}/", "")
 
 
-def _of_protocol(found: Found, seen: Look) -> list[Finding]:
+def _of_protocol(found: FoundCase, seen: ExamFacts) -> list[Finding]:
     if not found.protocols:
         return []
     usual, slices = found.protocols.get(seen.frames), seen.geometry.shape[0]
@@ -83,19 +83,25 @@ def _of_protocol(found: Found, seen: Look) -> list[Finding]:
     return []
 
 
-def _of_maps(found: Found, seen: Look, root: Path) -> list[Finding]:
+def _of_maps(found: FoundCase, seen: ExamFacts, root: Path) -> list[Finding]:
     findings = [f for name in found.maps for f in grid_findings(found, name, seen.geometry, root)]
     if not found.maps and found.needs_maps:
         findings.append(
             Finding("maps-missing", Grade.FAIL, "There are no maps for this exam.", _MAKE_MAPS)
         )
-    if found.series and seen.series and found.series not in (seen.series, stand_in(seen.series)):
+    if (
+        found.series
+        and seen.series
+        and found.series not in (seen.series, substitute_uids(seen.series))
+    ):
         message = "The results were computed from another series than the one in this exam."
         findings.append(Finding("maps-of-another-exam", Grade.FAIL, message, _MAKE_MAPS))
     return findings
 
 
-def grid_findings(found: Found | Case, name: str, geometry: Geometry, root: Path) -> list[Finding]:
+def grid_findings(
+    found: FoundCase | Case, name: str, geometry: Geometry, root: Path
+) -> list[Finding]:
     """Whether a map lies on the slices of its exam, from headers."""
     path = found.maps[name]
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bolus.acquire.exam import read_exam
-from bolus.dataset.case import Found, looked_into, unreadable, within
+from bolus.dataset.case import FoundCase, inspect_case, unreadable, within
 from bolus.dataset.duplicates import duplicates
 from bolus.dataset.index import Case, Index
 from bolus.dataset.inspect_all import Progress, spread
@@ -108,7 +108,7 @@ def check_split(splits: Sequence[Split], index: Index) -> list[Finding]:
 
 
 def _check(case: Case, root: Path, layout: str, deep: bool) -> Case:
-    found = Found(
+    found = FoundCase(
         name=case.name,
         patient=case.patient,
         exam=case.exam,
@@ -118,7 +118,7 @@ def _check(case: Case, root: Path, layout: str, deep: bool) -> Case:
         needs_maps=False,  # the index has said so already
         protocols=PROTOCOLS if layout == "unitobrain" else {},
     )
-    now = looked_into(found, root)
+    now = inspect_case(found, root)
     findings = [*case.findings, *now.findings]
     if now.frames:
         place = exam_geometry(case)
@@ -133,10 +133,10 @@ def _check(case: Case, root: Path, layout: str, deep: bool) -> Case:
 
 
 def _changes(case: Case, now: Case) -> list[Finding]:
-    def told(one: Case) -> tuple[object, ...]:
+    def facts(one: Case) -> tuple[object, ...]:
         return one.frames, one.slices, one.content, one.study
 
-    if not case.frames or told(case) == told(now):
+    if not case.frames or facts(case) == facts(now):
         return []
     message = "The exam has changed since it was indexed."
     return [Finding("exam-changed", Grade.FAIL, message, "Make the index again.")]

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
-from bolus.dataset.case import Found, looked_into
+from bolus.dataset.case import FoundCase, inspect_case
 from bolus.dataset.index import Index
 from bolus.errors import UsageError
 
@@ -24,10 +24,10 @@ CASES_EACH = 12
 """With fewer cases a process isn't worth its start-up time."""
 
 
-def look_into_all(
+def inspect_cases(
     root: Path,
     layout: str,
-    cases: Sequence[Found],
+    cases: Sequence[FoundCase],
     progress: Progress | None,
     processes: int | None,
 ) -> Index:
@@ -42,7 +42,7 @@ def look_into_all(
     if twice:
         raise UsageError(f"{root}: {len(twice)} cases have the same name, {twice[0]} for example")
     seen = []
-    work = partial(looked_into, root=root)
+    work = partial(inspect_case, root=root)
     for case in spread(work, sorted(cases, key=lambda case: case.name), processes):
         seen.append(case)
         if progress:

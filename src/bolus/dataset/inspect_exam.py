@@ -22,7 +22,7 @@ HASH_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Look:
+class ExamFacts:
     """What an index says about an exam."""
 
     frames: int
@@ -37,7 +37,7 @@ class Look:
     """The SeriesInstanceUID, to compare; never written."""
 
 
-def look(path: Path) -> Look:
+def exam_facts(path: Path) -> ExamFacts:
     """Inspect an exam as `bolus.acquire.exam.read_exam` would read it, without its pixels.
 
     The pixels of the first frame are read, not decoded.
@@ -56,13 +56,13 @@ def look(path: Path) -> Look:
         return _nifti(nifti) if nifti else _dicom(files, path)
 
 
-def _dicom(files: Files, path: Path) -> Look:
+def _dicom(files: Files, path: Path) -> ExamFacts:
     slices, unread = read_slices(files, path)
     selection = select_scan(slices, path, None)
     layout = lay_out_scan(selection, path)
     first = [layout.slices[int(k)] for k in layout.image[0]]
     stored = StoredBytes()
-    return Look(
+    return ExamFacts(
         frames=len(layout.image),
         geometry=layout.geometry,
         findings=warnings_of((*unread, *selection.findings, *layout.findings)),
@@ -74,9 +74,9 @@ def _dicom(files: Files, path: Path) -> Look:
     )
 
 
-def _nifti(path: Path) -> Look:
+def _nifti(path: Path) -> ExamFacts:
     volume = open_nifti(path)
-    return Look(
+    return ExamFacts(
         frames=volume.frames,
         geometry=volume.geometry,
         findings=warnings_of(volume.findings),

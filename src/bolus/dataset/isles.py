@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bolus.dataset.case import Found, entries
+from bolus.dataset.case import FoundCase, entries
 from bolus.types import Finding, Grade
 
 LOOKED_FOR_2018 = "case_1/SMIR.Brain.XX.O.CT_4DPWI.*/*.nii, also below TRAINING (ISLES 2018)"
@@ -43,7 +43,7 @@ SEVERAL_SLABS = Finding(
 )
 
 
-def find_2018(root: Path) -> list[Found]:
+def find_2018(root: Path) -> list[FoundCase]:
     """Cases of ISLES 2018; none if it isn't this data set."""
     parts = [root, *(p for p in entries(root) if p.name.upper() in ("TRAINING", "TESTING"))]
     folders = [f for part in parts if part.is_dir() for f in entries(part) if _is_case(f)]
@@ -54,7 +54,7 @@ def _is_case(folder: Path) -> bool:
     return bool(re.fullmatch(r"case_\d+", folder.name)) and folder.is_dir()
 
 
-def _case_2018(folder: Path, root: Path) -> Found | None:
+def _case_2018(folder: Path, root: Path) -> FoundCase | None:
     files = {}
     for path in sorted([*folder.glob("*.nii"), *folder.glob("*/*.nii")]):
         match = KIND_2018.fullmatch(path.name)
@@ -63,7 +63,7 @@ def _case_2018(folder: Path, root: Path) -> Found | None:
     if "CT_4DPWI" not in files:
         return None
     name = folder.relative_to(root).as_posix()
-    return Found(
+    return FoundCase(
         name=name,
         patient=name,
         exam=files["CT_4DPWI"],
@@ -72,7 +72,7 @@ def _case_2018(folder: Path, root: Path) -> Found | None:
     )
 
 
-def find_2024(root: Path) -> list[Found]:
+def find_2024(root: Path) -> list[FoundCase]:
     """Cases of ISLES 2024; none if it isn't this data set."""
     raw = next((root / name for name in ("raw_data", "rawdata") if (root / name).is_dir()), None)
     derived = root / "derivatives"
@@ -89,7 +89,7 @@ def find_2024(root: Path) -> list[Found]:
         in_ncct = _pair(derived / subject / session, "_space-ncct")
         exam, maps = native if native[0] and (native[1] or not in_ncct[0]) else in_ncct
         if exam:
-            found.append(Found(f"{subject}_{session}", subject, exam, maps))
+            found.append(FoundCase(f"{subject}_{session}", subject, exam, maps))
     return found
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bolus.dataset import isles, results, simulated, unitobrain
-from bolus.dataset.case import Found, entries
+from bolus.dataset.case import FoundCase, entries
 from bolus.dataset.index import Index
-from bolus.dataset.inspect_all import Progress, look_into_all
+from bolus.dataset.inspect_all import Progress, inspect_cases
 from bolus.errors import NoReadableFiles, UsageError
 
-LAYOUTS: dict[str, tuple[Callable[[Path], list[Found]], str]] = {
+LAYOUTS: dict[str, tuple[Callable[[Path], list[FoundCase]], str]] = {
     "unitobrain": (unitobrain.find, unitobrain.LOOKED_FOR),
     "bolus-simulate": (simulated.find, simulated.LOOKED_FOR),
     "isles2018": (isles.find_2018, isles.LOOKED_FOR_2018),
@@ -67,10 +67,10 @@ def index_folder(
     if len(recognised) > 1:
         raise UsageError(f"{folder}: mixes the layouts {' and '.join(recognised)}; separate them")
     ((layout, cases),) = recognised.items()
-    return look_into_all(root, layout, cases, progress, processes)
+    return inspect_cases(root, layout, cases, progress, processes)
 
 
-def _recognise(root: Path) -> dict[str, list[Found]]:
+def _recognise(root: Path) -> dict[str, list[FoundCase]]:
     found = {layout: find(root) for layout, (find, _) in LAYOUTS.items()}
     return {layout: cases for layout, cases in found.items() if cases}
 
@@ -85,7 +85,7 @@ def _index_results(
             f"{made}: holds no results of `bolus run` (looked for NAME/summary.json with maps)."
         )
     root = Path(os.path.commonpath([exams, made]))
-    return look_into_all(root, results.LAYOUT, cases, progress, processes)
+    return inspect_cases(root, results.LAYOUT, cases, progress, processes)
 
 
 def _refusal(folder: Path) -> NoReadableFiles:

@@ -18,7 +18,7 @@ from typing import Any
 
 from bolus.acquire.nifti import is_nifti
 from bolus.acquire.own_results import MAX_SUMMARY_BYTES, SUMMARY, is_result_folder
-from bolus.dataset.case import Found, entries
+from bolus.dataset.case import FoundCase, entries
 from bolus.dataset.index import MAP_NAMES
 from bolus.files.regular_file import read_regular
 from bolus.types import CNN, Finding, Grade
@@ -32,7 +32,7 @@ NEVER = CNN
 EXAM_ENDINGS = ("", ".zip", ".nii.gz", ".nii")
 
 
-def find(exams: Path, results: Path) -> list[Found]:
+def find(exams: Path, results: Path) -> list[FoundCase]:
     """Every exam, with its maps if there are results of the same name."""
     made = {folder.relative_to(results): folder for folder in _result_folders(results)}
     found = [_case(exams, name, folder) for name, folder in made.items()]
@@ -41,7 +41,7 @@ def find(exams: Path, results: Path) -> list[Found]:
         if path in (results, *results.parents) or is_result_folder(path):
             continue
         if is_exam(path) and _stem(path) not in parents:
-            found.append(Found(_stem(path), patient_of(Path(_stem(path))), path))
+            found.append(FoundCase(_stem(path), patient_of(Path(_stem(path))), path))
     return found
 
 
@@ -71,14 +71,14 @@ def patient_of(name: Path) -> str:
     return re.sub(r"^(sub-[A-Za-z0-9]+)_.*", r"\1", name.parts[0])
 
 
-def _case(exams: Path, name: Path, folder: Path) -> Found:
+def _case(exams: Path, name: Path, folder: Path) -> FoundCase:
     places = [exams / f"{name.as_posix()}{ending}" for ending in EXAM_ENDINGS]
     summary: dict[str, Any] = json.loads(read_regular(folder / SUMMARY, MAX_SUMMARY_BYTES))
     maps, findings = _maps(folder)
     if _at(summary, "verdict", "grade") == "fail":
         message = "`bolus run` judged the results not reliable."
         findings.append(Finding("results-not-reliable", Grade.FAIL, message))
-    return Found(
+    return FoundCase(
         name=name.as_posix(),
         patient=patient_of(name),
         exam=next((place for place in places if place.exists()), places[0]),

@@ -18,7 +18,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from bolus.dataset.case import Found, entries
+from bolus.dataset.case import FoundCase, entries
 from bolus.dataset.simulated import true_maps
 from bolus.types import Finding, Grade
 
@@ -38,7 +38,7 @@ EXCLUDED = frozenset({"MOL-001", "MOL-060", "MOL-061", "MOL-062", "MOL-063"})
 """Excluded in the authors' code; MOL-001 is a shuttle exam, no reason is given for the others."""
 
 
-def find(root: Path) -> list[Found]:
+def find(root: Path) -> list[FoundCase]:
     """Patients of the data set; none if it isn't this one."""
     folders: dict[str, dict[str, Path]] = defaultdict(dict)
     for folder in entries(root):
@@ -48,7 +48,7 @@ def find(root: Path) -> list[Found]:
     return [_patient(patient, own) for patient, own in folders.items()]
 
 
-def _patient(patient: str, folders: dict[str, Path]) -> Found:
+def _patient(patient: str, folders: dict[str, Path]) -> FoundCase:
     findings = []
     filtered = sorted(kind for kind in folders if FILTERED.fullmatch(kind))
     chosen = next((k for k in (*filtered[:1], "_Registered", "") if k in folders), "")
@@ -64,7 +64,7 @@ def _patient(patient: str, folders: dict[str, Path]) -> Found:
     if maps and missing:
         message = f"There is no map of {', '.join(missing)}."
         findings.append(Finding("maps-incomplete", Grade.WARNING, message))
-    return Found(
+    return FoundCase(
         name=patient,
         patient=patient,
         exam=folders.get(chosen, _missing(folders, patient)),

@@ -24,7 +24,7 @@ AMPLITUDE_HU = 8.0
 """Prior SD of tissue's enhancement around zero."""
 BLOOD_ML = 0.3
 """The brightest voxels of this volume are taken for blood: veins, mostly."""
-BLOODY = 0.3
+BLOOD_AREA_SHARE = 0.3
 """Vessels with at least this share of the blood's area are sorted by their time."""
 EARLY_SHARES = (0.0, 0.03, 0.10, 0.30, 0.60, 1.0)
 """Vessels are grouped by these quantiles, from the first to the last to fill."""
@@ -34,7 +34,7 @@ VOLUMES_ML = (0.05, 0.1, 0.6, 1.2, 2.5, 5.0)
 """Brightness of the brightest vessels of these volumes: equal where whole voxels are blood, falling
 where vessels fill their voxels only in part."""
 TISSUE_PERCENTILES = (10, 25, 50, 75, 90, 95)
-SOME = 7
+SAMPLE_STEP = 7
 """Subsampling step, in voxels."""
 TISSUE_SCALE = 20.0
 """Tissue has 1/20 of the blood's enhancement."""
@@ -150,9 +150,9 @@ def _kernel(distance_s: Float64Array) -> Float64Array:
 
 def blood(sampled: Sampled) -> Blood:
     """The slab's vessels in groups, from the first to fill to the last, and the brightest."""
-    curves = _on_grid(sampled, _bloody(sampled))
-    told = len(curves) > 0
-    if not told:
+    curves = _on_grid(sampled, _blood_mask(sampled))
+    measurable = len(curves) > 0
+    if not measurable:
         # no large vessel in the slab: the brightest tissue is used instead
         curves = _on_grid(sampled, sampled.voxels)
     mean = curves.mean(axis=1)
@@ -160,19 +160,19 @@ def blood(sampled: Sampled) -> Blood:
     order = np.argsort(mean, kind="stable")[::-1]
     brightest = curves[order[: max(int(BLOOD_ML * voxels_per_ml), 3)]].mean(axis=0)
     height = max(float(brightest.mean()), 1e-3)
-    bloody = curves[order[: max(int((mean > BLOODY * height).sum()), 3)]]
-    bloody = bloody[np.argsort(_time(bloody), kind="stable")]
-    edges = np.ceil(np.array(EARLY_SHARES) * len(bloody)).astype(int)
-    last = len(bloody) - 1
-    groups = [bloody[min(a, last) : max(b, a + 1)].mean(axis=0) for a, b in pairwise(edges)]
+    blood_curves = curves[order[: max(int((mean > BLOOD_AREA_SHARE * height).sum()), 3)]]
+    blood_curves = blood_curves[np.argsort(_time(blood_curves), kind="stable")]
+    edges = np.ceil(np.array(EARLY_SHARES) * len(blood_curves)).astype(int)
+    last = len(blood_curves) - 1
+    groups = [blood_curves[min(a, last) : max(b, a + 1)].mean(axis=0) for a, b in pairwise(edges)]
     shapes = np.stack([*groups, brightest])
     heights = shapes.mean(axis=1)
     shapes = shapes / np.maximum(heights, 0.02 * height)[:, None]
     brightness = [mean[order[: max(int(ml * voxels_per_ml), 1)]].mean() for ml in VOLUMES_ML]
     falling = np.array(brightness) / height
     tissue = _tissue_percentiles(sampled) * (TISSUE_SCALE / height)
-    told = told and tissue[MEDIAN] > 0
-    volume = if_little(log_volume(float(tissue[MEDIAN]), falling)) if told else 1.0
+    measurable = measurable and tissue[MEDIAN] > 0
+    volume = scale_if_low(log_volume(float(tissue[MEDIAN]), falling)) if measurable else 1.0
     return Blood(
         mean_hu=height,
         shapes=shapes,
@@ -198,7 +198,7 @@ def log_volume(tissue: float, falling: Float64Array) -> float:
     return float(log)
 
 
-def if_little(log: float) -> float:
+def scale_if_low(log: float) -> float:
     """The volume where it is far below the usual, 1 where it isn't, smooth in between.
 
     More blood than usual may be more flow or a longer transit; the curves' shapes show which.
@@ -207,7 +207,7 @@ def if_little(log: float) -> float:
     return float(np.exp(max(log, LEAST_LOG) * x * x * (3 - 2 * x)))
 
 
-def _bloody(sampled: Sampled) -> BoolArray:
+def _blood_mask(sampled: Sampled) -> BoolArray:
     """(Z, Y, X) vessels, without those that moving bone may have mimicked."""
     mask = sampled.vessel & sampled.voxels
     mask[sampled.voxels] &= sampled.clear
@@ -218,7 +218,7 @@ def _tissue_percentiles(sampled: Sampled) -> Float64Array:
     """Of the mean over the grid of tissue's curves, HU."""
     found = []
     for z in range(len(sampled.voxels)):
-        rows = np.flatnonzero(~sampled.vessel[z][sampled.voxels[z]])[::SOME]
+        rows = np.flatnonzero(~sampled.vessel[z][sampled.voxels[z]])[::SAMPLE_STEP]
         matrix, _ = _smoother(sampled, z)
         curves = sampled.curves_hu[rows + sampled.rows(z).start].astype(np.float64)
         found.append(curves @ matrix.mean(axis=0))

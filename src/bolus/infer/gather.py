@@ -6,7 +6,7 @@ import numpy as np
 
 from bolus.anatomy.baseline import mean_frames
 from bolus.anatomy.motion_residue import CLEAR_OF_EDGE, edge_hu
-from bolus.anatomy.time_course import correlation_with, likeness
+from bolus.anatomy.time_course import correlation_with, lagged_correlation
 from bolus.infer.features import Sampled
 from bolus.types import (
     BoolArray,
@@ -19,11 +19,11 @@ from bolus.types import (
     Tissue,
 )
 
-LEAST_LIKENESS = 0.85
+MIN_CORRELATION = 0.85
 """Steps and drifts of moving bone rarely reach this, blood in heads that moved mostly does: over
 eighteen exams in which bone was mistaken for blood or nearly (seeds 9300-9600), the error of CBF
 is 8.5 ml/100g/min without it, 6.3 with it and 6.0 at 0.9, which loses the blood of two others."""
-MORE_LIKE_BLOOD = 0.1
+CORRELATION_MARGIN = 0.1
 """A curve must be this much more similar to the brain's course than to the head's position, or it
 is bone: bone that jumps in as the bolus arrives resembles it."""
 ENOUGH_FRAMES = 4
@@ -32,7 +32,7 @@ that moved.  Over sixteen exams (seeds 9450-9599) three frames have an error of 
 21.6 ml/100g/min this way and of 28.1 with the limits; four have 9.6 with these and 10.8 without."""
 LEVER_MM = 80.0
 """From the head's centre to its skull."""
-SOME = 7
+SAMPLE_STEP = 7
 """Subsampling step for the brain's course, in voxels."""
 
 
@@ -81,14 +81,14 @@ def _clear(
         return clear
     edge = edge_hu(tissue.baseline, geometry, moved_mm)[measured.voxels][vessel]
     clear[vessel] = denoised.tissue_hu[vessel].max(axis=1) > CLEAR_OF_EDGE * edge
-    course = np.median(measured.tissue_hu[::SOME].astype(np.float64), axis=0)
+    course = np.median(measured.tissue_hu[::SAMPLE_STEP].astype(np.float64), axis=0)
     curves = measured.tissue_hu[vessel]
     noise = measured.noise_hu**2 / np.maximum(curves.var(axis=1), 1e-6)
     signal = np.sqrt(np.clip(1 - noise, 0, 1))
-    alike = likeness(curves, course, measured.times_s.mean(axis=1))
+    correlation = lagged_correlation(curves, course, measured.times_s.mean(axis=1))
     like_head = np.abs(correlation_with(curves, _course_of_head(motion)))
-    clear[vessel] &= alike > np.maximum(
-        LEAST_LIKENESS * signal, like_head + MORE_LIKE_BLOOD * signal
+    clear[vessel] &= correlation > np.maximum(
+        MIN_CORRELATION * signal, like_head + CORRELATION_MARGIN * signal
     )
     return clear
 

@@ -50,7 +50,7 @@ Description = dict[str, Float64Array]
 
 
 @dataclass(frozen=True)
-class SliceSeen:
+class SliceSample:
     """Input and output of the network for one slice."""
 
     pixels: Float32Array
@@ -81,12 +81,12 @@ class Usual:
         return float(np.sqrt(np.mean((self.whitening @ z) ** 2)))
 
 
-def some_of(voxels: int) -> slice:
+def subsample(voxels: int) -> slice:
     """Evenly spread ones of a slice's perfused voxels."""
     return slice(None, None, max(voxels // VOXELS_PER_SLICE, 1))
 
 
-def describe(slices: Sequence[SliceSeen]) -> Description:
+def describe(slices: Sequence[SliceSample]) -> Description:
     """The numbers of an exam, by group.
 
     Parameters
@@ -105,7 +105,7 @@ def describe(slices: Sequence[SliceSeen]) -> Description:
     spreads = [_quantiles(slices, tissue, "spread", i) for i in range(len(slices[0].spread))]
     return {
         GROUP_NAMES[0]: np.concatenate([scan, sd[::STEP]]),
-        GROUP_NAMES[1]: never_known_again(sd)[::STEP],
+        GROUP_NAMES[1]: lasting_uncertainty(sd)[::STEP],
         GROUP_NAMES[2]: np.concatenate([heights, falling, groups]),
         GROUP_NAMES[3]: np.concatenate([levels, *values]),
         GROUP_NAMES[4]: np.log(np.concatenate(spreads)),
@@ -114,7 +114,7 @@ def describe(slices: Sequence[SliceSeen]) -> Description:
 
 def group_sizes() -> dict[str, int]:
     """How many numbers each group has."""
-    blank = SliceSeen(
+    blank = SliceSample(
         np.zeros((PIXEL_CHANNELS, 1), np.float32),
         np.zeros(CONTEXT, np.float32),
         np.ones((len(MAP_UNITS), 1), np.float32),
@@ -122,7 +122,7 @@ def group_sizes() -> dict[str, int]:
     return {name: len(numbers) for name, numbers in describe([blank]).items()}
 
 
-def never_known_again(sd: Float64Array) -> Float64Array:
+def lasting_uncertainty(sd: Float64Array) -> Float64Array:
     """(K,) what is unknown of each moment and of all later ones, from (K,) of each moment.
 
     Frames that are missing in between leave it as it is; an exam that ends early doesn't.
@@ -131,7 +131,7 @@ def never_known_again(sd: Float64Array) -> Float64Array:
 
 
 def _quantiles(
-    slices: Sequence[SliceSeen], tissue: Sequence[BoolArray], of: str, i: int
+    slices: Sequence[SliceSample], tissue: Sequence[BoolArray], of: str, i: int
 ) -> Float64Array:
     values = np.concatenate(
         [getattr(one, of)[i][where] for one, where in zip(slices, tissue, strict=True)]
@@ -190,7 +190,7 @@ def scores(usual: Sequence[Usual], description: Mapping[str, Float64Array]) -> d
     return {one.name: one.distance(description[one.name]) / one.limit for one in usual}
 
 
-def unlike_finding(scored: Mapping[str, float]) -> Finding | None:
+def distance_finding(scored: Mapping[str, float]) -> Finding | None:
     """A warning where a group lies beyond its limit, a failure where it is far beyond."""
     name, worst = max(scored.items(), key=lambda item: item[1])
     if worst <= 1:

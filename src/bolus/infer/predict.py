@@ -10,7 +10,13 @@ from bolus.errors import ImplausibleValues
 from bolus.infer.features import USUAL_LOG, Blood, Sampled, blood, level_reference, slice_inputs
 from bolus.infer.metadata import MAPS
 from bolus.infer.model import Model
-from bolus.infer.out_of_distribution import SliceSeen, describe, scores, some_of, unlike_finding
+from bolus.infer.out_of_distribution import (
+    SliceSample,
+    describe,
+    distance_finding,
+    scores,
+    subsample,
+)
 from bolus.infer.resolution import coarsened, factor_for, refined
 from bolus.types import CNN, MAP_UNITS, BoolArray, Finding, Float32Array, Float64Array, Grade, Maps
 
@@ -80,7 +86,7 @@ def predict(exam: Sampled, model: Model) -> Prediction:
         "blood_volume": slab.volume,
         "unlike_training": unlike,
     }
-    findings = (volume_finding(slab.volume), unlike_finding(scored))
+    findings = (volume_finding(slab.volume), distance_finding(scored))
     return Prediction(
         replace(maps, parameters=about), tuple(one for one in findings if one is not None)
     )
@@ -105,7 +111,7 @@ def volume_finding(volume: float) -> Finding | None:
     )
 
 
-def _run(exam: Sampled, slab: Blood, model: Model) -> tuple[Float32Array, list[SliceSeen]]:
+def _run(exam: Sampled, slab: Blood, model: Model) -> tuple[Float32Array, list[SliceSample]]:
     """(10, Z, Y, X) maps and spreads, and what the network was given."""
     level_hu = level_reference(exam)
     outputs = np.zeros((2 * len(MAPS), *exam.voxels.shape), np.float32)
@@ -118,9 +124,9 @@ def _run(exam: Sampled, slab: Blood, model: Model) -> tuple[Float32Array, list[S
             _require_possible(maps[:, mask], spread[:, mask], model)
             outputs[:, z] = np.concatenate([maps, spread])
             outputs[SCALED, z] *= np.float32(slab.volume)
-            some = some_of(int(mask.sum()))
+            some = subsample(int(mask.sum()))
             y, x = (axis[some] for axis in np.nonzero(mask))
-            slices.append(SliceSeen(pixels[:, y, x], context, spread[:, y, x]))
+            slices.append(SliceSample(pixels[:, y, x], context, spread[:, y, x]))
     return outputs, slices
 
 

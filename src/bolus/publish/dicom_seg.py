@@ -58,7 +58,7 @@ def seg_bytes(
     drawn = np.flatnonzero(labels.any(axis=(1, 2)))
     content = labels.tobytes() + rater.encode() + repr(sorted(identity.items())).encode()
     made = Segmentation(
-        source_images=[_stand_in(geometry, identity, content)],
+        source_images=[_image_header(geometry, identity, content)],
         pixel_array=masks[drawn],
         segmentation_type="BINARY",
         segment_descriptions=[_segment(number) for number in SEGMENTS],
@@ -113,7 +113,7 @@ def _segment(number: int) -> SegmentDescription:
     )
 
 
-def _stand_in(geometry: Geometry, identity: Mapping[str, str], content: bytes) -> Dataset:
+def _image_header(geometry: Geometry, identity: Mapping[str, str], content: bytes) -> Dataset:
     """An image header in the exam's study, from which the SEG takes study and frame of reference:
     the images themselves are not at hand."""
     from pydicom.dataset import Dataset, FileMetaDataset

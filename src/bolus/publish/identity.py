@@ -9,7 +9,7 @@ ROOT = "2.25."
 """Of UIDs made from 128 bits (DICOM PS3.5 B.2), here of a hash."""
 
 
-def stand_in(uids: str) -> str:
+def substitute_uids(uids: str) -> str:
     """Substitutes for these UIDs (several separated by a backslash): constant per exam, in no PACS.
 
     A hash: whoever has the exam can verify it, but nobody can recover the UID from it.
@@ -19,7 +19,7 @@ def stand_in(uids: str) -> str:
 
 def deidentified(identity: Mapping[str, str]) -> dict[str, str]:
     """Substitutes for all UIDs of an exam."""
-    return {tag: stand_in(uids) for tag, uids in identity.items()}
+    return {tag: substitute_uids(uids) for tag, uids in identity.items()}
 
 
 def _hashed(uid: str) -> str:

@@ -38,14 +38,14 @@ def summary_json(results: Results, files: Sequence[str]) -> str:
 
 def summary(results: Results, files: Sequence[str]) -> dict[str, Any]:
     """The content of ``summary.json``: only dict, list, str, int, float, bool and None."""
-    doubts = verdict(results)
+    judgement = verdict(results)
     content = {
         "schema": SCHEMA,
         "use": RESEARCH_ONLY,
         "verdict": {
-            "grade": doubts.grade,
-            "text": doubts.word,
-            "reasons": [finding.message for finding in doubts.reasons],
+            "grade": judgement.grade,
+            "text": judgement.word,
+            "reasons": [finding.message for finding in judgement.reasons],
         },
         "methods": {name: _method(method) for name, method in results.methods.items()},
         "agreement": [_agreement(one) for one in agreements(results)],

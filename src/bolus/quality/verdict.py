@@ -39,9 +39,9 @@ def verdict(results: Results) -> Verdict:
     findings count like checks.
     """
     checks = [Finding(c.name, c.grade, c.message, c.remedy) for c in results.checks]
-    doubts = [f for f in (*checks, *all_findings(results)) if f.grade > Grade.NOTE]
+    concerns = [f for f in (*checks, *all_findings(results)) if f.grade > Grade.NOTE]
     by_message: dict[str, Finding] = {}
-    for finding in doubts:  # a check and a finding may state the same
+    for finding in concerns:  # a check and a finding may state the same
         by_message.setdefault(finding.message, finding)
     reasons = sorted(by_message.values(), key=lambda finding: -finding.grade)
     grade = max((finding.grade for finding in reasons), default=Grade.NOTE)

@@ -83,7 +83,7 @@ class Connections:
     def app(self, app: App) -> App:
         """``app``, which signals when a request begins, is complete, and is answered."""
 
-        async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        async def reporting(scope: Scope, receive: Receive, send: Send) -> None:
             connection = self._open.get(tuple(scope.get("client") or ()))
             if connection is None:
                 await app(scope, receive, send)
@@ -107,7 +107,7 @@ class Connections:
                 connection.busy()
             await app(scope, receiving, sending)
 
-        return told
+        return reporting
 
     def add(self, connection: _Connection) -> None:
         """Count a new one, and close surplus ones."""

@@ -64,7 +64,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundLesion:
     """A lesion at some thresholds."""
 
     labels: Labels
@@ -82,7 +82,7 @@ class Lesions:
         self._left: dict[str, BoolArray] = {}
         self._lock = threading.Lock()
 
-    def find(self, exam: Exam, method: str, rule: Preset) -> Found:
+    def find(self, exam: Exam, method: str, rule: Preset) -> FoundLesion:
         """The lesion of one method by a rule, as `bolus run` would outline it."""
         ready = self.prepared(exam, method)
         voxel_ml = exam.voxels.geometry.voxel_ml
@@ -90,7 +90,7 @@ class Lesions:
         labels = np.zeros(exam.geometry.shape, np.uint8)
         part = np.where(found.core, CORE, np.where(found.hypoperfused, PENUMBRA, 0))
         labels[ready.box] = part
-        return Found(
+        return FoundLesion(
             labels=labels,
             side=found.side,
             core_ml=float(found.core.sum() * voxel_ml),

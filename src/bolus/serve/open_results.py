@@ -197,8 +197,8 @@ def open_results(number: int, folder: Path, volumes: Volumes, name: str | None =
             f"{folder} holds no results of `bolus run` (summary.json is missing); give its folder"
         )
     top = folder.resolve()
-    beside = top / "summary.json", top / "curves.csv", top / "voxels.npz"
-    before = opened("these results", beside)
+    tables = top / "summary.json", top / "curves.csv", top / "voxels.npz"
+    before = opened("these results", tables)
     summary = read_summary(folder)
     geometry = geometry_of(summary)
     files = _present(top, _keys(list(summary["methods"])), geometry)
@@ -211,7 +211,7 @@ def open_results(number: int, folder: Path, volumes: Volumes, name: str | None =
         folder=top,
         curves_from=_curves_from(top),
         columns=_columns(top),
-        opened=opened(before.what, [*beside, *(top / f"{key}.nii.gz" for key in files)]),
+        opened=opened(before.what, [*tables, *(top / f"{key}.nii.gz" for key in files)]),
         volumes=volumes,
     )
     if not exam.methods:

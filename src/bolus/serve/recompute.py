@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bolus.anatomy.baseline import Baseline
-from bolus.arteries.reselect import Voxel, arteries_anew
+from bolus.arteries.reselect import Voxel, reselect_arteries
 from bolus.deconvolve.methods import METHODS, deconvolve
 from bolus.lesion.measure import measure_lesion
 from bolus.lesion.presets import PRESET_NAMES
@@ -41,7 +41,9 @@ def check_request(exam: Exam, method: str, aif: Voxel | None, vof: Voxel | None)
         raise Refused(422, "give another voxel for aif or vof")
 
 
-def made_anew(exam: Exam, name: str, method: str, aif: Voxel | None, vof: Voxel | None) -> Exam:
+def recompute_maps(
+    exam: Exam, name: str, method: str, aif: Voxel | None, vof: Voxel | None
+) -> Exam:
     """The exam with maps of one method by another artery or vein; in memory.
 
     Raises
@@ -60,7 +62,7 @@ def made_anew(exam: Exam, name: str, method: str, aif: Voxel | None, vof: Voxel 
     if near is None:
         raise Refused(409, "the run stored no vessel curves; run it again with this version")
     frames = np.ones(geometry.shape[0], np.int64)
-    arteries = arteries_anew(
+    arteries = reselect_arteries(
         near,
         _former(exam),
         Baseline(image, curves.arrival_s, frames),

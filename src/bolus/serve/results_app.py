@@ -20,9 +20,9 @@ from bolus.serve.jobs import Jobs
 from bolus.serve.manifest import manifest
 from bolus.serve.open_results import Exam, Volumes, open_results
 from bolus.serve.outlines import Outlines
-from bolus.serve.voxel import pointed
+from bolus.serve.voxel import voxel_info
 
-KEPT_ANEW = 4
+KEPT_RECOMPUTED = 4
 """Recomputed maps stay in memory until this many newer ones exist."""
 
 Body = Annotated[bytes, Depends(body_bytes)]
@@ -66,9 +66,9 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
         ) from error
     if len(set(places)) != len(places):
         raise UsageError("a folder of results is given twice; give each once")
-    names = telling_names(folders)
+    names = unique_names(folders)
     exams = {str(n): open_results(n, folder, volumes, names[n]) for n, folder in enumerate(folders)}
-    anew: dict[str, Exam] = {}
+    recomputed: dict[str, Exam] = {}
     counting = threading.Lock()
     warmed: set[str] = set()
     app = new_app(folders)
@@ -83,7 +83,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
             threading.Thread(target=_warm, args=(one, lesions), daemon=True).start()
 
     def exam_of(name: str) -> Exam:
-        found = exams.get(name) or anew.get(name)
+        found = exams.get(name) or recomputed.get(name)
         if found is None:
             raise missing("exam")
         return found
@@ -97,7 +97,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
             "rater": None,
             "exams": [
                 {"id": one.id, "name": one.name, "verdict": one.summary["verdict"]["grade"]}
-                for one in (*exams.values(), *anew.values())
+                for one in (*exams.values(), *recomputed.values())
             ],
         }
 
@@ -129,7 +129,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
     def voxel(exam: str, x: int, y: int, z: int) -> dict[str, Any]:
         one = exam_of(exam)
         with one.opened.unchanged():
-            return pointed(one, x, y, z)
+            return voxel_info(one, x, y, z)
 
     @app.post("/api/exams/{exam}/lesion")
     def lesion(exam: str, asked: LesionRequest) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
 
     @app.post("/api/exams/{exam}/recompute", status_code=202)
     def recompute(exam: str, asked: RecomputeRequest) -> dict[str, str]:
-        from bolus.serve.recompute import check_request, made_anew
+        from bolus.serve.recompute import check_request, recompute_maps
 
         one = exam_of(exam)
         one.opened.check()
@@ -152,19 +152,19 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
 
         def work() -> str:
             with counting:
-                number = 1 + max((int(n.rpartition("r")[2]) for n in anew), default=0)
+                number = 1 + max((int(n.rpartition("r")[2]) for n in recomputed), default=0)
             with one.opened.unchanged():
-                made = made_anew(one, f"{exam}r{number}", asked.method, asked.aif, asked.vof)
+                made = recompute_maps(one, f"{exam}r{number}", asked.method, asked.aif, asked.vof)
             with counting:
                 # the same artery requested again: the same maps under a new name
-                taken = {former.name for former in anew.values()}
-                names = (f"{made.name} ({n})" for n in range(2, KEPT_ANEW + 2))
+                taken = {former.name for former in recomputed.values()}
+                names = (f"{made.name} ({n})" for n in range(2, KEPT_RECOMPUTED + 2))
                 if made.name in taken:
                     made = replace(made, name=next(one for one in names if one not in taken))
-                anew[made.id] = made
-                while len(anew) > KEPT_ANEW:
-                    oldest = next(iter(anew))
-                    del anew[oldest]
+                recomputed[made.id] = made
+                while len(recomputed) > KEPT_RECOMPUTED:
+                    oldest = next(iter(recomputed))
+                    del recomputed[oldest]
                     lesions().forget(oldest)
             return made.id
 
@@ -199,7 +199,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
     return app
 
 
-def telling_names(folders: Sequence[Path]) -> list[str]:
+def unique_names(folders: Sequence[Path]) -> list[str]:
     """Names of folders, with enough parent folders to be unique."""
     parts = [folder.absolute().parts for folder in folders]
     names = []

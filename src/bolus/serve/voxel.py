@@ -16,7 +16,7 @@ LARGEST = 1000.0
 """CBV in ml/100g, MTT and delay in s: a voxel with more has no curve that could be drawn."""
 
 
-def pointed(exam: Exam, x: int, y: int, z: int) -> dict[str, Any]:
+def voxel_info(exam: Exam, x: int, y: int, z: int) -> dict[str, Any]:
     """Everything known about the voxel (x, y, z).
 
     Raises

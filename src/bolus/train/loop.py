@@ -69,7 +69,7 @@ def device() -> torch.device:
     return torch.device("cpu")
 
 
-def bf16_pays(where: torch.device) -> bool:
+def bf16_is_faster(where: torch.device) -> bool:
     """Whether mixed precision is faster there: GPUs, and CPUs with instructions for bfloat16."""
     if where.type == "cpu":
         return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
@@ -111,7 +111,7 @@ def fit(
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = _resume(task, folder, settings)
-    bf16 = bf16_pays(next(task.model.parameters()).device)
+    bf16 = bf16_is_faster(next(task.model.parameters()).device)
     while not _finished(rows, settings):
         epoch = len(rows) + 1
         torch.manual_seed(settings.seed * 1_000_003 + epoch)

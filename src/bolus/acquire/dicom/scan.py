@@ -62,8 +62,8 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
             f"{foreign[0].name}); name the folder, zip or file that holds the exam."
         )
     lost = {source.name for source in foreign if _is_lost(source, endings)}
-    beside = [source.name for source in foreign if source.name not in lost]
-    return slices, [*files.findings, *_findings(beside, len(lost), damaged)]
+    ignored = [source.name for source in foreign if source.name not in lost]
+    return slices, [*files.findings, *_findings(ignored, len(lost), damaged)]
 
 
 def _ending(name: str) -> str:
@@ -115,13 +115,13 @@ def read_images(source: Source) -> list[Slice] | None:
     return [image]
 
 
-def _findings(beside: Sequence[str], lost: int, damaged: Sequence[DamagedFile]) -> list[Finding]:
+def _findings(ignored: Sequence[str], lost: int, damaged: Sequence[DamagedFile]) -> list[Finding]:
     """Counts only: file and folder names may contain patients' names."""
     findings = []
-    if beside:
-        niftis = sum(map(is_nifti_name, beside))
+    if ignored:
+        niftis = sum(map(is_nifti_name, ignored))
         which = f" ({niftis} of them NIfTI)" if niftis else ""
-        message = f"{len(beside)} files are not DICOM and were ignored{which}."
+        message = f"{len(ignored)} files are not DICOM and were ignored{which}."
         findings.append(Finding("files-ignored", Grade.NOTE, message))
     if lost:
         findings.append(

@@ -100,8 +100,8 @@ def _left_out(slices: Sequence[Slice], chosen: Group, dynamic: Sequence[Group]) 
         and (s.series in chosen.series or (depth_of(s), s.clock.acquisition_us) not in there)
     ]
     taken = {id(s) for s in lost}
-    beside = [s for s in others if s.series in set(chosen.series) and id(s) not in taken]
-    elsewhere = [s for s in beside if _why_not(s).startswith((LOCALIZER, "not CT"))]
+    in_series = [s for s in others if s.series in set(chosen.series) and id(s) not in taken]
+    elsewhere = [s for s in in_series if _why_not(s).startswith((LOCALIZER, "not CT"))]
     findings = []
     if lost:
         share = len(lost) / (len(chosen.slices) + len(lost))
@@ -114,13 +114,13 @@ def _left_out(slices: Sequence[Slice], chosen: Group, dynamic: Sequence[Group]) 
                 "Export the exam again as the scanner made it.",
             )
         )
-    if beside:
+    if in_series:
         findings.append(
             Finding(
                 "images-beside",
-                Grade.NOTE if len(elsewhere) == len(beside) else Grade.WARNING,
+                Grade.NOTE if len(elsewhere) == len(in_series) else Grade.WARNING,
                 "The scan's series holds other images too "
-                f"({_listed(Counter(_why_not(s) or 'another place' for s in beside))}).",
+                f"({_listed(Counter(_why_not(s) or 'another place' for s in in_series))}).",
             )
         )
     return findings

@@ -89,13 +89,13 @@ def report_html(results: Results) -> str:
     Everything that comes from the exam is escaped; nothing identifies the patient.
     """
     view = view_of(results.geometry, results.tissue.brain)
-    doubts = verdict(results)
+    judgement = verdict(results)
     page = _template().render(
         title=numbers.page_title(results),
         exam_key=numbers.exam_key(results),
         style=Markup(_package_file("report.css")),
         research_only=RESEARCH_ONLY,
-        verdict=doubts,
+        verdict=judgement,
         exam_facts=numbers.exam_facts(results),
         key_figures=numbers.key_figures(results),
         edge_notes=sentences.edge_notes(results),

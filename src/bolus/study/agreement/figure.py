@@ -98,8 +98,8 @@ def _strip(ax: Axes, dice: Float64Array, place: int, colour: str, marker: str) -
                medianprops={"color": INK, "lw": 1.5}, boxprops={"color": INK},
                whiskerprops={"color": INK}, capprops={"color": INK})  # fmt: skip
     # spread in the order of the exams, so that the same study gives the same picture
-    beside = place + np.linspace(-0.17, 0.17, dice.size) if dice.size > 1 else [place]
-    ax.plot(beside, dice, color=colour, marker=marker, ls="", ms=4.5, alpha=0.8)
+    x = place + np.linspace(-0.17, 0.17, dice.size) if dice.size > 1 else [place]
+    ax.plot(x, dice, color=colour, marker=marker, ls="", ms=4.5, alpha=0.8)
 
 
 def _dress_volumes(ax: Axes, region: str, sides: tuple[str, str]) -> None:

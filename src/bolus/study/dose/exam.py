@@ -19,7 +19,7 @@ from bolus.errors import BolusError
 from bolus.pipeline import Choices, Stages, analyse
 from bolus.study.dose.add_noise import Noise, measure_noise, stated_sd_hu, with_noise
 from bolus.study.dose.score import MAPS, Reference, Row, reference_of, score
-from bolus.study.dose.subsample import start_s, thinned
+from bolus.study.dose.subsample import start_s, subsampled
 from bolus.types import CNN, Exam, Float32Array, Float64Array, Grade, Results
 
 COMMON_STAGES = ("align", "segment", "curves", "denoise")
@@ -43,7 +43,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class About:
+class ExamFacts:
     """What the study needs to know about an exam before it begins."""
 
     digest: str
@@ -79,14 +79,14 @@ class Outcome:
     cpu_s: float
 
 
-def look(subject: Subject, noisy: bool) -> About | Refusal:
+def exam_facts(subject: Subject, noisy: bool) -> ExamFacts | Refusal:
     """Read an exam and its reference; ``noisy``: whether its noise is needed."""
     try:
         exam, reference = _read(subject)
         noise = _noise(subject) if noisy else None
     except BolusError as error:
         return Refusal("refused", "read", _without_path(str(error), subject))
-    return About(
+    return ExamFacts(
         digest=_digest(exam, reference),
         times_s=exam.times_s,
         shape=exam.geometry.shape,
@@ -102,7 +102,7 @@ def run_condition(
     """Analyse the exam at a fraction of its dose with some of its frames, and score all methods."""
     began = time.process_time()
     exam, reference = _read(subject)
-    thin = thinned(_dosed(subject, dose, seed), kept)
+    thin = subsampled(_dosed(subject, dose, seed), kept)
     results, refusals = analyse_or_refuse(thin, methods, subject.preset, subject.model)
     start = start_s(exam.times_s, kept)
     scores = {m: score(r.methods[m], r.tissue, reference, start) for m, r in results.items()}
@@ -151,7 +151,7 @@ def analyse_or_refuse(
     return done, lost
 
 
-def expected_noise_hu(about: About) -> float | None:
+def expected_noise_hu(about: ExamFacts) -> float | None:
     """The SD expected for the stated tube load, HU."""
     return None if about.exposure_mas is None else stated_sd_hu(about.exposure_mas)
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from bolus.dataset.index import Case, read_index
 from bolus.dataset.layouts import index_folder
 from bolus.errors import NoReadableFiles, OutputError, UsageError
-from bolus.study.dose.exam import About, Outcome, Refusal, Subject, look, run_condition
+from bolus.study.dose.exam import ExamFacts, Outcome, Refusal, Subject, exam_facts, run_condition
 from bolus.study.dose.figure import write_figure
 from bolus.study.dose.log import Done, Key, finished, keep, line_of, log_name
 from bolus.study.dose.plan import DosePlan
-from bolus.study.dose.rows import Abouts, Study, study_of
+from bolus.study.dose.rows import FactsByExam, Study, study_of
 from bolus.study.dose.tables import csv_text, markdown_text
 from bolus.workers import as_they_finish, processes
 
@@ -94,10 +94,10 @@ def _work(
     log: Path,
     workers: int,
     progress: Progress,
-) -> Abouts:
+) -> FactsByExam:
     """Run the analyses missing in ``done``; returns the facts about each exam."""
     noisy = min(plan.all_doses) < 1
-    abouts: dict[str, About | Refusal] = {}
+    abouts: dict[str, ExamFacts | Refusal] = {}
     with processes(workers) as pool, log.open("a", encoding="utf-8") as file:
         progress(f"reading {len(subjects)} exams", None)
         for number, found in as_they_finish(pool, _look, [(s, noisy) for s in subjects]):
@@ -127,15 +127,15 @@ def _subject(case: Case, plan: DosePlan) -> Subject:
     return Subject(case.name, exam, case.truth, plan.reference, plan.preset, plan.model)
 
 
-def _look(task: tuple[Subject, bool]) -> About | Refusal:
-    return look(*task)
+def _look(task: tuple[Subject, bool]) -> ExamFacts | Refusal:
+    return exam_facts(*task)
 
 
 def _run(task: Task) -> Outcome:
     return run_condition(task.subject, task.dose, task.kept, task.methods, task.seed)
 
 
-def _tasks(subjects: Sequence[Subject], abouts: Abouts, plan: DosePlan) -> Iterator[Task]:
+def _tasks(subjects: Sequence[Subject], abouts: FactsByExam, plan: DosePlan) -> Iterator[Task]:
     """Every analysis once: rules often agree on the same frames."""
     for subject in subjects:
         about = abouts[subject.name]

@@ -32,7 +32,7 @@ class Selection:
     """Indices of frames, ascending."""
 
 
-def thinned(exam: Exam, kept: Sequence[int]) -> Exam:
+def subsampled(exam: Exam, kept: Sequence[int]) -> Exam:
     """The exam as if only some of its frames had been measured, at the times they were measured.
 
     Parameters

@@ -18,7 +18,7 @@ from bolus import __version__
 from bolus.infer.features import CONTEXT, PIXEL_CHANNELS
 from bolus.infer.metadata import KEY, Card, Fact, write_card
 from bolus.infer.model import INPUTS, OUTPUTS, load_model
-from bolus.infer.out_of_distribution import Description, SliceSeen, describe, fit, some_of
+from bolus.infer.out_of_distribution import Description, SliceSample, describe, fit, subsample
 from bolus.train.cnn.data import LOSES_FRAMES, slices, whole, with_frames_lost
 from bolus.train.cnn.network import MAPS, PerfusionNet
 from bolus.train.loop import load
@@ -40,7 +40,7 @@ SAME = 1e-4
 
 
 @dataclass(frozen=True)
-class Seen:
+class ExamOutput:
     """Output of the network for one prepared exam."""
 
     description: Description
@@ -82,10 +82,10 @@ def export(
     with _threads(THREADS):
         learnt = [
             # missing frames are common as well
-            look(net, path, np.random.default_rng(n) if n % every == 0 else None).description
+            run_on_exam(net, path, np.random.default_rng(n) if n % every == 0 else None).description
             for n, path in enumerate(training[::step])
         ]
-        checked = [look(net, path) for path in validation]
+        checked = [run_on_exam(net, path) for path in validation]
     ratios = np.concatenate([seen.ratios for seen in checked], axis=1)
     factors = np.percentile(ratios, ONE_SD, axis=1)
     card = Card(
@@ -110,7 +110,9 @@ def export(
 
 
 @torch.no_grad()
-def look(net: nn.Module, path: Path, losing: np.random.Generator | None = None) -> Seen:
+def run_on_exam(
+    net: nn.Module, path: Path, losing: np.random.Generator | None = None
+) -> ExamOutput:
     """Run the network on a prepared exam.
 
     Parameters
@@ -129,9 +131,9 @@ def look(net: nn.Module, path: Path, losing: np.random.Generator | None = None) 
         valid = weight[0] >= 1
         ratios.append(((maps - targets).abs() / spread)[0][:, valid].numpy())
         inside = torch.nonzero(pixels[0, -2].ravel()).ravel()
-        some = inside[some_of(len(inside))]
-        seen.append(SliceSeen(_at(pixels, some), context[0].numpy(), _at(spread, some)))
-    return Seen(describe(seen), np.concatenate(ratios, axis=1))
+        some = inside[subsample(len(inside))]
+        seen.append(SliceSample(_at(pixels, some), context[0].numpy(), _at(spread, some)))
+    return ExamOutput(describe(seen), np.concatenate(ratios, axis=1))
 
 
 def _at(values: Tensor, places: Tensor) -> Float32Array:

@@ -38,8 +38,8 @@ def loss(maps: Tensor, spread: Tensor, targets: Tensor, weight: Tensor) -> Tenso
     scales = torch.tensor(SCALES, device=error.device)[None, :, None, None]
     plain = (error / scales).mean(dim=1)
     relative = error[:, 0] / (targets[:, 0] + RELATIVE_CBF)
-    told = (error.detach() / spread + torch.log(spread)).mean(dim=1)
-    total = plain + relative + SPREAD_WEIGHT * told
+    likelihood = (error.detach() / spread + torch.log(spread)).mean(dim=1)
+    total = plain + relative + SPREAD_WEIGHT * likelihood
     return (total * weight).sum() / weight.sum().clamp(min=1)
 
 
