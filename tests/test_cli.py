@@ -161,7 +161,7 @@ def test_each_kind_of_failure_has_its_exit_code_and_writes_nothing(
 @pytest.mark.parametrize(
     "arguments", [("\x1b[2J",), ("info", "x", "y\u202e"), ("run", "x", "-o", "y", "--\x1b]0;z\x07")]
 )
-def test_wrong_usage_is_told_in_one_line_that_commands_no_terminal(
+def test_wrong_usage_is_reported_in_one_line_that_commands_no_terminal(
     arguments: tuple[str, ...],
 ) -> None:
     failed = bolus(*arguments)

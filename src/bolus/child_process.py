@@ -1,8 +1,8 @@
 """A child process for work that may crash, hang or exhaust memory, and its parent's side.
 
 A request is one line of JSON and some bytes on the child's standard input, an answer the same on
-its standard output.  The parent limits the child's time, the child its own memory: whatever
-happens in there costs one process and ends in one `ChildEnded`.
+its standard output.  The parent limits the child's time, the child its own memory: any
+failure costs one process and ends in one `ChildEnded`.
 """
 
 from __future__ import annotations

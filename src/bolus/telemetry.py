@@ -13,5 +13,5 @@ import os
 
 
 def forbid_telemetry() -> None:
-    """Switch telemetry off for this process and its children, whatever the user's settings are."""
+    """Switch telemetry off for this process and its children, overriding the user's settings."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"

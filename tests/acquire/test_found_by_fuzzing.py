@@ -26,7 +26,7 @@ from bolus.files.regular_file import open_regular
 PATIENT = "FACTORY^HEAD"
 
 
-def test_a_member_of_a_zip_without_a_name_is_told(tmp_path: Path) -> None:
+def test_a_member_of_a_zip_without_a_name_is_reported(tmp_path: Path) -> None:
     path = zipped(save(tmp_path / "exam", exam()), tmp_path / "exam.zip")
     with zipfile.ZipFile(path, "a") as archive:
         nameless = zipfile.ZipInfo("placeholder")
@@ -77,7 +77,7 @@ def test_values_that_no_ct_gives_are_refused(value: float, tmp_path: Path) -> No
         read_exam(save_nifti(tmp_path, data))
 
 
-def test_values_far_below_air_are_told(tmp_path: Path) -> None:
+def test_values_far_below_air_are_reported(tmp_path: Path) -> None:
     data = truth().transpose(3, 2, 1, 0).astype(np.float32)
     data[16, 16, 1, 12] = -3e38
     (finding,) = read_exam(save_nifti(tmp_path, data)).findings
@@ -164,7 +164,7 @@ def test_a_path_that_no_file_can_have_is_an_ordinary_error() -> None:
             open_regular(Path(name))
 
 
-def test_an_image_with_the_time_of_another_slice_is_told(tmp_path: Path) -> None:
+def test_an_image_with_the_time_of_another_slice_is_reported(tmp_path: Path) -> None:
     images = exam()
     images[0].AcquisitionTime = images[4].AcquisitionTime
     (finding,) = read_exam(save(tmp_path / "exam", images)).findings

@@ -183,7 +183,7 @@ def test_a_few_voxels_of_vessel_are_enough(vessels: int) -> None:
     assert all(np.isfinite(part).all() for part in seen(replace(exam, vessel=few)))
 
 
-def test_whole_voxels_of_blood_are_told_from_parts() -> None:
+def test_whole_voxels_of_blood_are_distinguished_from_parts() -> None:
     """Ten voxels of 50 mm3: what a large vein fills evenly, small ones don't."""
     exam = replace(a_slab(), spacing_mm=(5.0, 1.0, 1.0))
     voxels = int(BLOOD_ML * 1000 / 5)

@@ -18,7 +18,7 @@ from bolus.types import MAP_UNITS
 FILES = 60
 
 
-def test_spoilt_files_are_refused_in_one_line_or_give_finite_maps(
+def test_corrupted_files_are_refused_in_one_line_or_give_finite_maps(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     slab = a_slab(slices=1, rows=12, columns=10)

@@ -34,7 +34,7 @@ def test_a_card_comes_back_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), [("format", 99), ("inputs", 99), ("maps", {"cbf": "%"})])
-def test_another_version_is_told_from_damage(key: str, value: object) -> None:
+def test_another_version_is_distinguished_from_damage(key: str, value: object) -> None:
     content = json.loads(write_card(a_card())) | {key: value}
     with pytest.raises(WrongVersionError, match="this bolus has"):
         read_card(json.dumps(content))

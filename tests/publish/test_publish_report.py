@@ -124,7 +124,7 @@ def test_a_lesion_inside_the_scan_has_exact_volumes(results: Results) -> None:
     assert sentences.edge_notes(inside) == []
 
 
-def test_the_slab_edge_is_named_beside_the_figures(html: str) -> None:
+def test_the_slab_edge_is_named_next_to_the_figures(html: str) -> None:
     text = Page(html).text
     assert text.index("Mismatch ratio") < text.index("reaches the top slice")
     assert text.index("reaches the top slice") < text.index("Baseline CT with lesion")

@@ -123,7 +123,7 @@ def _wait_until_alone(group: int) -> None:
     raise AssertionError("a worker outlives its parent")
 
 
-def test_a_kill_leaves_no_half_case_and_the_next_run_goes_on(cohort: Path, tmp_path: Path) -> None:
+def test_a_kill_leaves_no_half_case_and_the_next_run_resumes(cohort: Path, tmp_path: Path) -> None:
     folder = _with_one_case(cohort, tmp_path / "killed")
     process = _start(folder)
     # inside the second case, while its files are being written

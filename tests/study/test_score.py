@@ -63,7 +63,7 @@ def test_a_shift_of_one_map_is_its_bias_and_nobody_elses(name: str, shift: float
     assert all(row[f"{other}_mae"] == 0 for other in MAPS if other != name)
 
 
-def test_ttp_is_told_on_the_whole_exams_clock() -> None:
+def test_ttp_is_reported_on_the_whole_exams_clock() -> None:
     late = TRUE | {"ttp": np.asarray(TRUE["ttp"] - np.float32(4.5), np.float32)}
     row = score(result(late, LABELS), TISSUE, REFERENCE, start_s=4.5)
     assert row["ttp_mae"] == pytest.approx(0, abs=1e-5)

@@ -34,8 +34,8 @@ def read_exam(path: Path, *, series: str | None = None) -> Exam:
     Returns
     -------
     Exam
-        Sorted by position and true time; identical bytes whatever the files' names and order and
-        whatever the scanner's clock said.
+        Sorted by position and true time; identical bytes for any file names and order and
+        any setting of the scanner's clock.
 
     Raises
     ------

@@ -15,7 +15,7 @@ MAX_SEEDS = 60
 MAX_REGION = 20
 REGION_RADIUS_MM = 6.0
 # Besides its share of the mean curve a voxel of the same vessel has noise (measured before the
-# bolus and after smoothing 1-2-1, which takes 0.61 of it), and a course of its own of no more than
+# bolus and after smoothing 1-2-1, which takes 0.61 of it), and an individual course of no more than
 # this part.
 OWN_COURSE = 0.3
 NOISE_MARGIN = 1.3 / 0.61
@@ -116,7 +116,7 @@ def noise_of_one_voxel(
     """SD of noise in a voxel's curve as groups see it, HU: with n voxels it falls as 1/sqrt(n).
 
     From the mean curves (n, N) before contrast arrives, so that neighbours' correlated noise
-    counts; from second differences, of which a bolus has next to none, where there is no before.
+    counts; from second differences, which are near zero for a bolus, where no frames precede it.
     """
     before = grid < arrival_s
     if before.sum() > 2:

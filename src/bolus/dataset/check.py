@@ -63,7 +63,7 @@ def check_index(
     Parameters
     ----------
     deep
-        Also decode every exam, and find duplicates by decoded pixels, whatever their encoding.
+        Also decode every exam, and find duplicates by decoded pixels, in any encoding.
     progress
         Called with the number of cases done and of all.
     processes

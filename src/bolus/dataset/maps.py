@@ -48,7 +48,7 @@ def read_maps(
     Parameters
     ----------
     geometry
-        That of the exam, if it is at hand (``read_exam(case.exam).geometry``); spares reading the
+        That of the exam, if available (``read_exam(case.exam).geometry``); avoids reading the
         exam's headers again.
 
     Returns

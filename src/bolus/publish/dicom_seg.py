@@ -115,7 +115,7 @@ def _segment(number: int) -> SegmentDescription:
 
 def _image_header(geometry: Geometry, identity: Mapping[str, str], content: bytes) -> Dataset:
     """An image header in the exam's study, from which the SEG takes study and frame of reference:
-    the images themselves are not at hand."""
+    the images themselves are not available."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 

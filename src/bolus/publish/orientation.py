@@ -79,7 +79,7 @@ def view_of(geometry: Geometry, brain: BoolArray) -> View:
     Parameters
     ----------
     geometry : Geometry
-        Storage order and direction are read from its affine, whatever they are.
+        Storage order and direction are read from its affine.
     brain : (Z, Y, X) bool
     """
     axes, flips = _orientation(geometry.affine)

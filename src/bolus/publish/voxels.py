@@ -161,7 +161,7 @@ class _Arrays:
         """Finite numbers of limited size."""
         values = np.asarray(self.get(name, "iuf", *shape), np.float64)
         if not (np.abs(values) <= LARGEST_NUMBER).all():
-            raise ValueError("numbers that are none")
+            raise ValueError("numbers that are not finite")
         return values
 
     def half(self, name: str, rows: int, columns: int) -> NDArray[np.float16]:
@@ -171,7 +171,7 @@ class _Arrays:
             raise ValueError("another precision")
         for start in range(0, rows, 1 << 16):
             if not np.isfinite(values[start : start + (1 << 16)]).all():
-                raise ValueError("numbers that are none")
+                raise ValueError("numbers that are not finite")
         return values
 
     def mask(self, name: str, shape: tuple[int, int, int]) -> BoolArray:

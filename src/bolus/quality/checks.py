@@ -106,7 +106,7 @@ def _coverage(exam: Exam) -> Check:
     extent = exam.geometry.shape[0] * exam.geometry.spacing_mm[0]
     grade = _Limit(COVERAGE_WARNING_MM - 0.5, COVERAGE_FAIL_MM, rising=False).grade(extent)
     text = f"The slab covers {extent:.0f} mm (at least {COVERAGE_WARNING_MM:g} mm expected)."
-    remedy = "" if grade == Grade.NOTE else "Volumes hold for the slab only."
+    remedy = "" if grade == Grade.NOTE else "Volumes refer to the slab only."
     return Check("coverage", grade, extent, "mm", text, remedy)
 
 

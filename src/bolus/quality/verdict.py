@@ -35,7 +35,7 @@ def all_findings(results: Results) -> tuple[Finding, ...]:
 def verdict(results: Results) -> Verdict:
     """The verdict that the report opens with.
 
-    A warning about the exam's timing, say, is no quality check but still a reason for care, so
+    A warning about the exam's timing, for example, is not a quality check but a reason for care, so
     findings count like checks.
     """
     checks = [Finding(c.name, c.grade, c.message, c.remedy) for c in results.checks]

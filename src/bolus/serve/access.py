@@ -161,7 +161,7 @@ class Guard:
         return any(hmac.compare_digest(one.encode(), expected) for one in given)
 
     def _signs_in(self, scope: Scope) -> bool:
-        """Whether the page is opened with the token in its address, which shall not stay there."""
+        """Whether the page is opened with the token in its address, which must be removed."""
         named = any(name == "token" for name, _ in _query(scope))
         return self.access.token is not None and named and scope["path"] == "/"
 

@@ -39,7 +39,7 @@ Protocol = Callable[..., asyncio.Protocol]
 
 
 def most_connections(handles: int | None) -> int:
-    """How many connections a process with so many file handles can hold; None for no limit."""
+    """How many connections a process with this many file handles can hold; None for no limit."""
     if handles is None:
         return MOST_CONNECTIONS
     free = handles - RESERVED_HANDLES - ROUNDS * ACCEPTED_AT_ONCE
@@ -145,7 +145,7 @@ def _close_longest_idle(connections: list[_Connection]) -> None:
 
 
 class _Connection:
-    """One connection, and the time by which it has to go on."""
+    """One connection and its deadline."""
 
     def __init__(self, address: Address, transport: asyncio.Transport) -> None:
         self.address = address
@@ -175,12 +175,12 @@ class _Connection:
         self._at(self._answer_by)
 
     def forget(self) -> None:
-        """No longer look at the time."""
+        """Remove the deadline."""
         if self._timer is not None:
             self._timer.cancel()
 
     def close(self) -> None:
-        """At once, whatever is still to be sent."""
+        """At once, even with data still to be sent."""
         self.is_closing = True
         self.forget()
         self._transport.abort()
@@ -199,7 +199,7 @@ class _Connection:
 
 
 class _Counted(asyncio.Protocol):
-    """A protocol that hands everything to another one."""
+    """A protocol that forwards everything to another one."""
 
     def __init__(self, connections: Connections, inner: asyncio.Protocol) -> None:
         self._connections = connections

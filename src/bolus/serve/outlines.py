@@ -270,7 +270,7 @@ def _record(folder: Path, exam: Exam, rater: str) -> Record | None:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
             Refused) as error:  # fmt: skip
         raise DamagedFile(
-            f"{OUTLINES}/{rater}/{RECORD} is damaged; move it away to go on with the mask"
+            f"{OUTLINES}/{rater}/{RECORD} is damaged; move it away to continue with the mask"
         ) from error
     return record
 

@@ -54,7 +54,7 @@ def simulate_cohort(
 ) -> int:
     """Make the cases that are missing of a cohort; each appears whole or not at all.
 
-    A case depends on the cohort's seed and its own number only: the same bytes whatever the number
+    A case depends on the cohort's seed and its own number only: the same bytes for any number
     of cases and workers and however often the work was interrupted.
 
     Parameters

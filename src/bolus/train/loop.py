@@ -52,7 +52,7 @@ class Settings:
     """When to stop."""
 
     epochs: int
-    """At most so many."""
+    """Maximum number of epochs."""
     patience: int
     """Epochs without a lower validation loss after which training ends."""
     seed: int

@@ -1,6 +1,6 @@
 """From positions to one evenly spaced stack of slices.
 
-Rows and columns stay as they are stored, whatever their direction: which side is left is always
+Rows and columns stay as stored, in any direction: which side is left is always
 in the affine (ImageOrientationPatient, ImagePositionPatient).  Slices ascend towards the head (the
 positive direction of the patient axis nearest to the slices' normal), so that the result does not
 depend on the order of the files or the direction of storage.

@@ -52,7 +52,7 @@ def edge_notes(results: Results) -> list[str]:
 
 
 def map_note(method: str, window: Window) -> str:
-    """What the reader of a map must know about it; empty for a map without limits of its own."""
+    """Notes on a map for its reader; empty for a map without specific limits."""
     if window.key in ("cbf", "mtt"):
         if method in ABSOLUTE:
             what = "flow" if window.key == "cbf" else "times"

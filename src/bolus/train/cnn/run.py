@@ -46,7 +46,7 @@ LIMITS = (
     "It is valid for exams like its training exams; others are flagged by their distance, but an "
     "exam that only seems similar can go unnoticed.",
     "Not tested against patient outcome.",
-    "Standard errors hold for exams like those of its validation.",
+    "Standard errors are valid for exams like those of its validation.",
 )
 SIMULATED = "Simulated exams: results on them do not apply to patients."
 
