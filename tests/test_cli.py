@@ -194,7 +194,7 @@ def test_the_demo_finds_what_it_simulated(tmp_path: Path) -> None:
     home.mkdir()
     environment = os.environ | {"HOME": str(home), "TMPDIR": str(home)}
     command = [sys.executable, "-P", "-m", "bolus", "demo", str(out)]
-    if possible():  # without a network, and nobody is asked for
+    if possible():  # without a network, and no other permission needed
         done = alone(command, tmp_path / "asked", env=environment, timeout=300)
         assert (tmp_path / "asked").read_text() == ""
     else:

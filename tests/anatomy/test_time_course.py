@@ -1,4 +1,4 @@
-"""Contrast is told from what motion does to a voxel."""
+"""Contrast is distinguished from the effects of motion on a voxel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of DICOM files as damage, odd scanners or somebody may make them."""
+"""Folders of DICOM files corrupted by damage, odd scanners or on purpose."""
 
 from __future__ import annotations
 
@@ -219,8 +219,8 @@ def damaged_deflated(rng: random.Random, folder: Path) -> Attack:
             files[name] = start + rng.choice(spoiling.ALL)(rng, body)
         else:
             allowed = Allowed.ANYTHING
-            spoilt = rng.choice(spoiling.ALL)(rng, joined(b"", elements))
-            files[name] = start + zlib.compress(spoilt, wbits=-zlib.MAX_WBITS)
+            corrupted = rng.choice(spoiling.ALL)(rng, joined(b"", elements))
+            files[name] = start + zlib.compress(corrupted, wbits=-zlib.MAX_WBITS)
     return Attack(
         write(folder / "exam", files), allowed, f"deflated, {what}, in {len(chosen)} files"
     )

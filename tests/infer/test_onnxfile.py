@@ -171,9 +171,9 @@ def test_any_bytes_are_read_or_refused_but_never_anything_else(content: bytes) -
 
 @given(place=st.integers(0, 4000), value=st.integers(0, 255))
 def test_a_changed_byte_is_read_or_refused_but_never_anything_else(place: int, value: int) -> None:
-    spoilt = bytearray(WEIGHTS)
-    spoilt[place] = value
+    corrupted = bytearray(WEIGHTS)
+    corrupted[place] = value
     try:
-        metadata_of(bytes(spoilt))
+        metadata_of(bytes(corrupted))
     except UnsafeModelError:
         return

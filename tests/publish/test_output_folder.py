@@ -227,7 +227,7 @@ def test_results_of_a_run_killed_while_moving_in_are_not_mistaken_for_somebodys_
     assert [p.name for p in tmp_path.iterdir()] == ["new.txt"]
 
 
-@pytest.mark.skipif(not possible(), reason="nobody may make containers here")
+@pytest.mark.skipif(not possible(), reason="containers are not allowed here")
 def test_containers_with_the_same_process_numbers_leave_each_other_alone(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (

@@ -138,17 +138,17 @@ def good_study(path: Path, results: Path) -> dict[str, str]:
     return codes
 
 
-# ---- spoilt
+# ---- corrupted
 
 
 def hostile_results(rng: random.Random, path: Path, good: Path) -> str:
-    """A spoilt copy of `good_results` at ``path``, which is new; what was done to it."""
+    """A corrupted copy of `good_results` at ``path``, which is new; what was done to it."""
     shutil.copytree(good, path)
     return ", ".join(_spoil(rng, path) for _ in range(rng.choice((1, 1, 2, 3))))
 
 
 def hostile_study(rng: random.Random, path: Path, good: Path) -> str:
-    """A spoilt copy of `good_study` at ``path``, which is new; what was done to it."""
+    """A corrupted copy of `good_study` at ``path``, which is new; what was done to it."""
     return hostile_results(rng, path, good)
 
 
@@ -171,7 +171,7 @@ def _spoil(rng: random.Random, path: Path) -> str:
         _link_to_itself, _folder, _sparse,
     ]  # fmt: skip
     if target.is_symlink() or not target.is_file() or target.stat().st_size > 2**24:
-        work = _missing  # spoilt already
+        work = _missing  # corrupted already
     else:
         work = rng.choice(own[suffix] if rng.random() < 0.7 else general)
     return f"{target.relative_to(path)}: {work(rng, target)}"
@@ -406,7 +406,7 @@ def _arrays(target: Path) -> dict[str, Any] | None:
     try:
         with target.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except Exception:  # spoilt already
+    except Exception:  # corrupted already
         return None
 
 

@@ -70,13 +70,13 @@ def test_ttp_is_reported_on_the_whole_exams_clock() -> None:
 
 
 def test_only_valid_voxels_that_were_mapped_count() -> None:
-    spoilt = {name: values.copy() for name, values in TRUE.items()}
-    for values in spoilt.values():
+    corrupted = {name: values.copy() for name, values in TRUE.items()}
+    for values in corrupted.values():
         values[~VALID] = 1e6
     unmapped = VALID & (np.arange(SHAPE[2]) == 3)
-    for values in spoilt.values():
+    for values in corrupted.values():
         values[unmapped] = 0
-    row = score(result(spoilt, LABELS), TISSUE, REFERENCE)
+    row = score(result(corrupted, LABELS), TISSUE, REFERENCE)
     assert all(row[f"{name}_mae"] == 0 for name in MAPS)
     assert row["covered"] == pytest.approx(1 - unmapped.sum() / VALID.sum())
     csf = replace(TISSUE, csf=unmapped)
