@@ -244,6 +244,6 @@ def test_the_command_knows_the_layouts_and_tells_what_it_made(
 ) -> None:
     assert get_args(LayoutName) == tuple(LAYOUTS)
     simulate(cohort, cases=3, seed=SEED)
-    assert capsys.readouterr().out == f"3 cases in {cohort}, 0 of them made now\n"
+    assert capsys.readouterr().out == f"3 cases in {cohort}, 0 of them new\n"
     simulate(cohort, cases=2, seed=SEED, quiet=True)
     assert capsys.readouterr() == ("", "")
