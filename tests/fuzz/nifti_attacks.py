@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import spoiling
+import corruption
 from attack import Allowed, Attack
 from untouched import nifti_file, nifti_gz, sidecar
 
@@ -100,16 +100,16 @@ def _of_floats(rng: random.Random) -> tuple[bytes, Allowed]:
 
 
 def _bytes(rng: random.Random) -> tuple[bytes, Allowed]:
-    return rng.choice(spoiling.ALL)(rng, nifti_file()), Allowed.ANYTHING
+    return rng.choice(corruption.ALL)(rng, nifti_file()), Allowed.ANYTHING
 
 
 def _bytes_of_header(rng: random.Random) -> tuple[bytes, Allowed]:
     data = nifti_file()
-    return rng.choice(spoiling.ALL)(rng, data[:352]) + data[352:], Allowed.ANYTHING
+    return rng.choice(corruption.ALL)(rng, data[:352]) + data[352:], Allowed.ANYTHING
 
 
 def _cut(rng: random.Random) -> tuple[bytes, Allowed]:
-    return spoiling.cut(rng, rng.choice((nifti_file(), nifti_gz()))), Allowed.NOTICED
+    return corruption.cut(rng, rng.choice((nifti_file(), nifti_gz()))), Allowed.NOTICED
 
 
 def _bit_of_gz(rng: random.Random) -> tuple[bytes, Allowed]:
@@ -119,7 +119,7 @@ def _bit_of_gz(rng: random.Random) -> tuple[bytes, Allowed]:
 
 
 def _bytes_of_gz(rng: random.Random) -> tuple[bytes, Allowed]:
-    return rng.choice(spoiling.ALL)(rng, nifti_gz()), Allowed.NOTICED
+    return rng.choice(corruption.ALL)(rng, nifti_gz()), Allowed.NOTICED
 
 
 def _rest(rng: random.Random) -> tuple[bytes, Allowed]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
-import spoiling
+import corruption
 from attack import Allowed, Attack
 from untouched import named_files
 
@@ -137,8 +137,8 @@ def _damaged_member(rng: random.Random, data: bytes) -> bytes:
     for _ in range(rng.choice((1, 1, 3))):
         number = rng.randrange(len(members) - 1)
         at, end = members[number] + 46, members[number + 1]
-        spoil = rng.choice((spoiling.flipped, spoiling.overwritten))
-        data = data[:at] + spoil(rng, data[at:end]) + data[end:]
+        corrupt = rng.choice((corruption.flipped, corruption.overwritten))
+        data = data[:at] + corrupt(rng, data[at:end]) + data[end:]
     return data
 
 
@@ -178,12 +178,12 @@ def _behind(rng: random.Random, data: bytes) -> bytes:
 
 
 def _anywhere(rng: random.Random, data: bytes) -> bytes:
-    return rng.choice(spoiling.ALL)(rng, data)
+    return rng.choice(corruption.ALL)(rng, data)
 
 
 def _directory(rng: random.Random, data: bytes) -> bytes:
     at = data.find(CENTRAL)
-    return data[:at] + rng.choice(spoiling.ALL)(rng, data[at:]) if at > 0 else data
+    return data[:at] + rng.choice(corruption.ALL)(rng, data[at:]) if at > 0 else data
 
 
 Change = Callable[[random.Random, bytes], bytes]

@@ -1,4 +1,4 @@
-"""Model files as somebody might spoil them, by chance or on purpose."""
+"""Model files corrupted by chance or on purpose."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def without(key: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "corrupt",
     [
         without("name"),
         without("usual"),
@@ -88,9 +88,9 @@ def without(key: str) -> Any:
         lambda c: c["usual"][0].update(whitening={}),
     ],
 )
-def test_a_damaged_card_is_refused(spoil: Any) -> None:
+def test_a_damaged_card_is_refused(corrupt: Any) -> None:
     content = json.loads(write_card(a_card()))
-    spoil(content)
+    corrupt(content)
     with pytest.raises(ValueError, match="damaged"):
         read_card(json.dumps(content))
 

@@ -93,7 +93,7 @@ def many_names(model: ModelProto) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("corrupt", "words"),
     [
         (other_domain, "com.example"),
         (imports_other_domain, "com.microsoft"),
@@ -110,10 +110,10 @@ def many_names(model: ModelProto) -> None:
     ],
 )
 def test_what_does_more_than_compute_is_refused(
-    spoil: Callable[[ModelProto], None], words: str
+    corrupt: Callable[[ModelProto], None], words: str
 ) -> None:
     model = a_model()
-    spoil(model)
+    corrupt(model)
     with pytest.raises(UnsafeModelError, match=words):
         metadata_of(model.SerializeToString())
 

@@ -1,7 +1,7 @@
 """Folders of results, reading studies and requests that mean harm, drawn at random.
 
 `good_results` and `good_study` make small folders in order, `hostile_results` and `hostile_study`
-spoil a copy of one in one to three ways, `hostile_request` draws a request.  The same generator
+corrupt a copy of one in one to three ways, `hostile_request` draws a request.  The same generator
 gives the same ones.
 """
 
