@@ -33,7 +33,7 @@ Head = dict[str, Any]
 
 
 class ChildEnded(Exception):
-    """The child crashed, was ended, or didn't answer in time; says which."""
+    """The child crashed, was ended, or didn't answer in time; the message says which."""
 
 
 class Child:
@@ -135,8 +135,8 @@ def serve(answer: Callable[[Head, bytes], tuple[Head, bytes]], most_memory_bytes
     ----------
     answer : from a request's line and bytes to an answer's; what it raises becomes the entry
         ``error`` of the answer.
-    most_memory_bytes : of address space; where the system knows no such limit, that of the time
-        remains.
+    most_memory_bytes : of address space; where the system has no such limit, only the time limit
+        applies.
     """
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")

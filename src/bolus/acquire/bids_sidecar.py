@@ -129,7 +129,7 @@ def _numbers(
 
 
 def scanner(fields: Mapping[str, Any]) -> Scanner:
-    """What the JSON file says of the scanner."""
+    """Scanner parameters in the JSON file."""
     return Scanner(
         source="nifti",
         manufacturer=_text(fields.get("Manufacturer")),

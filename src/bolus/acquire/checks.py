@@ -66,7 +66,7 @@ def check_times(times_s: Float64Array, where: str) -> list[Finding]:
     TooFewFrames
         Below 8 frames.
     MissingTiming
-        If times don't increase, or intervals, lags or the whole are not those of a perfusion scan.
+        If times don't increase, or intervals, lags or duration are not those of a perfusion scan.
     AmbiguousExam
         If a pause shows that these are two scans.
     """

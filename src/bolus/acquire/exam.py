@@ -96,7 +96,7 @@ def select_scan(slices: Sequence[Slice], path: Path, series: str | None) -> Sele
 
 
 def lay_out_scan(selection: Selection, path: Path, damaged: Damaged | None = None) -> Layout:
-    """Where and when each image of the chosen scan was taken, without those known as damaged."""
+    """Position and time of each image of the chosen scan, without those known as damaged."""
     if not unitobrain.is_unitobrain(path):
         return lay_out(selection.slices, str(path), damaged=damaged)
     step_us = unitobrain.protocol_step_us(selection.slices)

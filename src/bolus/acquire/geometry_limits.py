@@ -12,7 +12,7 @@ from bolus.errors import BadGeometry
 from bolus.types import Float64Array, Geometry
 
 PIXEL_LIMITS_MM = (0.05, 10.0)
-"""CT pixels have 0.2 to 1.2 mm; maps are drawn on coarser grids at times."""
+"""CT pixels measure 0.2 to 1.2 mm; maps are sometimes on coarser grids."""
 DISTANCE_LIMITS_MM = (0.1, 20.0)
 """CT perfusion slices are 0.5 to 12 mm thick; 20 mm leaves room for gaps between them."""
 FIELD_LIMITS_MM = (80.0, 1000.0)

@@ -31,7 +31,7 @@ MIN_Z_INFORMATION = 0.01
 
 @dataclass(frozen=True)
 class Measured:
-    """What alignment found, per frame (T,); of the worst group where slices form several."""
+    """Results of alignment per frame (T,); of the worst group where slices form several."""
 
     displacement_mm: Float64Array
     across_mm: Float64Array

@@ -56,7 +56,7 @@ class Baseline:
 def baseline_and_arrival(exam: Exam, moved_mm: float = 0.0) -> Baseline:
     """Find the bolus and average all frames before it, for each slice by its own clock.
 
-    The voxels that change most, and as contrast does, are vessels; their mean curve tells whether
+    The voxels that change most, and as contrast does, are vessels; their mean curve shows whether
     there is a bolus at all, and the earliest tenth of them when it arrives.
 
     Parameters

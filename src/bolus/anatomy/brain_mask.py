@@ -204,8 +204,8 @@ def _brain_parts(interior: BoolArray, enclosed: Float32Array, least: float) -> B
     """Parts of the slices' interior that are brain, not orbit, nose or muscle.
 
     A part of a slice counts if it has ``least`` pixels and bone surrounds it, or if it is so large
-    that it must be brain under an open skull.  Of these, the largest body through all slices wins,
-    and islands that are both large and well enclosed.
+    that it must be brain under an open skull.  Of these, the largest body through all slices is
+    kept, and islands that are both large and well enclosed.
     """
     in_plane = np.zeros((3, 3, 3), bool)
     in_plane[1] = True

@@ -144,7 +144,7 @@ def diameter_mm(
 ) -> float:
     """Diameter of a straight vessel that would hold the blood around the region, mm.
 
-    ``blood_share`` is the share of blood that the region's curve stands for.
+    ``blood_share`` is the blood fraction that the region's curve represents.
     """
     middle = np.round(one.voxels.mean(axis=0)).astype(np.int64)
     near = np.flatnonzero(within(candidates.voxels, middle, REGION_RADIUS_MM, geometry))

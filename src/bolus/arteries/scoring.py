@@ -69,7 +69,7 @@ def choose(
     """Score every region; ``artery`` and ``vein`` are regions chosen by the user.
 
     The earliest fair region determines when arteries enhance.  The score of a later one falls to a
-    half at 0.7 s, so an earlier artery wins unless it is much poorer.
+    half at 0.7 s, so an earlier artery is chosen unless it is much poorer.
     """
     both = list(zip(regions, in_sinus_place.tolist(), strict=True))
     timely = np.array([total(artery_parts(r, 0.0, p)) * r.placed for r, p in both])

@@ -26,7 +26,7 @@ class FoundCase:
     raw: Path | None = None
     findings: tuple[Finding, ...] = ()
     series: str = ""
-    """SeriesInstanceUID that the maps say they were made from, if they say so."""
+    """SeriesInstanceUID of the maps' source, where they state it."""
     needs_maps: bool = True
     protocols: dict[int, int] = field(default_factory=dict)
     """Slices by frames of the data set's protocols; empty where any size is allowed."""
@@ -61,7 +61,7 @@ def _case(found: FoundCase, seen: ExamFacts | None, findings: tuple[Finding, ...
 def unreadable(error: BolusError) -> Finding:
     """Why an exam can't be used, without the names of its files, which can be those of patients."""
     kind = (type(error).__doc__ or type(error).__name__).splitlines()[0]
-    return Finding("exam-unreadable", Grade.FAIL, kind, "`bolus info EXAM` tells more.")
+    return Finding("exam-unreadable", Grade.FAIL, kind, "`bolus info EXAM` shows details.")
 
 
 def within(root: Path, message: str) -> str:

@@ -38,7 +38,7 @@ distinguish ms from s, ml/ml from ml/100 g and ml/g/s from ml/100 g/min."""
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found; ``cases`` have all their findings, those of the index included."""
+    """Result of a check; ``cases`` have all their findings, including those of the index."""
 
     cases: tuple[Case, ...]
     findings: tuple[Finding, ...] = ()

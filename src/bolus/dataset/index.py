@@ -1,4 +1,4 @@
-"""What a data set on disk consists of, and the file that says so.
+"""The contents of a data set on disk, and the index file that lists them.
 
 The file holds names of folders, counts and hashes: nothing from a DICOM header that identifies a
 person.  All paths in it are relative to the root of the data set, and the root is relative to the
@@ -108,7 +108,7 @@ def write_index(index: Index, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
+    """Write a file completely or not at all.
 
     Raises
     ------

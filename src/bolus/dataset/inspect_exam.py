@@ -23,7 +23,7 @@ HASH_BYTES = 8
 
 @dataclass(frozen=True)
 class ExamFacts:
-    """What an index says about an exam."""
+    """Facts about an exam for the index."""
 
     frames: int
     geometry: Geometry

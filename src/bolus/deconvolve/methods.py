@@ -20,7 +20,7 @@ METHODS: dict[str, Method] = {
     "osvd": osvd,
     "tikhonov": tikhonov,
 }
-"""The command line, the docs' table and the tests are made from this."""
+"""The command line, the docs' table and the tests are generated from this."""
 
 DELAY_METHODS = ("nlr", "bma")
 """Methods that fit the delay; an impulse response has no measurable onset."""

@@ -1,4 +1,4 @@
-"""What all methods share: C_t = CBF (C_a * R), its constants, and the maps made from it."""
+"""Shared by all methods: C_t = CBF (C_a * R), its constants, and the resulting maps."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class VoxelMaps:
     ttp: Float32Array
     """s after the first frame."""
     delay: Float32Array | None = None
-    """s after the arterial input; None where a method knows none."""
+    """s after the arterial input; None where a method has none."""
     se: dict[str, Float32Array] = field(default_factory=dict)
-    """Standard errors by map name; empty where a method knows none."""
+    """Standard errors by map name; empty where a method has none."""
 
 
 @dataclass(frozen=True)

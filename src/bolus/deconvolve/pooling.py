@@ -28,7 +28,7 @@ def pool_shapes(likelihood: Float32Array, curves: Curves) -> Float32Array:
     Parameters
     ----------
     likelihood : (V, S) evidence of each shape, as a share of the best one's.
-    curves : tells where the voxels are.
+    curves : give the positions of the voxels.
     """
     cell, grid = _cells(curves)
     order = np.argsort(cell, kind="stable")

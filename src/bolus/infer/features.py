@@ -23,7 +23,7 @@ CORRELATION_S = 4.0
 AMPLITUDE_HU = 8.0
 """Prior SD of tissue's enhancement around zero."""
 BLOOD_ML = 0.3
-"""The brightest voxels of this volume are taken for blood: veins, mostly."""
+"""The brightest voxels of this volume count as blood: mostly veins."""
 BLOOD_AREA_SHARE = 0.3
 """Vessels with at least this share of the blood's area are sorted by their time."""
 EARLY_SHARES = (0.0, 0.03, 0.10, 0.30, 0.60, 1.0)
@@ -49,7 +49,7 @@ LEAST_TISSUE, LEAST_FALLING = 0.03, 0.1
 """Lower limits for the logarithm."""
 USUAL_LOG, LITTLE_LOG, LEAST_LOG = -0.2, -0.4, -1.5
 """Of the logarithm of the blood volume: down to the first, brains differ and the estimate errs so
-much that the network knows better; from the second on it is believed, but never below the third."""
+much that the network does better; from the second on it is used, but never below the third."""
 HIGHEST = 8.0
 """Vessels' curves are cut off here, in units of tissue's."""
 LEVEL_HU = 8.0

@@ -39,7 +39,7 @@ SAMPLE_STEP = 7
 def sampled(
     exam: Exam, tissue: Tissue, measured: Curves, denoised: Curves, *, motion: Motion
 ) -> Sampled:
-    """Gather an exam's curves as the network takes them, in training as in use.
+    """Gather an exam's curves as input of the network, for training and inference.
 
     Parameters
     ----------

@@ -101,8 +101,8 @@ def load_model(path: Path | None = None) -> Model:
         if set(metadata) == {KEY_GAVA2021}:
             raise UsageError(
                 f"{name} is a network of the recipe gava2021: it predicts one map, from registered "
-                "and filtered frames, not what --method cnn gives. docs/network.md tells how to "
-                "run it; a network for --model comes from bolus train --recipe bolus."
+                "and filtered frames, not what --method cnn gives. docs/network.md explains "
+                "how to run it; a network for --model comes from bolus train --recipe bolus."
             )
         if set(metadata) != {KEY}:
             raise UnsafeModelError("it has no description by bolus, or more than that")

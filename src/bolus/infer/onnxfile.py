@@ -17,7 +17,7 @@ MOST_NODES = 10_000
 MOST_FIELDS = 300_000
 """Of all messages together: a second's reading.  The built-in network has 3,500, 12 a node."""
 VALUES_PER_BYTE = 8
-"""No kind of number takes less than a bit."""
+"""No data type takes less than a bit per number."""
 
 MODEL_GRAPH, MODEL_OPSET, MODEL_METADATA, MODEL_TRAINING, MODEL_FUNCTIONS = 7, 8, 14, 20, 25
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE = 1, 5, 15
@@ -63,7 +63,7 @@ class Field:
 
 
 def metadata_of(content: bytes) -> dict[str, str]:
-    """Check that a model only computes, and read what it says about itself.
+    """Check that a model only computes, and read its metadata.
 
     Raises
     ------

@@ -19,7 +19,7 @@ MEDIAN_LIMITS = {
 """Of the whole slab's parenchyma, in `MAP_UNITS`.  Grey and white matter have 60 and 25
 ml/100g/min, 4 and 2 ml/100g, 4.0 and 4.8 s (Leenders 1990,
 doi:10.1093/brain/113.1.27); flow below 10 is lethal, the largest mean flows under acetazolamide
-or hypercapnia are 100 to 120.  SVD gives half of the flow."""
+or hypercapnia are 100 to 120.  SVD gives half the flow."""
 LARGEST = 1e6
 """In single voxels: vessels and noise reach thousands in flow, never this."""
 MOST_LESION = 0.99

@@ -43,7 +43,7 @@ class Levels:
     mtt: Float32Array
     tmax: Float32Array
     delay: Float32Array | None
-    """None where the method knows none."""
+    """None where the method has none."""
 
 
 @dataclass(frozen=True)

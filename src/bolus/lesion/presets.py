@@ -1,7 +1,7 @@
 """Named threshold presets: definitions of core and hypoperfused tissue, with their sources.
 
-Thresholds belong to the software they were found with: the same number means another volume
-after another deconvolution.  The published presets are offered as they are; ``calibrated`` has
+Thresholds are specific to the software they were derived with: the same number gives another volume
+after another deconvolution.  The published presets are offered unchanged; ``calibrated`` has
 thresholds for each deconvolution of bolus, chosen by ``benchmarks/calibrate.py`` on simulated
 exams so that volumes equal those of true Tmax > 6 s and true CBF < 30 % of normal.
 """

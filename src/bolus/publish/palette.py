@@ -1,7 +1,7 @@
 """Every colour of the report's images.
 
-Images are indexed (8 bits): entries 0-63 are a grey ramp that also draws text, the rest belongs
-to the kind of image.  Indexed images are small and hold the colour scale exactly.
+Images are indexed (8 bits): entries 0-63 are a grey ramp also used for text, the rest depends
+on the kind of image.  Indexed images are small and store the colour scale exactly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEVELS = 160
 """Steps of a map's colour scale."""
 
 # The field's convention: low is blue, high is red, in flow, volume and times alike.  Unlike "jet"
-# the stops have no flat bright bands at cyan and yellow, which would draw edges that aren't there.
+# the stops have no flat bright bands at cyan and yellow, which would suggest false edges.
 STOPS = (
     (0.00, (24, 18, 74)),
     (0.12, (38, 58, 168)),

@@ -23,7 +23,7 @@ __all__ = ["check_output", "publish"]
 
 
 def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
-    """Write everything that a run found into a folder, whole or not at all.
+    """Write all results of a run into a folder, completely or not at all.
 
     ::
 
@@ -34,7 +34,7 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
         OUT/baseline.nii.gz        float32 HU, before the bolus; maximum.nii.gz at its maximum
         OUT/voxels.npz             curves of all voxels, for `bolus view`
         OUT/<method>/cbf.nii.gz    float32; also cbv, mtt, tmax, ttp
-        OUT/<method>/cbf_se.nii.gz float32 standard errors, where the method knows them
+        OUT/<method>/cbf_se.nii.gz float32 standard errors, where available
         OUT/<method>/delay.nii.gz  float32, where the method fits it
         OUT/<method>/lesion.nii.gz uint8: 0 none, 1 penumbra, 2 core
         OUT/<method>-minus-<first method>/cbf.nii.gz
@@ -46,7 +46,7 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
     ----------
     results : Results
     out : Path
-        Missing, empty, or former results, which are replaced as a whole at the very end.
+        Missing, empty, or previous results, which are replaced as a whole at the very end.
     deidentify : bool
         Whether substitutes replace the exam's UIDs.
 

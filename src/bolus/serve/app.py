@@ -41,7 +41,7 @@ def new_app(folders: Sequence[Path]) -> FastAPI:
 
     Parameters
     ----------
-    folders : what the session shows; no answer says where they are.
+    folders : what the session shows; no answer reveals their location.
     """
     app = FastAPI(
         title="bolus view",

@@ -57,7 +57,7 @@ def can_recompute(exam: Exam) -> bool:
 
 
 def has_arteries(exam: Exam) -> bool:
-    """False where the network ran alone and none were found."""
+    """False where only the network ran and none were found."""
     arteries = exam.summary["arteries"] or {}
     return all(arteries.get(kind) is not None for kind in ("aif", "vof"))
 

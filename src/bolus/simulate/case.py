@@ -62,7 +62,7 @@ def write_case(exam: Exam, truth: Truth, folder: Path, exam_name: str) -> None:
 def appearing(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """Give a hidden folder whose entries ``names`` move to ``folder`` if all goes well.
 
-    Each entry appears whole; where the last one exists, all do.  Existing entries are replaced.
+    Each entry appears completely; if the last one exists, all do.  Existing entries are replaced.
 
     Raises
     ------

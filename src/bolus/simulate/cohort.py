@@ -52,7 +52,7 @@ def simulate_cohort(
     workers: int | None = None,
     progress: Progress = lambda *_: None,
 ) -> int:
-    """Make the cases that are missing of a cohort; each appears whole or not at all.
+    """Create the missing cases of a cohort; each appears completely or not at all.
 
     A case depends on the cohort's seed and its own number only: the same bytes for any number
     of cases and workers and however often the work was interrupted.

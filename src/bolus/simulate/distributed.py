@@ -61,7 +61,7 @@ class Patient:
     name: str
     """In the data set, for example MOL-012."""
     key: str
-    """What all UIDs are made from."""
+    """Source of all UIDs."""
 
 
 def patient_of(exam: Exam, name: str) -> Patient:

@@ -1,4 +1,4 @@
-"""The digital phantom of Kudo et al., Radiology 2013;267:201-211, made from its analytic AIF.
+"""The digital phantom of Kudo et al., Radiology 2013;267:201-211, generated from its analytic AIF.
 
 49 tiles (7 MTT x 7 delays) in 5 sections of rising CBV, for three residue shapes.  The grid, the
 AIF and the constants are those of public code that uses the original (the original files

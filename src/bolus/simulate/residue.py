@@ -20,7 +20,7 @@ Function = Callable[[Float64Array, float], Float64Array]
 
 
 def box(t_s: Float64Array, mtt_s: float) -> Float64Array:
-    """All blood takes the same time: R = 1 until MTT, 0 after."""
+    """All blood has the same transit time: R = 1 until MTT, 0 after."""
     return ((t_s >= 0) & (t_s < mtt_s)).astype(np.float64)
 
 

@@ -39,7 +39,7 @@ class Card:
 
 
 def write_card(card: Card, folder: Path) -> None:
-    """Write ``model-card.md``; licence, use and versions of libraries are added to what it says."""
+    """Write ``model-card.md``; licence, use and library versions are added."""
     lines = [f"# {card.title}", "", card.purpose, "", f"**{USE}** Weights: {LICENCE}."]
     for title, facts in (*card.facts.items(), ("Environment", environment())):
         lines += ["", f"## {title}", ""]

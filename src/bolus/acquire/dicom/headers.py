@@ -54,7 +54,7 @@ MAX_ELEMENTS = 10_000
 
 @dataclass(frozen=True)
 class Clock:
-    """What an image says about when it was taken, in microseconds, and about its order."""
+    """Acquisition times of an image, in microseconds, and its order."""
 
     acquisition_us: int | None = None
     """Time of day of AcquisitionDateTime or AcquisitionTime; dates are not to be trusted."""

@@ -20,7 +20,7 @@ from bolus.types import Finding, Float64Array, Geometry, IntArray, Scanner
 
 @dataclass(frozen=True)
 class Layout:
-    """Where and when each image of the scan was taken."""
+    """Position and time of each image of the scan."""
 
     slices: tuple[Slice, ...]
     image: IntArray

@@ -46,7 +46,7 @@ LEAST_BITS = 8
 KEPT_FILES = 2
 """Number of whole files kept in memory, to compare duplicates with each other."""
 IMAGES_PER_DECODER = 64
-"""A child takes as long to start as some 100 images of JPEG Lossless take to decode."""
+"""Starting a child takes as long as decoding about 100 JPEG Lossless images."""
 
 Job = tuple[tuple[int, ...], Slice]
 """Place (t, z) of an image and the image."""

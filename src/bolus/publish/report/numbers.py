@@ -75,7 +75,7 @@ def title(name: str) -> str:
 
 
 def exam_facts(results: Results) -> list[tuple[str, str]]:
-    """What the page's head says about the exam: (name, value)."""
+    """Facts about the exam in the page header: (name, value)."""
     scanner, geometry, times = results.scanner, results.geometry, results.times_s
     z_mm, y_mm, x_mm = geometry.spacing_mm
     slices, rows, columns = geometry.shape

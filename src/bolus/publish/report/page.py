@@ -160,7 +160,7 @@ def _windows(results: Results) -> tuple[Window, ...]:
 def _map_pictures(
     results: Results, view: View, name: str, windows: tuple[Window, ...]
 ) -> Iterator[MapPicture]:
-    """Each map, followed by its standard error where the method knows it."""
+    """Each map, followed by its standard error where the method has one."""
     maps = results.methods[name].maps
     for window in windows:
         picture = _one_map(results, view, name, getattr(maps, window.key), window)

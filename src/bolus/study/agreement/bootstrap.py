@@ -56,7 +56,7 @@ def resample(exams: Sequence[Hashable], seed: int, resamples: int = RESAMPLES) -
     Parameters
     ----------
     exams : of each of n pairs; pairs of one exam are not independent.
-    seed : the same gives the same samples.
+    seed : of the samples.
     """
     _, member = np.unique([str(exam) for exam in exams], return_inverse=True)
     count = int(member.max()) + 1 if len(exams) else 0

@@ -112,12 +112,12 @@ def compare(first: Path, second: Path, mask: Path | None = None, seed: int = 0) 
 
 
 def write_comparison(found: Comparison, out: Path, seed: int = 0) -> None:
-    """Write tables, a figure and one page, whole or not at all.
+    """Write tables, a figure and one page, completely or not at all.
 
     Raises
     ------
     OutputError
-        ``out`` holds something else than a former comparison, or can't be written.
+        ``out`` holds something other than a previous comparison, or can't be written.
     """
     check_out(out, FILES)
     lines = [Compared({"what": group}, agreed) for group, agreed in found.masks.items()]
@@ -251,7 +251,7 @@ def _voxels(match: Match, one: Volume, two: Volume, mask: Volume | None) -> Bool
 
 
 def _flow(path: Path, geometry: Geometry) -> BoolArray:
-    """Where the method of a map found flow."""
+    """Where a map's method has flow."""
     file = path.parent / "cbf.nii.gz"
     return np.asarray(_moved(read_volume(file), geometry, str(file)) > 0)
 

@@ -34,7 +34,7 @@ class Section:
     note: str
     table: Table
     picture: str
-    """PNG as a data URI; empty if there is nothing to draw."""
+    """PNG as a data URI; empty if there is nothing to plot."""
     alt: str
 
 

@@ -25,7 +25,7 @@ SHAPING_HERE = ("score", "exam", "add_noise", "subsample")
 
 Line = dict[str, Any]
 Key = tuple[str, str, float, tuple[int, ...]]
-"""Exam's name (it draws the noise) and digest, dose, frames."""
+"""Exam's name (seed of the noise) and digest, dose, frames."""
 Done = dict[Key, dict[str, Line]]
 """By analysis and method: outcome, scores."""
 
@@ -54,7 +54,7 @@ def line_of(key: Key, outcome: Outcome) -> Line:
 
 
 def keep(done: Done, line: Line) -> None:
-    """Add what a line says."""
+    """Add the content of a line."""
     key = line["case"], line["exam"], line["dose"], tuple(line["kept"])
     done.setdefault(key, {}).update(line["methods"])
 

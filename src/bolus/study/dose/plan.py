@@ -57,7 +57,7 @@ class DosePlan:
 
     @property
     def all_doses(self) -> tuple[float, ...]:
-        """Each once, the whole dose first."""
+        """Each once, full dose first."""
         return tuple(sorted({1.0, *self.doses}, reverse=True))
 
     def selections(self, times_s: Float64Array) -> list[Selection]:

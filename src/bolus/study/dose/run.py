@@ -53,8 +53,8 @@ def run_dose_study(
     Parameters
     ----------
     cohort : index of a data set, or the folder of one; exams with a truth are compared with it.
-        Where a data set has an exam as the scanner made it and registered or filtered, the former
-        is taken.
+        Where a data set has an exam both raw and registered or filtered, the raw one
+        is used.
     out : folder for the results; finished analyses are kept there, one line each, so that an
         interrupted run loses only the current ones, and a larger plan computes only what is new.
     plan : conditions.

@@ -110,7 +110,7 @@ def csv_text(rows: Sequence[Line]) -> str:
 
 
 def markdown_text(study: Study) -> str:
-    """The whole of dose.md."""
+    """The content of dose.md."""
     groups, methods = by_condition(study), study.plan.methods
     parts = [
         "# Dose study: fewer frames, lower dose",

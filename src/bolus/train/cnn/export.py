@@ -73,7 +73,7 @@ def export(
     DamagedFile
         The checkpoint can't be read.
     RuntimeError
-        ONNX Runtime gives other maps than PyTorch.
+        ONNX Runtime's maps differ from PyTorch's.
     """
     net = PerfusionNet()
     net.load_state_dict(load(checkpoint)["model"])

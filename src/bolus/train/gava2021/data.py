@@ -99,7 +99,7 @@ def prepare_slices(
     cases : exams of one split part, all with the same number of frames.
     index : the data set.
     spec : what the network is trained for.
-    folder : a folder below it holds the images; it appears whole or not at all.
+    folder : a folder below it holds the images; it appears completely or not at all.
     seen : called with the name of each exam before it is read.
     """
     key = json.dumps([index.digest, [case.name for case in cases], asdict(spec)], sort_keys=True)

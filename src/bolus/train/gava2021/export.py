@@ -41,7 +41,7 @@ class FromHounsfield(nn.Module):
 
 
 def export(network: nn.Module, spec: Spec, about: Mapping[str, object], path: Path) -> None:
-    """Write the network as ONNX, whole or not at all.
+    """Write the network as ONNX, completely or not at all.
 
     Input ``hu`` (slices, frames, rows, columns) float32 of the chosen frames, rows and columns
     multiples of 16; output ``map`` (slices, rows, columns) float32 in the map's unit.
