@@ -8,11 +8,11 @@ from pathlib import Path
 
 import bolus
 
-ANALYSIS = ("align", "anatomy", "arteries", "curves", "deconvolve")
+ANALYSIS = ("align", "anatomy", "arteries", "curves", "deconvolution")
 """Folders of the package that determine the maps of deconvolution."""
 LESIONS = ("infer", "lesion", "quality")
 """And those that determine the network's maps, lesions and verdicts."""
-ALWAYS = ("types.py", "pipeline.py", "preprocess.py", "timegrid.py")
+ALWAYS = ("types.py", "pipeline.py", "preprocessing.py", "timegrid.py")
 """Further modules that affect every result."""
 DATA = frozenset({".py", ".json", ".onnx"})
 
