@@ -73,7 +73,7 @@ def test_data_set_and_index_can_be_moved_together(cohort: Path, tmp_path: Path) 
 def test_data_set_that_has_gone_is_reported(cohort: Path, tmp_path: Path) -> None:
     write_index(index_folder(cohort), tmp_path / "index.json")
     shutil.rmtree(cohort)
-    with pytest.raises(NoReadableFiles, match="not at"):
+    with pytest.raises(NoReadableFiles, match="no longer at"):
         read_index(tmp_path / "index.json")
 
 
