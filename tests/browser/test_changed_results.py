@@ -103,7 +103,7 @@ def test_a_map_that_unpacks_to_more_than_it_should_does_not_fill_the_browser(
     with serving(own) as server:
         page.goto(server.url)
         panel = page.locator("[data-key='nlr/cbf']")
-        panel.get_by_text("holds more than it should").wait_for(timeout=60_000)
+        panel.get_by_text("holds more data than its exam allows").wait_for(timeout=60_000)
 
 
 def test_of_several_exams_the_others_can_still_be_read(page: Any, own: Path) -> None:

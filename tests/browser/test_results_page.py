@@ -276,9 +276,9 @@ def test_another_artery_gives_new_maps_beside_the_old(page: Any, server: Server)
     page.mouse.move(*at(box, fractions[0] + 0.02, fractions[1]))
     page.mouse.move(*at(box, *fractions))
     page.mouse.up()
-    page.locator(".box", has_text="VOF as found").get_by_text("AIF at").wait_for()
-    page.locator("[aria-label='Method to compute again']").select_option("nlr")
-    page.get_by_role("button", name="Compute this method again").click()
+    page.locator(".box", has_text="VOF unchanged").get_by_text("AIF at").wait_for()
+    page.locator("[aria-label='Method to recompute']").select_option("nlr")
+    page.get_by_role("button", name="Recompute this method").click()
     page.wait_for_selector("[data-key='r1:nlr/cbf']", timeout=60_000)
     assert page.locator("[data-key='nlr/cbf'] canvas.slice").count() == 1
 

@@ -1,7 +1,6 @@
 // Threshold sliders of every method; what follows from them is the server's, as in `bolus run`.
 
-import { box } from "./boxes";
-import { clear, el } from "./dom";
+import { box, clear, el } from "./dom";
 import type { Viewer } from "./viewer";
 import { ask, labelsFrom, post, Refused, type LesionAnswer, type Manifest, type Rule, type Rules, type Threshold } from "./wire";
 
@@ -188,7 +187,7 @@ class MethodPart {
     this.rules = rules;
     const names = Object.keys(rules);
     clear(this.preset);
-    this.preset.append(el("option", { value: "" }, "own thresholds"), ...names.map((name) => el("option", { value: name }, name)));
+    this.preset.append(el("option", { value: "" }, "custom thresholds"), ...names.map((name) => el("option", { value: name }, name)));
     const first = names.includes(this.start.preset) ? this.start.preset : names[0];
     if (first === undefined) return null;
     this.follow(first);
@@ -234,7 +233,7 @@ class MethodPart {
       } catch (error) {
         if (mine !== this.count) return;
         const silent = error instanceof Refused && error.status === 0;
-        this.state.textContent = silent ? "The server does not answer: the numbers are of the thresholds before." : (error as Error).message;
+        this.state.textContent = silent ? "The server does not respond: the numbers shown are for the previous thresholds." : (error as Error).message;
       }
     }, wait);
   }
