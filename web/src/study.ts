@@ -1,6 +1,6 @@
 // A reading study: sign in, worklist, readings.
 
-import { button, clear, el } from "./dom";
+import { button, el } from "./dom";
 import { DrawBox } from "./drawbox";
 import { ownerOf } from "./keep";
 import { lay, leave, openViewer, place, problem, top } from "./page";
@@ -16,7 +16,6 @@ export async function study(session: Session): Promise<void> {
 
 function signIn(session: Session): void {
   top([el("span", { class: "exam" }, "Reading study")]);
-  clear(place);
   const who = el("select", { id: "rater", required: true }, ...(session.raters ?? []).map((name) => el("option", { value: name }, name)));
   const code = el("input", { id: "code", type: "password", required: true, autocomplete: "off" });
   const note = el("p", { class: "trouble", role: "alert" });
@@ -40,7 +39,7 @@ function signIn(session: Session): void {
     el("button", { type: "submit", class: "main" }, "Sign in"),
     note,
   );
-  place.append(form);
+  place.replaceChildren(form);
   code.focus();
 }
 
@@ -72,7 +71,7 @@ async function worklist(session: Session): Promise<void> {
       el("li", { class: one.state },
         button(one.reading, `Open ${one.reading}`, () => void read(session, list, one.reading)), el("span", {}, STATES[one.state])))),
   );
-  place.append(card);
+  place.replaceChildren(card);
 }
 
 async function read(session: Session, list: Worklist, reading: string): Promise<void> {
