@@ -64,9 +64,18 @@ export class DrawBox {
       (label) => (this.label = Number(label)),
     );
     this.labelChoice.node.classList.add("regions");
-    this.size = el("input", { type: "range", min: "0.5", max: "20", step: "0.5", value: "4", "aria-label": "Brush radius, mm", oninput: () => this.setRadius(Number(this.size.value)) });
-    this.lowField = el("input", { type: "number", step: "any", "aria-label": "Lowest value of the panel to paint", onchange: () => (this.low = Number(this.lowField.value)) });
-    this.highField = el("input", { type: "number", step: "any", "aria-label": "Highest value of the panel to paint", onchange: () => (this.high = Number(this.highField.value)) });
+    this.size = el("input", {
+      type: "range", min: "0.5", max: "20", step: "0.5", value: "4",
+      "aria-label": "Brush radius, mm", oninput: () => this.setRadius(Number(this.size.value)),
+    });
+    this.lowField = el("input", {
+      type: "number", step: "any",
+      "aria-label": "Lowest value of the panel to paint", onchange: () => (this.low = Number(this.lowField.value)),
+    });
+    this.highField = el("input", {
+      type: "number", step: "any",
+      "aria-label": "Highest value of the panel to paint", onchange: () => (this.high = Number(this.highField.value)),
+    });
     const limit = el("input", { type: "checkbox", onchange: () => (this.limited = limit.checked) });
     this.root = box(
       "Outline",

@@ -176,7 +176,8 @@ class MethodPart {
     };
     this.hypoperfused = new Slider(method, "hypoperfused", moved);
     this.core = new Slider(method, "core", moved);
-    this.settings = el("div", { hidden: true }, el("label", { class: "slider" }, el("span", {}, "preset"), this.preset), this.words, this.hypoperfused.root, this.core.root);
+    const preset = el("label", { class: "slider" }, el("span", {}, "preset"), this.preset);
+    this.settings = el("div", { hidden: true }, preset, this.words, this.hypoperfused.root, this.core.root);
     this.root = el("fieldset", {}, el("legend", {}, method), this.settings, this.numbers, this.state);
     const growth = start.hypoperfused_ml - start.core_ml;
     this.put({ core_ml: start.core_ml, hypoperfused_ml: start.hypoperfused_ml, penumbra_ml: growth, mismatch_ml: growth });
@@ -222,11 +223,16 @@ class MethodPart {
     const mine = ++this.count;
     this.numbers.classList.add("stale");
     this.timer = setTimeout(async () => {
-      const asked = { core_map: this.core.map, core_below: this.core.value, hypoperfused_map: this.hypoperfused.map, hypoperfused_above: this.hypoperfused.value };
+      const asked = {
+        core_map: this.core.map,
+        core_below: this.core.value,
+        hypoperfused_map: this.hypoperfused.map,
+        hypoperfused_above: this.hypoperfused.value,
+      };
       try {
         const answer = await this.measure(asked, () => mine === this.count);
         if (!answer) return;
-        this.put(answer as unknown as Record<string, unknown>);
+        this.put({ ...answer });
         this.state.textContent = "";
         this.numbers.classList.remove("stale");
         this.numbers.dataset.count = String(mine);

@@ -30,13 +30,15 @@ function droppedText(frames: number): string {
   return frames === 1 ? "1 frame was dropped." : `${frames} frames were dropped.`;
 }
 
+const AXIS_COLOURS = { x: "#ff6e3c", y: "#6fe3c1", z: "#5ab4ff" };
+
 export function motionBox(manifest: Manifest): HTMLElement | null {
   const motion = manifest.motion;
   if (!motion || !motion.time_s?.length) return null;
   const lines: Line[] = [{ name: "displacement", x: motion.time_s, y: motion.displacement_mm, colour: "#f6ca34" }];
-  ["x", "y", "z"].forEach((axis, k) => {
-    if (motion.translation_mm) lines.push({ name: axis, x: motion.time_s, y: motion.translation_mm.map((one) => one[k]), colour: ["#ff6e3c", "#6fe3c1", "#5ab4ff"][k], dashed: true });
-  });
+  const { time_s: x, translation_mm: translation } = motion;
+  if (translation)
+    Object.entries(AXIS_COLOURS).forEach(([name, colour], k) => lines.push({ name, x, y: translation.map((one) => one[k]), colour, dashed: true }));
   const dropped = motion.time_s.filter((_, k) => motion.kept[k] === false);
   if (dropped.length > 0) lines.push({ name: "dropped frame", x: dropped, y: dropped.map(() => 0), colour: "#ff4d5e", dots: true });
   const node = box("Motion", false);

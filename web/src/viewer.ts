@@ -291,7 +291,8 @@ export class Viewer implements Gestured {
       for (const panel of shown) this.drawPanel(panel);
       this.root.dataset.slice = String(this.z);
       this.root.dataset.drawMs = (performance.now() - begin).toFixed(1);
-      if (!this.root.dataset.firstMs && shown.some((panel) => panel.numbers && panel.info.kind === "map")) this.root.dataset.firstMs = performance.now().toFixed(0);
+      if (shown.some((panel) => panel.numbers && panel.info.kind === "map"))
+        this.root.dataset.firstMs ??= performance.now().toFixed(0);
     });
   }
 
