@@ -141,8 +141,11 @@ def test_sides_of_the_screen_are_the_patients(page: Any, server: Server, out: Pa
     assert ras_at(0.5, 0.4)[1] > ras_at(0.5, 0.6)[1]  # the front is on top
     letters = page.locator("[data-key='nlr/cbf'] .letter").all_inner_texts()
     assert letters == ["R", "L", "A", "P"]
+    words = page.locator(".orientation")
+    assert words.inner_text() == "radiological: patient's left is on your right"
     page.locator("button", has_text="Neurological").click()
     page.wait_for_function("() => document.querySelector('.letter.left').textContent === 'L'")
+    assert words.inner_text() == "neurological: patient's left is on your left"
     assert ras_at(0.3, 0.5)[0] < ras_at(0.7, 0.5)[0]
 
 

@@ -75,7 +75,8 @@ export class Viewer implements Gestured {
         this.contoursButton,
         button("Fit", "Whole slice (z)", () => this.fit()),
         this.menu,
-        ),
+        this.orientationText,
+      ),
       this.cells,
       el("div", { class: "slices" }, this.slider, this.sliceText, this.reading),
     );
