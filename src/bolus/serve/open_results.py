@@ -1,4 +1,4 @@
-"""Results that are looked at: a folder of `bolus run`, or maps made anew that live in memory."""
+"""Results that are looked at: a folder of `bolus run`, or recomputed maps that live in memory."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Exam:
     files: Mapping[str, VolumeFile]
     """By key, in the order in which they are shown."""
     folder: Path | None
-    """None for maps made anew."""
+    """None for recomputed maps."""
     curves_from: Path
     """``voxels.npz``; may not exist."""
     columns: Mapping[str, list[float]] | None

@@ -208,7 +208,7 @@ def mask_file(labels: Labels, exam: Exam) -> bytes:
 def _results(exam: Exam) -> Path:
     """The folder of a run's results."""
     if exam.folder is None:
-        raise Refused(409, "maps made anew are kept in memory only; outline on the run's own")
+        raise Refused(409, "recomputed maps are kept in memory only; outline on the run's maps")
     return exam.folder
 
 
