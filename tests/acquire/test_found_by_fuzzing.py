@@ -180,6 +180,7 @@ def test_copies_of_one_image_are_one_frame(tmp_path: Path) -> None:
 @pytest.mark.parametrize("current_ma", [-1e308, 1e308, 0.0, -500.0])
 def test_a_tube_load_that_no_tube_has_is_unknown(tmp_path: Path, current_ma: float) -> None:
     file = enhanced()
+    del file.XRayTubeCurrent, file.ExposureTime
     (shared,) = file.SharedFunctionalGroupsSequence
     shared.CTExposureSequence[0].XRayTubeCurrentInmA = current_ma
     shared.CTExposureSequence[0].ExposureTimeInms = 1e308
