@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from bolus.errors import BolusError
+from bolus.metrics import LIMITS_SD, dice
 from bolus.pipeline import Choices, Stages, analyse
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.truth import Truth
 from bolus.types import MethodResult, Tissue
 from plots import cohort_figure
 from simulated import Row, clinical_recipe, resumable
-from tables import RESULTS, dice, markdown, write
+from tables import RESULTS, markdown, write
 
 SEEDS = range(8000, 8050)
 METHODS = ("bma", "nlr", "osvd")
@@ -155,7 +156,7 @@ MEASURES = (
 
 def agreement(errors: np.ndarray) -> np.ndarray:
     """Lower and upper 95 % limits of agreement (Bland & Altman 1986): mean ± 1.96 SD."""
-    return np.asarray(errors.mean() + np.array([-1.96, 1.96]) * errors.std(ddof=1))
+    return np.asarray(errors.mean() + np.array([-LIMITS_SD, LIMITS_SD]) * errors.std(ddof=1))
 
 
 def values(rows: list[Row], measure: Measure) -> np.ndarray:

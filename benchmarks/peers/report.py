@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bolus.metrics import mean_absolute_error, pearson
 from peers.cases import TRUTHS, Case
-from tables import mae, markdown, pearson, slope
+from tables import markdown, slope
 
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
@@ -26,7 +27,7 @@ def errors(found: Found, case: Case, name: str, truth: str | None = None) -> tup
     expected = case.truth[truth or name][found["rows"]]
     ok = np.isfinite(found[name])
     values, expected = found[name][ok], expected[ok]
-    return pearson(values, expected), mae(values, expected), slope(values, expected)
+    return pearson(values, expected), mean_absolute_error(values, expected), slope(values, expected)
 
 
 def flow_change(found: Found, case: Case, delay_s: float) -> float:

@@ -19,6 +19,7 @@ from bolus.deconvolve.methods import METHODS
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.lesion.measure import measure_lesion
 from bolus.lesion.presets import DELAY_PRESETS, PRESET_NAMES, preset_for
+from bolus.metrics import dice
 from bolus.pipeline import METHOD_NAMES, Choices, Stages, analyse
 from bolus.publish.voxels import read_voxels
 from bolus.serve.colours import colour_tables
@@ -26,7 +27,6 @@ from bolus.serve.lesions import rules
 from bolus.serve.open_results import Volumes, open_results
 from bolus.serve.results_app import telling_names
 from bolus.simulate.truth import Truth
-from bolus.study.dose.score import dice
 from bolus.types import CNN, Exam, Results
 
 JobDone = Callable[[httpx.Client, httpx.Response], dict[str, Any]]

@@ -13,8 +13,8 @@ from scipy import ndimage
 
 import bolus.study
 from bolus.errors import UsageError
+from bolus.metrics import dice
 from bolus.study.agreement.overlap import hd95
-from bolus.study.dose.score import dice
 from bolus.study.raters.make import create
 from bolus.study.raters.pairs import comparisons, gather
 from bolus.study.raters.readings import read_outline, reading_state, write_outline

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bolus.metrics import pearson
 from bolus.study.dose.log import Line
 from bolus.study.dose.rows import Condition, Study, by_condition, of_method
-from bolus.study.dose.score import MAPS, UNITS, pearson
+from bolus.study.dose.score import MAPS, UNITS
 from bolus.types import Float64Array
 
 LESION_ML = 10.0
