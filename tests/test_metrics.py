@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-import bolus
 from bolus.metrics import MAD_TO_SD, dice, mean_absolute_error, pearson, robust_sd
 
 NOWHERE = np.zeros((2, 3, 4), bool)
-OWNERS = {
-    r"1\.4826": "metrics.py",
-    r"corrcoef": "metrics.py",
-}
-"""What only one module of the package may spell out."""
 
 
 def test_two_empty_masks_agree_and_an_empty_one_with_no_other() -> None:
@@ -42,14 +34,3 @@ def test_outliers_do_not_move_the_robust_sd() -> None:
     noise[::10] = 1e6
     assert robust_sd(noise) == pytest.approx(3.0, rel=0.15)
     assert pytest.approx(1 / stats.norm.ppf(0.75), abs=5e-5) == MAD_TO_SD
-
-
-@pytest.mark.parametrize("pattern", OWNERS)
-def test_no_other_module_measures_for_itself(pattern: str) -> None:
-    package = Path(bolus.__file__).parent
-    found = {
-        path.relative_to(package).as_posix()
-        for path in package.rglob("*.py")
-        if re.search(pattern, path.read_text(encoding="utf-8"))
-    }
-    assert found == {OWNERS[pattern]}

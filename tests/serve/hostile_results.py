@@ -23,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from bolus.publish.nifti import nifti_bytes
 from bolus.publish.voxels import SCHEMA
 from bolus.study.raters.make import create
 from bolus.types import Geometry
+from bolus.volumes import nifti_bytes
 
 SHAPE = (4, 24, 20)
 AFFINE = np.array([[0, 0, 3.5, -35], [0, 3.5, 0, -42], [8.0, 0, 0, 10], [0, 0, 0, 1]])

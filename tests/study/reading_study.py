@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bolus.publish.nifti import nifti_bytes
 from bolus.types import Geometry
+from bolus.volumes import nifti_bytes
 
 SHAPE = (6, 56, 48)
 SPACING_MM = (8.0, 3.5, 3.5)

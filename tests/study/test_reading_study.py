@@ -18,14 +18,13 @@ from pydicom import dcmread
 from reading_study import GRID, SHAPE, write_results
 
 from bolus.errors import BolusError, DamagedFile, NoReadableFiles, OutputError, UsageError
-from bolus.publish.nifti import nifti_bytes
 from bolus.study.raters.make import create
 from bolus.study.raters.pairs import comparisons, gather
 from bolus.study.raters.readings import read_outline, reading_state, reopen, start, write_outline
 from bolus.study.raters.report import write_report
 from bolus.study.raters.signin import signed_in
 from bolus.study.raters.store import Study, open_study
-from bolus.volumes import read_volume
+from bolus.volumes import nifti_bytes, read_volume
 
 METHODS, RATERS = ("nlr", "cnn"), ("anna", "ben")
 EXAMS, REPEATS = 6, 4

@@ -199,7 +199,7 @@ def conflict(revision: int) -> Refused:
 
 def mask_file(labels: Labels, exam: Exam) -> bytes:
     """The NIfTI file of an outline."""
-    from bolus.publish.nifti import nifti_bytes
+    from bolus.volumes import nifti_bytes
 
     text = f"outline: 1 penumbra 2 core, {SOFTWARE}, research use"
     return nifti_bytes(labels, exam.geometry, text)

@@ -15,7 +15,6 @@ from bolus import __version__
 from bolus.errors import DamagedFile, UsageError
 from bolus.files.folder_lock import locked
 from bolus.files.voxel_grid import same_grid
-from bolus.publish.nifti import nifti_bytes
 from bolus.study.raters.store import (
     DONE,
     NEW,
@@ -29,7 +28,7 @@ from bolus.study.raters.store import (
     write_whole,
 )
 from bolus.types import Geometry
-from bolus.volumes import LABELS, labels_from
+from bolus.volumes import LABELS, labels_from, nifti_bytes
 
 OUTLINE, SEGMENTATION, RECORD = "outline.nii.gz", "outline.dcm", "reading.json"
 SOFTWARE = f"bolus {__version__}"

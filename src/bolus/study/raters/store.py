@@ -298,16 +298,6 @@ def remove(path: Path) -> None:
         raise OutputError(f"{path} can't be removed: {error.strerror or error}") from error
 
 
-def geometry_json(geometry: Geometry) -> dict[str, Any]:
-    """A grid for ``info.json``."""
-    return {
-        "shape_zyx": list(geometry.shape),
-        "affine_zyx_to_lps_mm": [[float(v) for v in row] for row in geometry.affine],
-        "spacing_zyx_mm": [round(v, 6) for v in geometry.spacing_mm],
-        "voxel_ml": geometry.voxel_ml,
-    }
-
-
 def read_geometry(top: Path, images: Path) -> Geometry:
     """The grid of a folder of ``images`` of the study in ``top``.
 
