@@ -17,6 +17,7 @@ from typing import Any
 
 from bolus import __version__
 from bolus.errors import DamagedFile, NoReadableFiles, OutputError
+from bolus.files.atomic import write_whole
 from bolus.files.regular_file import read_regular
 from bolus.types import Finding, Grade
 
@@ -108,20 +109,18 @@ def write_index(index: Index, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all, in a folder that is made where it is missing.
 
     Raises
     ------
     OutputError
         If the file can't be written.
     """
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: can't be written ({error.strerror}).") from error
+        raise OutputError(f"{path} can't be written: {error.strerror or error}") from error
+    write_whole(path, text.encode())
 
 
 def read_index(path: Path) -> Index:

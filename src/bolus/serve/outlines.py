@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -15,13 +14,13 @@ import numpy as np
 
 from bolus import __version__
 from bolus.errors import DamagedFile, OutputError
+from bolus.files.atomic import json_bytes, keep
 from bolus.files.folder_lock import locked
 from bolus.files.strict_json import strict_json
 from bolus.files.voxel_grid import same_grid
 from bolus.serve.errors import Refused, missing
 from bolus.serve.mask_codec import Labels, checked_active, checked_rater, packed, with_slice
 from bolus.serve.open_results import Exam
-from bolus.serve.whole import keep
 from bolus.study.raters.store import NAME, folder_below, is_inside, read_file
 
 OUTLINES = "outlines"
@@ -282,7 +281,7 @@ def _record_bytes(record: Record) -> bytes:
         "labels": {"0": "none", "1": "penumbra", "2": "core"},
         **asdict(record),
     }
-    return (json.dumps(content, indent=1) + "\n").encode()
+    return json_bytes(content)
 
 
 def _now() -> str:

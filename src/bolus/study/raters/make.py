@@ -13,6 +13,7 @@ import numpy as np
 
 from bolus import __version__
 from bolus.errors import BadGeometry, NoReadableFiles, OutputError, UsageError
+from bolus.files.atomic import json_bytes
 from bolus.files.output_folder import staged
 from bolus.files.voxel_grid import geometry_json, same_grid
 from bolus.study.raters.signin import hashed, new_codes
@@ -23,7 +24,6 @@ from bolus.study.raters.store import (
     SCHEMA,
     SEEN,
     USE,
-    json_bytes,
 )
 from bolus.types import Geometry
 from bolus.volumes import nifti_bytes, read_volume

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bolus import __version__
 from bolus.errors import DamagedFile, UsageError
+from bolus.files.atomic import json_bytes, remove, write_whole
 from bolus.files.folder_lock import locked
 from bolus.files.voxel_grid import same_grid
 from bolus.study.raters.store import (
@@ -21,11 +22,8 @@ from bolus.study.raters.store import (
     OPEN,
     Study,
     folder_below,
-    json_bytes,
     read_file,
     read_json,
-    remove,
-    write_whole,
 )
 from bolus.types import Geometry
 from bolus.volumes import LABELS, labels_from, nifti_bytes

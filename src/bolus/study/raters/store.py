@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -234,11 +231,6 @@ def is_inside(top: Path, path: Path) -> bool:
         return False
 
 
-def json_bytes(content: Mapping[str, Any]) -> bytes:
-    """The bytes of a JSON file: same content, same bytes."""
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
-
-
 def folder_below(top: Path, *names: str) -> Path:
     """A folder of the study or the results, made where it is missing; ``top`` must be there.
 
@@ -257,45 +249,6 @@ def folder_below(top: Path, *names: str) -> Path:
         if folder.is_symlink():
             raise OutputError(f"{folder} is a link; make it a folder")
     return folder
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it appears whole, and is on the disk, or not at all.
-
-    Its folder must be there: one that was moved away is not made again.
-
-    Raises
-    ------
-    OutputError
-        The file system refuses.
-    """
-    part = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
-    try:
-        try:
-            with part.open("xb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(f"{path} can't be written: {error.strerror or error}") from error
-
-
-def remove(path: Path) -> None:
-    """Remove a file if there is one.
-
-    Raises
-    ------
-    OutputError
-        The file system refuses.
-    """
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path} can't be removed: {error.strerror or error}") from error
 
 
 def read_geometry(top: Path, images: Path) -> Geometry:
