@@ -11,9 +11,8 @@ import pytest
 from conftest_serve import serving
 
 from bolus.deconvolve import svd
-from bolus.deconvolve.fitted import FITTED, Measured
-from bolus.deconvolve.methods import METHODS, deconvolve
-from bolus.deconvolve.model import CBV_SCALE, peak_of
+from bolus.deconvolve.methods import FITTED, METHODS, deconvolve
+from bolus.deconvolve.model import CBV_SCALE, Measured, peak_of
 from bolus.pipeline import Choices, Stages, analyse
 from bolus.publish.write import publish
 from bolus.serve.results_app import results_app

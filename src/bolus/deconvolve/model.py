@@ -59,6 +59,30 @@ class VoxelMaps:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """One voxel: its curve, what its maps say, and the arterial input; what a fit is drawn from."""
+
+    curve_hu: Float32Array
+    """(T,) enhancement, HU."""
+    times_s: Float64Array
+    """(T,) of its slice."""
+    cbv: float
+    """ml/100g."""
+    mtt_s: float
+    delay_s: float | None
+    """None where the method knows none."""
+    time_s: Float64Array
+    """(N,) common grid; the fit is given there."""
+    input_hu: Float64Array
+    """(N,) scaled arterial input, HU."""
+
+    @property
+    def dt_s(self) -> float:
+        """Interval of the common time grid, s."""
+        return float(self.time_s[1] - self.time_s[0])
+
+
+@dataclass(frozen=True)
 class TimeGroup:
     """Slices that were measured at the same times."""
 
@@ -152,3 +176,8 @@ def to_maps(
             "hematocrit_small_vessels": HEMATOCRIT_SMALL,
         },
     )
+
+
+def on_grid(voxel: Measured) -> Float64Array:
+    """(N,) its curve at the common times, HU."""
+    return np.asarray(np.interp(voxel.time_s, voxel.times_s, voxel.curve_hu))
