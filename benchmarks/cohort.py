@@ -18,7 +18,7 @@ from bolus.metrics import LIMITS_SD, dice
 from bolus.pipeline import Choices, Stages, analyse
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.truth import Truth
-from bolus.types import MethodResult, Tissue
+from bolus.types import MAP_UNITS, MethodResult, Tissue
 from plots import cohort_figure
 from simulated import Row, clinical_recipe, resumable
 from tables import RESULTS, markdown, write
@@ -26,7 +26,6 @@ from tables import RESULTS, markdown, write
 SEEDS = range(8000, 8050)
 METHODS = ("bma", "nlr", "osvd")
 MAPS = ("cbf", "cbv", "mtt", "tmax")
-UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s"}
 GREY, WHITE = 1, 2
 LESION_ML = 10.0
 """Overlap is asked for on lesions above this."""
@@ -148,7 +147,7 @@ MEASURES = (
     _volume("hypoperfused"),
     *(_within(name) for name in MAPS),
     *(
-        Measure(f"{name.upper()} mean absolute error, {UNITS[name]}", f"{name}_mae", ".2f")
+        Measure(f"{name.upper()} mean absolute error, {MAP_UNITS[name]}", f"{name}_mae", ".2f")
         for name in MAPS
     ),
 )

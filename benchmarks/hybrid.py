@@ -20,14 +20,14 @@ from bolus.metrics import dice, mean_absolute_error, pearson
 from bolus.pipeline import METHOD_NAMES, Choices, Stages, analyse, run_exam
 from bolus.study.dose.add_noise import with_noise
 from bolus.study.dose.subsample import thinned
-from bolus.types import Results
+from bolus.types import MAP_UNITS, Results
 from tables import markdown, write
 
 EXAMS = Path(__file__).parents[2] / "shared" / "exams"
 EXAM, TRUTH = EXAMS / "hybrid-mca.zip", EXAMS / "hybrid-mca-truth.zip"
 BEFORE = Path(__file__).parent / "hybrid_main_job.json"
 """The same exam before preparation, arteries and estimators were improved."""
-MAPS = ("cbf", "cbv", "mtt", "tmax", "ttp")
+MAPS = tuple(MAP_UNITS)
 LESS_METHODS = ("cnn", "bma")
 
 

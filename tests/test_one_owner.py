@@ -13,6 +13,7 @@ OWNERS = {
     "the robust SD": (r"1\.4826", "metrics.py"),
     "Pearson's correlation of maps": (r"corrcoef", "metrics.py"),
     "the way from RAS to LPS": (r"diag\(\[-1|MIRROR = ", "axes.py"),
+    "the five maps": (r'MAP_UNITS = |"cbf", "cbv", "mtt", "tmax", "ttp"', "types.py"),
     "files that appear whole": (r"fsync|part\.replace|part\.rename\(path", "files/atomic.py"),
 }
 

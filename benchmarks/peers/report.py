@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bolus.metrics import mean_absolute_error, pearson
+from bolus.types import MAP_UNITS
 from peers.cases import TRUTHS, Case
 from tables import markdown, slope
 
@@ -15,7 +16,6 @@ README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
 MAPS = TRUTHS[:-1]
 TITLES = {"cbf": "CBF", "cbv": "CBV", "mtt": "MTT", "tmax": "Tmax"}
-UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s"}
 Found = dict[str, np.ndarray]
 """What a method gave for one case: maps, rows and seconds, or an error."""
 Results = dict[tuple[str, str], dict[str, Found]]
@@ -89,7 +89,7 @@ def why(found: dict[str, Found]) -> str:
 def details(results: Results, case: Case) -> str:
     """r / MAE / slope of every map on one residue shape."""
     header = ["tool", "method", "voxels"]
-    header += [f"{TITLES[name]} ({UNITS[name]})" for name in MAPS] + ["Tmax against delay (s)"]
+    header += [f"{TITLES[name]} ({MAP_UNITS[name]})" for name in MAPS] + ["Tmax against delay (s)"]
     rows = []
     for (tool, method), found in usable(results).items():
         maps = found[case.name]

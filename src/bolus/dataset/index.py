@@ -23,6 +23,7 @@ from bolus.types import Finding, Grade
 
 SCHEMA = "bolus-dataset/1"
 MAP_NAMES = ("cbf", "cbv", "mtt", "ttp", "tmax", "delay")
+"""`bolus.types.MAP_UNITS` and the delay, in an order of their own that index files show."""
 MAX_FILE_BYTES = 256 * 2**20
 """An index of 100,000 cases is smaller."""
 

@@ -20,9 +20,9 @@ from bolus.infer.features import GRID_S, Sampled, smoother
 from bolus.infer.gather import sampled
 from bolus.infer.resolution import coarsened, coarsened_truth, factor_for
 from bolus.timegrid import common_grid
-from bolus.types import BoolArray, Exam, Float32Array
+from bolus.types import MAP_UNITS, BoolArray, Exam, Float32Array
 
-TARGETS = ("cbf", "cbv", "mtt", "tmax", "ttp")
+TARGETS = tuple(MAP_UNITS)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bolus.metrics import dice, mean_absolute_error, pearson
-from bolus.types import BoolArray, Float32Array, MethodResult, Tissue
+from bolus.types import MAP_UNITS, BoolArray, Float32Array, MethodResult, Tissue
 
-MAPS = ("cbf", "cbv", "mtt", "tmax", "ttp")
-UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s", "ttp": "s"}
+MAPS = tuple(MAP_UNITS)
 CORE = 2
 """Of `bolus.types.Lesion.labels`; everything above 0 is hypoperfused."""
 

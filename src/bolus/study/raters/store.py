@@ -15,7 +15,7 @@ from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles, OutputError,
 from bolus.files.regular_file import read_regular
 from bolus.files.strict_json import strict_json
 from bolus.files.voxel_grid import checked_grid
-from bolus.types import Geometry
+from bolus.types import MAP_UNITS, Geometry
 
 SCHEMA = "bolus-raters/1"
 NAME = re.compile(r"[a-z0-9-]{1,32}")
@@ -23,7 +23,7 @@ DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
 """Names that no folder can have on Windows, where results may be carried to."""
 USE = "Research use, not for diagnosis"
 OPEN, DONE, NEW = "open", "done", "new"
-SEEN = ("cbf", "cbv", "mtt", "tmax", "ttp")
+SEEN = tuple(MAP_UNITS)
 """Maps every rater sees."""
 BESIDE = ("baseline", "maximum", "brain")
 """Images seen where the results hold them."""
