@@ -15,13 +15,14 @@ from bolus.acquire.exam import read_exam
 from bolus.dataset.case import Found, looked_into, unreadable, within
 from bolus.dataset.duplicates import duplicates
 from bolus.dataset.index import Case, Index
-from bolus.dataset.inspect_all import Progress, spread
+from bolus.dataset.inspect_all import Progress
 from bolus.dataset.inspect_exam import HASH_BYTES, warnings_of
 from bolus.dataset.maps import exam_geometry, read_map, read_truth
 from bolus.dataset.split import Split
 from bolus.dataset.unitobrain import PROTOCOLS
 from bolus.errors import BolusError
 from bolus.types import MAP_UNITS, Exam, Finding, Float32Array, Geometry, Grade
+from bolus.workers import spread
 
 PLAUSIBLE: dict[str, tuple[float, float, str]] = {
     "cbf": (3.0, 150.0, MAP_UNITS["cbf"]),
