@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bolus.files.folder_lock import locked
+from bolus.study.raters.readings import store_outline
+from bolus.study.raters.store import Study
 from bolus.types import Geometry
 from bolus.volumes import nifti_bytes
 
@@ -59,3 +63,17 @@ def write_results(folder: Path, seed: int, methods: tuple[str, ...] = ("nlr", "c
     summary = {"schema": "bolus-summary/1", "methods": {m: {} for m in methods}}
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
+
+
+def write_outline(
+    study: Study,
+    rater: str,
+    reading: str,
+    labels: NDArray[np.uint8],
+    *,
+    active_s: float,
+    done: bool,
+) -> int:
+    """`store_outline` under the lock that it asks for."""
+    with locked(study.folder):
+        return store_outline(study, rater, reading, labels, active_s=active_s, done=done)

@@ -21,7 +21,14 @@ from bolus.files.voxel_grid import same_grid
 from bolus.serve.errors import Refused, missing
 from bolus.serve.mask_codec import Labels, checked_active, checked_rater, packed, with_slice
 from bolus.serve.open_results import Exam
-from bolus.study.raters.store import NAME, folder_below, is_inside, read_file
+from bolus.study.raters.store import (
+    LARGEST_MASK,
+    MOST_REVISIONS,
+    NAME,
+    folder_below,
+    is_inside,
+    read_file,
+)
 
 OUTLINES = "outlines"
 MASK, RECORD, SEG = "outline.nii.gz", "outline.json", "outline.dcm"
@@ -32,12 +39,9 @@ MOST_RATERS = 200
 """Who may have drawn on one exam."""
 MOST_NAMES = 10 * MOST_RATERS
 """Looked at in the folder of outlines."""
-LARGEST_MASK = 2**27
-"""Bytes of a file of labels; compressed ones have a hundredth of their voxels' number."""
 KEPT_UNPACKED = 4
 """Masks that were drawn on last."""
 LARGEST_RECORD = 2**16
-MOST_REVISIONS = 2**40
 
 
 @dataclass(frozen=True)

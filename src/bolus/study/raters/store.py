@@ -31,6 +31,10 @@ BESIDE = ("baseline", "maximum", "brain")
 
 LARGEST_JSON = 2**25
 """Bytes; ``key.json`` of 99 raters with 3000 readings each has 24 million."""
+LARGEST_MASK = 2**27
+"""Bytes of a file of labels; compressed ones have a hundredth of their voxels' number."""
+MOST_REVISIONS = 2**40
+"""Of an outline, in studies and in results."""
 MOST_RATERS, MOST_METHODS = 1000, 16
 MOST_READINGS, MOST_READINGS_IN_ALL = 10_000, 100_000
 """Of one rater, and of all raters of a study."""
@@ -96,18 +100,6 @@ class Study:
     def geometry_of(self, rater: str, reading: str) -> Geometry:
         """The grid of a reading's images and outline."""
         return read_geometry(self.folder, self.images_of(rater, reading))
-
-    def progress(self) -> dict[str, tuple[int, int]]:
-        """By rater: how many readings are done, and how many there are."""
-        from bolus.study.raters.readings import reading_state
-
-        return {
-            rater: (
-                sum(reading_state(self, rater, one.reading).state == DONE for one in readings),
-                len(readings),
-            )
-            for rater, readings in self.worklists.items()
-        }
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str], Reading]:
