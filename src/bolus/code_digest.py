@@ -12,7 +12,7 @@ ANALYSIS = ("align", "anatomy", "arteries", "curves", "deconvolution")
 """Folders of the package that determine the maps of deconvolution."""
 LESIONS = ("infer", "lesion", "quality")
 """And those that determine the network's maps, lesions and verdicts."""
-ALWAYS = ("types.py", "pipeline.py", "preprocessing.py", "timegrid.py")
+ALWAYS = ("types.py", "metrics.py", "pipeline.py", "preprocessing.py", "timegrid.py")
 """Further modules that affect every result."""
 DATA = frozenset({".py", ".json", ".onnx"})
 

@@ -23,7 +23,7 @@ from bolus.serve.outlines import Outlines
 from bolus.serve.voxel import voxel_info
 
 KEPT_RECOMPUTED = 4
-"""Recomputed maps stay in memory until this many newer ones exist."""
+"""Recomputed maps stay in memory until so many later ones are there."""
 
 Body = Annotated[bytes, Depends(body_bytes)]
 Whole = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
