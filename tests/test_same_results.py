@@ -1,0 +1,59 @@
+"""What a run writes and says is what it was before the code got its present layout, to the byte."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from same_results import BEFORE, JOBS, ROOT, both, code_of, has, without_seconds, written
+
+
+@pytest.fixture(scope="module")
+def folders(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """What today's code and that of `BEFORE` made of the same exam."""
+    if not has(BEFORE):
+        pytest.skip(f"the history here doesn't reach back to commit {BEFORE[:7]}")
+    assert pytestconfig.cache is not None
+    # kept from one test run to the next, with its compiled kernels: 30 s
+    before = code_of(BEFORE, pytestconfig.cache.mkdir("same-results"))
+    return both(before, ROOT / "src", tmp_path_factory.mktemp("same"))
+
+
+@pytest.mark.parametrize("job", [job for job, (command, *_) in JOBS.items() if command == "run"])
+def test_files_are_the_same_bytes(folders: tuple[Path, Path], job: str) -> None:
+    before, now = (written(folder / job) for folder in folders)
+    assert before.keys() == now.keys()
+    assert [name for name in before if before[name] != now[name]] == []
+    if not job.startswith("no-"):
+        assert {"report.html", "summary.json", "curves.csv", "nlr/cbf.nii.gz"} <= before.keys()
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_output_and_exit_codes_are_the_same(folders: tuple[Path, Path], job: str) -> None:
+    before, now = (
+        json.loads(written(folder / f"{job} said")["said.json"].decode()) for folder in folders
+    )
+    assert now == before
+    assert (now["exit"] == 0) is not job.startswith("no-")
+    assert now["stdout"] or "--quiet" in JOBS[job] or now["exit"]
+
+
+def test_nothing_but_seconds_is_left_out() -> None:
+    summary = b'{"core_ml": 1.5, "timings_s": {"read": 0.25, "total": 4.5e-05}, "hir": 0.5}'
+    cut = without_seconds("summary.json", summary)
+    assert cut == b'{"core_ml": 1.5, "timings_s": {"read": -, "total": -}, "hir": 0.5}'
+    row = b"<td>1.25</td>"
+    report = b"<table>%b</table><caption>Time taken, s</caption>%b</table>%b" % (row, row, row)
+    cut = without_seconds("report.html", report)
+    assert cut == b"<table>%b</table><caption>Time taken, s</caption><td>-</td></table>%b" % (
+        row,
+        row,
+    )
+    said = b'{"stdout": "core 1.5 s\\n",\n "stderr": "read    0.2 s\\nalign 12.4 s\\n"}'
+    cut = without_seconds("said.json", said)
+    assert cut == b'{"stdout": "core 1.5 s\\n",\n "stderr": "read- s\\nalign- s\\n"}'
+    assert without_seconds("curves.csv", b"1.5") == b"1.5"
