@@ -7,8 +7,8 @@ from functools import cache
 
 import numpy as np
 
-from bolus.deconvolve.methods import METHODS, deconvolve
-from bolus.deconvolve.model import CBV_SCALE
+from bolus.deconvolution.methods import METHODS, deconvolve
+from bolus.deconvolution.model import CBV_SCALE
 from bolus.infer.features import Sampled
 from bolus.infer.gather import first_moment
 from bolus.infer.model import Model, load_model

@@ -32,7 +32,7 @@ from known_tissue import (
     tissue,
 )
 
-from bolus.deconvolve.methods import DELAY_METHODS, METHODS, deconvolve
+from bolus.deconvolution.methods import DELAY_METHODS, METHODS, deconvolve
 from bolus.errors import ImplausibleValues, NoPerfusion
 from bolus.simulate.kudo import SHAPES
 from bolus.types import CNN, MAP_UNITS, Curves, Maps

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_tissue import GRID, INPUT, TIME, curves, flat, tissue
 
-from bolus.deconvolve.methods import METHODS, deconvolve
-from bolus.deconvolve.model import multiply, peak_of
+from bolus.deconvolution.methods import METHODS, deconvolve
+from bolus.deconvolution.model import multiply, peak_of
 from bolus.simulate.kudo import blood_hu, kudo_phantom, residue_curve
 from bolus.types import Curves
 from sampled import sampled

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from bolus.deconvolve.bma import bma
-from bolus.deconvolve.model import VoxelMaps, to_maps
-from bolus.deconvolve.nlr import nlr
-from bolus.deconvolve.svd import bsvd, osvd, ssvd, tikhonov
+from bolus.deconvolution.bma import bma
+from bolus.deconvolution.model import VoxelMaps, to_maps
+from bolus.deconvolution.nlr import nlr
+from bolus.deconvolution.svd import bsvd, osvd, ssvd, tikhonov
 from bolus.errors import ImplausibleValues, NoPerfusion
 from bolus.types import Curves, Float64Array, Maps
 
