@@ -32,6 +32,7 @@ from known_tissue import (
     tissue,
 )
 
+import bolus
 from bolus.deconvolution.methods import DELAY_METHODS, METHODS, deconvolve
 from bolus.errors import ImplausibleValues, NoPerfusion
 from bolus.simulate.kudo import SHAPES
@@ -274,6 +275,19 @@ def test_factors_of_two_cancel_to_the_last_bit(
     maps = solve(method, scaled(measured, factor, factor))
     for name, values in everything(solved[method]).items():
         np.testing.assert_array_equal(everything(maps)[name], values)
+
+
+@every_deconvolution
+@pytest.mark.parametrize("factor", [2.0**-40, 1e-6, 2.0**30])
+def test_arrays_may_be_in_any_unit(method: str, factor: float) -> None:
+    """From Hounsfield units to molar concentrations: the inside brings inputs to one peak."""
+    rows = np.stack([tissue(*p, "exponential") for p in GRID])
+    rows += np.random.default_rng(3).normal(0, 0.3, rows.shape)
+    one, two = (bolus.deconvolve(rows * k, INPUT * k, method, times_s=TIME) for k in (1.0, factor))
+    if np.log2(factor) % 1:
+        assert_alike(one, two, 5e-3)
+    else:
+        assert_same_bits(one, two)
 
 
 @every_method
