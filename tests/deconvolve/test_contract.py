@@ -179,36 +179,23 @@ def test_numbas_threads_change_no_bit(method: str, measured: Slab, solved: dict[
         numba.set_num_threads(threads)
 
 
-@pytest.fixture(scope="module")
-def of_one_and_two_threads(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, np.ndarray]]:
-    """Every array of every method, from processes in which numba and BLAS had 1 and 2 threads."""
-    folder, here = tmp_path_factory.mktemp("threads"), Path(__file__).parent
+def test_threads_of_a_process_change_no_bit_or_only_the_last(tmp_path: Path) -> None:
+    here = Path(__file__).parent
     path = os.pathsep.join(filter(None, [str(here.parent), os.environ.get("PYTHONPATH")]))
     running = []
     for threads in ("1", "2"):
         own = dict.fromkeys(THREADS, threads) | {"PYTHONPATH": path}
-        command = [sys.executable, here / "save_maps.py", folder / f"{threads}.npz"]
+        command = [sys.executable, here / "save_maps.py", tmp_path / f"{threads}.npz"]
         running.append(subprocess.Popen(command, env={**os.environ, **own}))
     assert [process.wait() for process in running] == [0, 0]
-    files = [np.load(folder / f"{threads}.npz") for threads in ("1", "2")]
-    return [{name: file[name] for name in file.files} for file in files]
-
-
-@every_method
-def test_threads_of_a_process_change_no_bit_or_only_the_last(
-    method: str, of_one_and_two_threads: list[dict[str, np.ndarray]]
-) -> None:
-    one, two = (
-        {name: values for name, values in arrays.items() if name.startswith(f"{method} ")}
-        for arrays in of_one_and_two_threads
-    )
-    assert f"{method} cbf" in one
-    assert one.keys() == two.keys()
-    for name, values in one.items():
-        if method in USES_BLAS:
-            np.testing.assert_allclose(two[name], values, rtol=1e-3, atol=1e-3, err_msg=name)
+    one, two = (np.load(tmp_path / f"{threads}.npz") for threads in ("1", "2"))
+    assert one.files == two.files
+    assert {name.split()[0] for name in one.files} == {*EVERY_METHOD}
+    for name in one.files:
+        if name.split()[0] in USES_BLAS:
+            np.testing.assert_allclose(two[name], one[name], rtol=1e-3, atol=1e-3, err_msg=name)
         else:
-            np.testing.assert_array_equal(two[name], values, name)
+            np.testing.assert_array_equal(two[name], one[name], name)
 
 
 @every_method
