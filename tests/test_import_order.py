@@ -24,6 +24,8 @@ ORDER = (
     "code_digest",
     "workers",
     "child_process",
+    "axes",
+    "metrics",
     "timegrid",
     "files",
     "volumes",
