@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bolus.data import WithArrays
-from bolus.errors import ImplausibleValues
+from bolus.errors import ImplausibleValues, NoPerfusion
 from bolus.infer.features import USUAL_LOG, Blood, Sampled, blood, level_reference, slice_inputs
 from bolus.infer.metadata import MAPS
 from bolus.infer.model import Model
@@ -54,7 +54,7 @@ def predict(exam: Sampled, model: Model) -> Prediction:
 
     Parameters
     ----------
-    exam : curves with at least one perfused voxel.
+    exam : curves of the perfused voxels.
 
     Raises
     ------
@@ -62,7 +62,11 @@ def predict(exam: Sampled, model: Model) -> Prediction:
         The network fails, or gives impossible values.
     ImplausibleValues
         The exam's curves hold non-finite numbers; the network is not run.
+    NoPerfusion
+        There is no voxel.
     """
+    if not exam.voxels.any():
+        raise NoPerfusion("there is no voxel to make maps of: the mask is empty")
     _require_numbers(
         exam.curves_hu, exam.area_hu, exam.moment_s, exam.level_hu, exam.times_s, exam.weight
     )
