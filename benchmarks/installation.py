@@ -26,6 +26,8 @@ BEFORE = "54d9dee"
 IMPORTS = 15
 LINE_MB_PER_S = 100 / 8
 """An ordinary line, 100 Mbit/s."""
+BUILDERS = "hatchling==1.27.0", "editables", "setuptools"
+"""What building needs, and torch: `pip freeze` leaves them out."""
 TIME_IMPORT = (
     "import time; start = time.perf_counter(); import bolus; print(time.perf_counter() - start)"
 )
@@ -55,7 +57,7 @@ def main() -> None:
         subprocess.run(["tar", "x", "-C", base / "before"], input=archive.stdout, check=True)
         copy_working_tree(base / "now")
         found = [measure(base / name, base / f"{name}-scratch") for name in ("before", "now")]
-    before, now = found
+    now = found[-1]
     speed = now.demo_packages_mb / max(now.downloaded_s - now.local_s, 0.1)
     rows = [
         ["`import bolus`, s", *(f"{m.import_s:.3f}" for m in found)],
@@ -114,8 +116,7 @@ def measure(tree: Path, scratch: Path) -> Measured:
     packages = scratch / "packages"
     download_what_is_installed(tree, packages)
     demo_packages_mb = size_mb(packages)
-    builders = ["hatchling==1.27.0", "editables"]
-    download(tree, packages, *builders)
+    download(tree, packages, *BUILDERS)
     local = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(packages), "PIP_NO_CACHE_DIR": "1"}
     return Measured(
         import_s=import_seconds(python, scratch),
@@ -164,10 +165,11 @@ def download_what_is_installed(tree: Path, packages: Path) -> None:
 
 
 def download(tree: Path, packages: Path, *names: str) -> None:
-    """Packages by name and version, without what they depend on, hatchling's needs excepted."""
+    """Packages by name and version, without what they depend on, except for the builders."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(packages)]
-    alone = [] if any(name.startswith("hatchling") for name in names) else ["--no-deps"]
-    subprocess.run([*command, *alone, *names], check=True, cwd=tree)
+    alone = [] if names == BUILDERS else ["--no-deps"]
+    command += [*alone, "--constraint", "constraints.txt", *names]
+    subprocess.run(command, check=True, cwd=tree)
 
 
 if __name__ == "__main__":

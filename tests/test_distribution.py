@@ -1,4 +1,4 @@
-"""What is handed out, the wheel and the sdist, is whole and runs where nothing else is installed."""
+"""The wheel and the sdist are whole, and run where nothing else is installed."""
 
 from __future__ import annotations
 
