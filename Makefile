@@ -10,6 +10,7 @@
 # make weights  trains the network that ships with bolus from nothing (1.5 hours)
 # make attacks  10,000 broken and hostile inputs at every entry (an hour; goes on where it was
 #             stopped)
+# make docs   builds the documentation as a site in docs/_build/html, with its gallery
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
 #             PEERS_PYTHON=python3.12 where the usual one is older)
 # make web    builds the page of `bolus view` anew (needs node and npm; users don't)
@@ -20,7 +21,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: demo test check bench calibration studies network raters weights attacks peers web clean
+.PHONY: demo test check bench calibration studies network raters weights attacks docs peers web clean
 
 demo: $(STAMP)
 	$(BIN)/bolus demo demo-out
@@ -65,6 +66,9 @@ weights: $(STAMP)
 attacks: $(STAMP)
 	$(BIN)/python benchmarks/attacks.py --count 10000
 
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+
 peers: $(STAMP)
 	cd benchmarks && ../$(BIN)/python -m peers
 
@@ -77,4 +81,4 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .venv-peers demo-out build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers demo-out build dist docs/_build docs/gallery docs/results .pytest_cache .mypy_cache .ruff_cache
