@@ -65,7 +65,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "remove_config_comments": True,
-    "within_subsection_order": "ExampleTitleSortKey",
+    "within_subsection_order": "FileNameSortKey",
     "backreferences_dir": None,
     "matplotlib_animations": False,
 }
@@ -95,12 +95,14 @@ def copy_results(app: Sphinx) -> None:
 
 
 def follow_results(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Links that are right in the repository are led to the copies of `copy_results`."""
+    """Links that are right in the repository, led to where the site has the same thing."""
     up = "../" * docname.count("/")
     text = source[0]
     text = re.sub(r"\]\((?:\.\./)+benchmarks/results/", f"]({up}results/", text)
     text = re.sub(r"\]\((?:\.\./)+(SECURITY|CHANGELOG)\.md",
                   lambda m: f"]({up}results/{m[1].lower()}.md", text)  # fmt: skip
+    text = re.sub(r"\]\(((?:\.\./)*)examples/(plot_\w+)\.py\)", r"](\1gallery/\2)", text)
+    text = text.replace("](examples)", "](gallery/index)")
     if docname.startswith("results/"):
         text = re.sub(r"\]\((?:\.\./)*docs/", "](../", text)
         text = re.sub(r"\]\((?:\.\./)*benchmarks/results/", "](", text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,7 +37,7 @@ RESIDUES: dict[str, Callable[[Array], Array]] = {
 
 def arterial_input(time_s: Array) -> Array:
     """A first pass and its recirculation, HU; as wide as the median of clinical ones (11 s)."""
-    late = np.maximum(time_s - 8.0, 0) / (3.5 * 2.2)
+    late = np.maximum(time_s - 8.0, 0) / 8.4
     first = late**3.5 * np.exp(3.5 * (1 - late))
     later = np.maximum(time_s - 20.0, 0) / 12.0
     return np.asarray(300 * (first + 0.18 * (1 - np.exp(-later))))
@@ -121,13 +123,26 @@ def _medians(method: str, curves: Array, aif: Array) -> tuple[Array, Array]:
     return cbf, tmax
 
 
+def tutorial() -> None:
+    """The tutorial's own figure, by its own code, on a smaller exam."""
+    exam, _ = bolus.simulate_exam(1, SMALL)
+    names = {"bolus": bolus, "results": bolus.run(exam, methods=("bma", "nlr"))}
+    page = Path(__file__).with_name("tutorial.md").read_text(encoding="utf-8")
+    (code,) = (b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "savefig" in b)
+    exec(re.sub(r"figure\.savefig\(.*\)", "", code), names)
+
+
 def network_card() -> None:
     """The network on a simulated exam, with its standard errors."""
     exam, truth = bolus.simulate_exam(5, SMALL)
     results = bolus.run(exam, methods=("bma", "cnn"))
     maps, middle = results["cnn"].maps, len(truth.cbf) // 2
     figure, axes = plt.subplot_mosaic("abc;dde", figsize=(9.5, 6.2))
-    images = ((truth.cbf, "true CBF", 80), (maps.cbf, "CBF of cnn", 80), (maps.se["cbf"], "its standard error", 16))
+    images = (
+        (truth.cbf, "true CBF", 80),
+        (maps.cbf, "CBF of cnn", 80),
+        (maps.se["cbf"], "its standard error", 16),
+    )
     for key, (volume, title, top) in zip("abc", images, strict=True):
         slab = np.ma.masked_equal(volume[middle], 0)
         picture = axes[key].imshow(slab, vmin=0, vmax=top, cmap="viridis")
@@ -144,11 +159,17 @@ def network_card() -> None:
         axes["d"].plot(centres[enough], mid, color=colour, marker=marker, label=name)
         axes["d"].fill_between(centres[enough], low, high, color=colour, alpha=0.2, lw=0)
     axes["d"].axhline(0, color="0.4", ls="--", lw=1)
-    axes["d"].set(title="error of CBF: median and central 68 %", xlabel="true CBF, ml/100g/min", ylabel="ml/100g/min")
+    axes["d"].set(
+        title="error of CBF: median and central 68 %",
+        xlabel="true CBF, ml/100g/min",
+        ylabel="ml/100g/min",
+    )
     axes["d"].legend(frameon=False)
     names = ("cbf", "cbv", "mtt", "tmax")
     held = [100 * _held(maps, truth, name, valid) for name in names]
-    axes["e"].bar([n.upper() if n != "tmax" else "Tmax" for n in names], held, color="#0072B2", width=0.6)
+    axes["e"].bar(
+        [n.upper() if n != "tmax" else "Tmax" for n in names], held, color="#0072B2", width=0.6
+    )
     axes["e"].axhline(68, color="0.4", ls="--", lw=1)
     axes["e"].set(title="within one standard error, %", ylim=(0, 100))
     _tidy([axes["d"], axes["e"]])
