@@ -109,7 +109,7 @@ def test_what_a_page_says_to_type_works(page: str, folder: Path) -> None:
 
 def test_readme_and_tutorial_show_no_command_that_is_not_run() -> None:
     for page in COMPLETE:
-        assert {b.language for b in blocks(page)} <= {"sh", "python", "{plot}"}, page
+        assert {b.language for b in blocks(page)} <= {"sh", "python", "{eval-rst}"}, page
 
 
 def test_what_is_skipped_is_still_on_a_page() -> None:
