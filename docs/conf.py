@@ -35,7 +35,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "examples/*.rst", "results/PLACE"]
+exclude_patterns = ["_build", "examples/*.rst"]
 default_role = "code"
 suppress_warnings = [
     # functions of matplotlib in the gallery's configuration can't be pickled: no harm is done
@@ -68,6 +68,8 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "backreferences_dir": None,
     "matplotlib_animations": False,
+    # its page of running times asks other hosts for scripts
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -80,6 +82,8 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 templates_path = ["_templates"]
 html_sidebars = {"index": []}
