@@ -16,10 +16,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 
-from bolus.align.register import correct_motion
-from bolus.anatomy.baseline import baseline_and_arrival
-from bolus.anatomy.segment import segment
-from bolus.arteries.find import find_arteries
+import bolus
 from bolus.arteries.findings import SURE
 from bolus.errors import BolusError
 from bolus.simulate.exam import simulate_exam
@@ -88,11 +85,7 @@ class Case:
 
 def measured(exam: Exam) -> Arteries:
     """AIF and VOF of an exam, prepared as the pipeline does."""
-    still, motion = correct_motion(exam)
-    moved_mm = float(motion.displacement_mm[motion.kept].max(initial=0.0))
-    baseline = baseline_and_arrival(still, moved_mm)
-    tissue, grid = segment(still, baseline), common_grid(still.times_s)
-    return find_arteries(still, baseline, tissue, grid, moved_mm=moved_mm)
+    return bolus.find_arteries(bolus.preprocess(exam))
 
 
 def make_case(seed: int) -> Case | None:

@@ -25,7 +25,9 @@ from bolus import __version__
 from bolus.lesion import presets
 from bolus.lesion.measure import Levels, outline, smooth_levels
 from bolus.lesion.midline import left_side
-from bolus.pipeline import METHODS, Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import METHODS, analyse
+from bolus.preprocessing import Stages
 from bolus.simulate.exam import simulate_exam
 from simulated import clinical_recipe, one_thread_each
 from tables import markdown, write

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bolus.errors import BolusError
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.truth import Truth
 from bolus.types import MethodResult, Tissue

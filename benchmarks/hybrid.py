@@ -16,7 +16,9 @@ import nibabel as nib
 import numpy as np
 
 from bolus.acquire.exam import read_exam
-from bolus.pipeline import METHOD_NAMES, Choices, Stages, analyse, run_exam
+from bolus.options import METHOD_NAMES, Choices
+from bolus.pipeline import analyse, run_exam
+from bolus.preprocessing import Stages
 from bolus.study.dose.add_noise import with_noise
 from bolus.study.dose.subsample import thinned
 from bolus.types import Results

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from bolus.curves.denoise import denoise
-from bolus.deconvolve.methods import METHODS, deconvolve
+from bolus.deconvolution.methods import METHODS, deconvolve
 from bolus.simulate.kudo import (
     AIF_START_S,
     CBV_SCALE,

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from bolus.errors import BolusError
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.recipe import Recipe
 from bolus.simulate.truth import Truth

@@ -20,18 +20,13 @@ import numba
 import numpy as np
 import torch
 
-from bolus.align.register import correct_motion
-from bolus.anatomy.baseline import baseline_and_arrival
-from bolus.anatomy.segment import segment
-from bolus.curves.denoise import denoise
-from bolus.curves.enhancement import tissue_curves
 from bolus.infer.features import Sampled, blood, level_reference, slice_inputs
 from bolus.infer.gather import sampled
 from bolus.infer.model import MULTIPLE, load_model
 from bolus.infer.predict import predict
+from bolus.preprocessing import preprocess
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.recipe import DEMO
-from bolus.timegrid import common_grid
 from bolus.train.cnn.network import PerfusionNet
 from tables import markdown, write
 
@@ -43,12 +38,8 @@ REPEATS = 7
 def an_exam() -> Sampled:
     """Curves of a simulated exam of 256 x 256 pixels, as the network is given them."""
     exam, _ = simulate_exam(SEED, RECIPE)
-    still, motion = correct_motion(exam)
-    baseline = baseline_and_arrival(still)
-    tissue = segment(still, baseline)
-    measured = tissue_curves(still, baseline, tissue, common_grid(still.times_s))
-    quiet = denoise(measured, tissue, still.geometry)
-    return sampled(still, tissue, measured, quiet, motion=motion)
+    ready = preprocess(exam)
+    return sampled(ready.exam, ready.tissue, ready.measured, ready.curves, motion=ready.motion)
 
 
 def seconds(jobs: list[Callable[[], object]]) -> list[list[float]]:

@@ -13,7 +13,9 @@ import argparse
 import shutil
 
 from bolus.errors import BolusError
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.publish.write import publish
 from bolus.simulate.exam import simulate_exam
 from bolus.study.agreement.tables import HEADINGS, region_cells, trial_matrix

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bolus.deconvolve.methods import METHODS, deconvolve
+from bolus.deconvolution.methods import METHODS, deconvolve
 from bolus.simulate.dicom import write_dicom
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.kudo import blood_hu, residue_curve

@@ -5,7 +5,7 @@ an imperfect arterial input do, and what neighbours know of each other.  For eac
 finds, on one half of the exams, the factor on the standard error (where it is too large) or the
 relative error to add (where it is too small) so that 68 % of the errors are within one standard
 error, and shows the share in the other half.  The numbers it finds stand in
-``bolus.deconvolve.bma.POSTERIOR_SHARE`` and ``UNMODELLED``.
+``bolus.deconvolution.bma.POSTERIOR_SHARE`` and ``UNMODELLED``.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 from scipy.optimize import brentq
 
-from bolus.deconvolve.bma import POSTERIOR_SHARE, UNMODELLED
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.deconvolution.bma import POSTERIOR_SHARE, UNMODELLED
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.simulate.exam import simulate_exam
 from simulated import clinical_recipe, one_thread_each
 from tables import markdown, write

@@ -15,7 +15,9 @@ import numpy as np
 from scipy import ndimage
 
 from bolus.errors import BolusError
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.simulate.exam import simulate_exam
 from bolus.types import Exam
 from simulated import Row, clinical_recipe, resumable

@@ -17,7 +17,9 @@ import numpy as np
 from scipy.stats import mannwhitneyu, spearmanr
 
 from bolus.errors import BolusError
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.recipe import Recipe
 from bolus.simulate.truth import Truth

@@ -25,7 +25,9 @@ from typing import Any
 
 from playwright.sync_api import sync_playwright
 
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.publish.write import publish
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.recipe import Recipe

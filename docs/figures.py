@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -181,7 +182,7 @@ SMALL = bolus.Recipe(
 """A whole head at a quarter of the pixels."""
 
 
-def _held(maps: bolus.Maps, truth: bolus.Truth, name: str, valid: NDArray[np.bool_]) -> float:
+def _held(maps: bolus.Maps, truth: Any, name: str, valid: NDArray[np.bool_]) -> float:
     error = np.abs(getattr(maps, name) - getattr(truth, name))[valid]
     return float((error <= maps.se[name][valid]).mean())
 

@@ -16,7 +16,7 @@ from alone import alone, possible
 from bolus import __version__
 from bolus.cli import MethodName, PresetName
 from bolus.lesion.presets import PRESET_NAMES
-from bolus.pipeline import METHOD_NAMES
+from bolus.options import METHOD_NAMES
 from bolus.publish.identity import stand_in
 from bolus.simulate.dicom import write_dicom
 from bolus.simulate.truth import Truth

@@ -10,7 +10,7 @@ import pytest
 
 import bolus
 from bolus.lesion.presets import PRESET_NAMES
-from bolus.pipeline import METHOD_NAMES
+from bolus.options import METHOD_NAMES
 from peers.report import BEGIN, END
 
 ROOT = Path(__file__).parents[1]

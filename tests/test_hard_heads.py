@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from bolus.lesion.midline import left_side
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.simulate.case import scan
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.priors import case_seed, clinical_case

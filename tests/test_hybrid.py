@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bolus.pipeline import Choices, run_exam
+from bolus.options import Choices
+from bolus.pipeline import run_exam
 from bolus.types import Results
 from hybrid import read_truth
 from tables import dice, mae

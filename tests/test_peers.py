@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bolus.deconvolve.methods import deconvolve
+from bolus.deconvolution.methods import deconvolve
 from bolus.types import Curves
 from peers import child
 from peers.adapters import bolus as adapter

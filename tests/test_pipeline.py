@@ -12,7 +12,9 @@ import pydicom
 import pytest
 
 from bolus.errors import NoPerfusion, UsageError
-from bolus.pipeline import Choices, Stages, analyse, run_exam
+from bolus.options import Choices
+from bolus.pipeline import analyse, run_exam
+from bolus.preprocessing import Stages
 from bolus.simulate.dicom import write_dicom
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.recipe import Timing

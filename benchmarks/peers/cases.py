@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bolus.deconvolve.model import CBV_SCALE
+from bolus.deconvolution.model import CBV_SCALE
 from bolus.simulate import kudo
 from bolus.timegrid import resample
 from bolus.types import Curves

@@ -1,11 +1,134 @@
-"""Perfusion maps of the brain, from any CT scanner, in seconds."""
+"""Perfusion maps of the brain, from any CT scanner, in seconds.
+
+``bolus.run(exam, methods)`` is the whole job; ``read_exam``, ``preprocess``, ``find_arteries``,
+``deconvolve``, ``predict`` and ``measure_lesion`` are its steps.  What isn't in ``__all__`` is
+private and may change.  Research use, not for diagnosis.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from bolus.kernel_cache import ensure_kernel_cache
 from bolus.telemetry import forbid_telemetry
 
+if TYPE_CHECKING:
+    from bolus.api import (
+        compare,
+        deconvolve,
+        describe,
+        find_arteries,
+        load_results,
+        measure_lesion,
+        predict,
+        read_exam,
+        run,
+    )
+    from bolus.errors import (
+        AmbiguousExam,
+        BadGeometry,
+        BolusError,
+        BrokenExam,
+        DamagedFile,
+        ImplausibleValues,
+        IncompleteExam,
+        MissingTiming,
+        NoPerfusion,
+        NoReadableFiles,
+        NotAnExam,
+        NotCT,
+        OutputError,
+        TooFewFrames,
+        TooLarge,
+        UsageError,
+    )
+    from bolus.lesion.presets import PRESET_NAMES as PRESETS
+    from bolus.options import METHOD_NAMES as METHODS
+    from bolus.preprocessing import Preprocessed, preprocess
+    from bolus.results import Maps, MethodResult, Results
+    from bolus.simulate.exam import simulate_exam
+    from bolus.simulate.recipe import Recipe
+    from bolus.types import Arteries, Curves, Exam, Finding, Geometry, Lesion, Tissue
+
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = [
+    "METHODS",
+    "PRESETS",
+    "AmbiguousExam",
+    "Arteries",
+    "BadGeometry",
+    "BolusError",
+    "BrokenExam",
+    "Curves",
+    "DamagedFile",
+    "Exam",
+    "Finding",
+    "Geometry",
+    "ImplausibleValues",
+    "IncompleteExam",
+    "Lesion",
+    "Maps",
+    "MethodResult",
+    "MissingTiming",
+    "NoPerfusion",
+    "NoReadableFiles",
+    "NotAnExam",
+    "NotCT",
+    "OutputError",
+    "Preprocessed",
+    "Recipe",
+    "Results",
+    "Tissue",
+    "TooFewFrames",
+    "TooLarge",
+    "UsageError",
+    "__version__",
+    "compare",
+    "deconvolve",
+    "describe",
+    "find_arteries",
+    "load_results",
+    "measure_lesion",
+    "predict",
+    "preprocess",
+    "read_exam",
+    "run",
+    "simulate_exam",
+]
+
+_HOMES = {
+    "METHODS": ("options", "METHOD_NAMES"),
+    "PRESETS": ("lesion.presets", "PRESET_NAMES"),
+    "simulate_exam": ("simulate.exam", "simulate_exam"),
+    "Recipe": ("simulate.recipe", "Recipe"),
+    **{name: ("preprocessing", name) for name in ("Preprocessed", "preprocess")},
+    **{name: ("results", name) for name in ("Maps", "MethodResult", "Results")},
+    **{
+        name: ("types", name)
+        for name in ("Arteries", "Curves", "Exam", "Finding", "Geometry", "Lesion", "Tissue")
+    },
+    **{
+        name: ("api", name)
+        for name in (
+            "compare", "deconvolve", "describe", "find_arteries", "load_results", "measure_lesion",
+            "predict", "read_exam", "run",
+        )
+    },
+}  # fmt: skip
+"""Module and name of what is offered; everything else is an error of `bolus.errors`."""
+
+
+def __getattr__(name: str) -> object:
+    # importing bolus loads nothing that computes, so that it takes no time
+    if name.startswith("__") or name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, inside = _HOMES.get(name, ("errors", name))
+    return getattr(import_module(f"bolus.{module}"), inside)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 forbid_telemetry()
 ensure_kernel_cache()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import bolus
 
-ANALYSIS = ("align", "anatomy", "arteries", "curves", "deconvolve")
+ANALYSIS = ("align", "anatomy", "arteries", "curves", "deconvolution")
 """Folders of the package that shape maps made by deconvolution."""
 LESIONS = ("infer", "lesion", "quality")
 """And those that shape the network's maps, lesions and verdicts."""
-ALWAYS = ("types.py", "pipeline.py", "preprocess.py", "timegrid.py")
+ALWAYS = ("types.py", "pipeline.py", "preprocessing.py", "timegrid.py")
 """Modules beside the folders that count for every result."""
 DATA = frozenset({".py", ".json", ".onnx"})
 

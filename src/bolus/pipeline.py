@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,21 +10,18 @@ import numpy as np
 
 from bolus.acquire.exam import read_exam
 from bolus.align.register import correct_motion
-from bolus.anatomy.baseline import Baseline, baseline_and_arrival
-from bolus.anatomy.segment import segment
 from bolus.arteries.find import find_arteries
 from bolus.arteries.reselect import near_vessels
-from bolus.curves.denoise import RANGE_HU, SIGMA_MM, denoise
-from bolus.curves.enhancement import tissue_curves
-from bolus.deconvolve.methods import DELAY_METHODS, METHODS, deconvolve
-from bolus.errors import ImplausibleValues, NoPerfusion, UsageError
+from bolus.curves.denoise import RANGE_HU, SIGMA_MM
+from bolus.deconvolution.methods import deconvolve
+from bolus.errors import ImplausibleValues, NoPerfusion
 from bolus.infer.gather import sampled
-from bolus.infer.model import Model, load_model
+from bolus.infer.model import Model
 from bolus.infer.predict import predict
 from bolus.lesion.measure import measure_lesion
-from bolus.lesion.presets import DELAY_PRESETS, PRESET_NAMES
+from bolus.options import Choices
+from bolus.preprocessing import Preprocessed, Stages, preprocess_still
 from bolus.quality.checks import judge
-from bolus.timegrid import common_grid
 from bolus.types import (
     CNN,
     Arteries,
@@ -43,73 +36,9 @@ from bolus.types import (
     MethodResult,
     Motion,
     Results,
-    Tissue,
 )
 
-METHOD_NAMES = (*METHODS, CNN)
-"""Everything that makes maps: the deconvolutions, and the network, which needs no artery."""
-WITH_DELAY = (*DELAY_METHODS, CNN)
-"""Methods that tell when contrast arrives in the tissue."""
-
 LIBRARIES = ("bolus", "numpy", "scipy", "numba", "onnxruntime", "pydicom", "nibabel")
-
-Voxel = tuple[int, int, int]
-Progress = Callable[[str, float | None], None]
-"""Called with a stage's name and None when it starts, and with its seconds when it ends."""
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the user can ask for."""
-
-    methods: tuple[str, ...] = ("bma",)
-    preset: str = "calibrated"
-    aif: Voxel | None = None
-    """x, y, z voxel indices, as viewers show them for the maps."""
-    vof: Voxel | None = None
-    series: str | None = None
-    """SeriesInstanceUID or series number, where an exam holds several scans."""
-    model: Path | None = None
-    """A network of one's own instead of the built-in one."""
-
-    def check(self) -> None:
-        """Raise UsageError for methods and presets that don't exist or don't go together."""
-        for kind, names, known in (
-            ("method", self.methods, METHOD_NAMES),
-            ("preset", (self.preset,), PRESET_NAMES),
-        ):
-            for name in names:
-                if name not in known:
-                    raise UsageError(f"no {kind} '{name}'; choose from {', '.join(known)}")
-        without = [name for name in self.methods if name not in WITH_DELAY]
-        if self.preset in DELAY_PRESETS and without:
-            raise UsageError(
-                f"preset '{self.preset}' is a threshold on the delay, which {', '.join(without)} "
-                f"can't tell; choose from {', '.join(WITH_DELAY)}"
-            )
-        if self.model is not None and CNN not in self.methods:
-            raise UsageError(f"a model is for --method {CNN}, which was not asked for; add it")
-
-    def network(self) -> Model | None:
-        """The model that ``cnn`` needs; the same errors as `bolus.infer.model.load_model`."""
-        return load_model(self.model) if CNN in self.methods else None
-
-
-class Stages:
-    """Wall time of each stage, s; tells ``progress`` as stages begin and end."""
-
-    def __init__(self, progress: Progress = lambda *_: None) -> None:
-        self.progress = progress
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, name: str) -> Iterator[None]:
-        """Time the block as stage ``name``."""
-        self.progress(name, None)
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = time.perf_counter() - start
-        self.progress(name, self.seconds[name])
 
 
 def run_exam(path: Path, choices: Choices, stages: Stages | None = None) -> Results:
@@ -158,25 +87,18 @@ def _analyse_still(
     stages: Stages,
 ) -> Results:
     """``exam`` is free of motion; ``times_s`` are those of all frames, dropped ones included."""
-    moved_mm = motion.largest_mm
-    with stages("segment"):
-        baseline = baseline_and_arrival(exam, moved_mm)
-        tissue = segment(exam, baseline)
+    ready = preprocess_still(exam, motion, stages)
+    baseline, tissue, curves = ready.baseline, ready.tissue, ready.curves
     with stages("arteries"):
-        grid = common_grid(exam.times_s)
-        arteries, findings = _arteries(exam, baseline, tissue, grid, moved_mm, choices)
+        arteries, findings = _arteries(ready, choices)
         near = None
         if arteries is not None:
-            near = near_vessels(exam, baseline, tissue, arteries, moved_mm)
-    with stages("curves"):
-        measured = tissue_curves(exam, baseline, tissue, grid)
-    with stages("denoise"):
-        curves = denoise(measured, tissue, exam.geometry)
+            near = near_vessels(exam, baseline, tissue, arteries, motion.largest_mm)
     maps: dict[str, Maps] = {}
     for method in choices.methods:
         if model is not None and method == CNN:
             with stages(_stage(method)):
-                seen = sampled(exam, tissue, measured, curves, motion=motion)
+                seen = sampled(exam, tissue, ready.measured, curves, motion=motion)
                 prediction = predict(seen, model)
                 maps[method] = prediction.maps
                 findings += prediction.findings
@@ -194,7 +116,7 @@ def _analyse_still(
         scanner=exam.scanner,
         dicom_identity=exam.dicom_identity,
         times_s=times_s,
-        time_s=grid,
+        time_s=ready.grid_s,
         arrival_s=curves.arrival_s,
         motion=motion,
         tissue=tissue,
@@ -212,24 +134,17 @@ def _analyse_still(
     )
 
 
-def _arteries(
-    exam: Exam,
-    baseline: Baseline,
-    tissue: Tissue,
-    grid: Float64Array,
-    moved_mm: float,
-    choices: Choices,
-) -> tuple[Arteries | None, list[Finding]]:
+def _arteries(ready: Preprocessed, choices: Choices) -> tuple[Arteries | None, list[Finding]]:
     """AIF and VOF with their findings; None where there are none and no method needs them."""
     try:
         arteries = find_arteries(
-            exam,
-            baseline,
-            tissue,
-            grid,
+            ready.exam,
+            ready.baseline,
+            ready.tissue,
+            ready.grid_s,
             aif_voxel=choices.aif,
             vof_voxel=choices.vof,
-            moved_mm=moved_mm,
+            moved_mm=ready.motion.largest_mm,
         )
     except NoPerfusion as error:
         if set(choices.methods) != {CNN}:

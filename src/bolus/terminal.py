@@ -10,7 +10,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from bolus.acquire.describe import Description
-    from bolus.pipeline import Progress
+    from bolus.preprocessing import Progress
 
 
 @contextmanager

@@ -17,10 +17,15 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from bolus.data import WithArrays
+
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
+
+Voxel = tuple[int, int, int]
+"""x, y, z indices, as viewers show them for the maps."""
 
 MAP_UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s", "ttp": "s"}
 """Unit of each of the five maps, everywhere."""
@@ -49,8 +54,8 @@ class Finding:
     """What to do about it; empty where nothing can be done."""
 
 
-@dataclass(frozen=True)
-class Geometry:
+@dataclass(frozen=True, eq=False, repr=False)
+class Geometry(WithArrays):
     """Where the voxels are: an evenly spaced, possibly sheared (tilted gantry) stack of slices."""
 
     shape: tuple[int, int, int]
@@ -87,8 +92,8 @@ class Scanner:
     slice_thickness_mm: float | None = None
 
 
-@dataclass(frozen=True)
-class Exam:
+@dataclass(frozen=True, eq=False, repr=False)
+class Exam(WithArrays):
     """A CT perfusion exam, sorted by position and true time."""
 
     frames: Float32Array
@@ -104,8 +109,8 @@ class Exam:
     Never names, numbers or dates of a person."""
 
 
-@dataclass(frozen=True)
-class Motion:
+@dataclass(frozen=True, eq=False, repr=False)
+class Motion(WithArrays):
     """Rigid motion of each frame against the reference frame."""
 
     rotation_deg: Float64Array
@@ -125,8 +130,8 @@ class Motion:
         return float(self.displacement_mm[self.kept].max(initial=0.0))
 
 
-@dataclass(frozen=True)
-class Tissue:
+@dataclass(frozen=True, eq=False, repr=False)
+class Tissue(WithArrays):
     """What is where in the slab, from the baseline image.  All (Z, Y, X)."""
 
     baseline: Float32Array
@@ -148,8 +153,8 @@ class Tissue:
         return self.brain & ~self.csf & ~self.vessel
 
 
-@dataclass(frozen=True)
-class Vessel:
+@dataclass(frozen=True, eq=False, repr=False)
+class Vessel(WithArrays):
     """An arterial input function or a venous output function and where it was taken."""
 
     curve_hu: Float64Array
@@ -171,8 +176,8 @@ class Vessel:
     """Of a straight vessel that would hold the blood found there; None for veins."""
 
 
-@dataclass(frozen=True)
-class Arteries:
+@dataclass(frozen=True, eq=False, repr=False)
+class Arteries(WithArrays):
     """The curves every deconvolution starts from."""
 
     aif: Vessel
@@ -191,8 +196,8 @@ class Arteries:
         return self.aif.curve_hu * self.scale
 
 
-@dataclass(frozen=True)
-class NearVessels:
+@dataclass(frozen=True, eq=False, repr=False)
+class NearVessels(WithArrays):
     """Enhancement in and around large vessels as measured: what another artery is chosen from."""
 
     voxels: BoolArray
@@ -203,8 +208,8 @@ class NearVessels:
     """By how much the head had moved at most."""
 
 
-@dataclass(frozen=True)
-class Curves:
+@dataclass(frozen=True, eq=False, repr=False)
+class Curves(WithArrays):
     """Enhancement of the perfused voxels at the times at which it was measured."""
 
     time_s: Float64Array
@@ -240,8 +245,8 @@ class Curves:
         return np.repeat(np.arange(len(self.voxels)), self.voxels.sum(axis=(1, 2)))
 
 
-@dataclass(frozen=True)
-class Maps:
+@dataclass(frozen=True, eq=False, repr=False)
+class Maps(WithArrays):
     """Perfusion maps of one method, (Z, Y, X) float32, 0 outside the brain and in CSF.
 
     CBV = CBF x MTT / 60 holds exactly.  Tmax is s after the arterial input: for `nlr`, `bma` and
@@ -269,8 +274,8 @@ class Maps:
     """Standard errors by map name, in the map's unit; empty where a method knows none."""
 
 
-@dataclass(frozen=True)
-class Lesion:
+@dataclass(frozen=True, eq=False, repr=False)
+class Lesion(WithArrays):
     """Core and penumbra by the thresholds of a named preset."""
 
     labels: NDArray[np.uint8]
@@ -321,16 +326,16 @@ class Check:
     remedy: str = ""
 
 
-@dataclass(frozen=True)
-class MethodResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class MethodResult(WithArrays):
     """What one method made of the exam."""
 
     maps: Maps
     lesion: Lesion
 
 
-@dataclass(frozen=True)
-class Results:
+@dataclass(frozen=True, eq=False, repr=False)
+class Results(WithArrays):
     """Everything ``bolus run`` found, ready to be published; of 4D data only brain curves."""
 
     geometry: Geometry

@@ -242,7 +242,7 @@ def test_a_few_hu_more_everywhere_change_nothing(drawn: tuple[Exam, Head, Arteri
 PRINT_DIGEST = """
 import hashlib
 from drawn_head import draw_head
-from test_arteries import chosen
+from test_find_arteries import chosen
 a = chosen(draw_head()[0])
 scores = repr([v.parts for v in a.candidates])
 print(hashlib.sha256(a.input_hu.tobytes() + scores.encode()).hexdigest())
@@ -254,6 +254,7 @@ def test_the_number_of_threads_changes_no_bit() -> None:
     for threads in ("1", "2"):
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
         environment = {**os.environ, **dict.fromkeys(names, threads)}
+        environment["PYTHONPATH"] = str(Path(__file__).parents[1])
         made = subprocess.run(
             [sys.executable, "-c", PRINT_DIGEST],
             env=environment,

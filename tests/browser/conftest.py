@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.publish.write import publish
 from bolus.simulate.truth import Truth
 from bolus.types import Exam

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from browsing import Server, at, canvas, opened, pointed, serving
 
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.publish.write import publish
 from bolus.simulate.truth import Truth
 from bolus.types import Exam

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from drawn_head import Head, blood, draw_head
 
 from bolus.anatomy.baseline import Baseline, baseline_and_arrival
 from bolus.anatomy.segment import segment
 from bolus.curves.enhancement import tissue_curves
 from bolus.timegrid import common_grid, resample
 from bolus.types import Curves, Exam, Tissue
+from drawn_head import Head, blood, draw_head
 
 
 def prepared(exam: Exam) -> tuple[Baseline, Tissue, Curves]:

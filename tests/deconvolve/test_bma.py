@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bolus.deconvolve.bma import pool_shapes, shape_moments
-from bolus.deconvolve.family import DELAYS_S, FAMILY, FINE_S, MTT_S, fine_curves
-from bolus.deconvolve.methods import deconvolve
-from bolus.deconvolve.model import CBV_SCALE
+from bolus.deconvolution.bma import pool_shapes, shape_moments
+from bolus.deconvolution.family import DELAYS_S, FAMILY, FINE_S, MTT_S, fine_curves
+from bolus.deconvolution.methods import deconvolve
+from bolus.deconvolution.model import CBV_SCALE
 from bolus.simulate.kudo import SHAPES, Shape, blood_hu, residue_curve
 from bolus.types import Curves
 from sampled import sampled

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bolus.deconvolve.elementary import SMALLEST_LOG, exp32, log32
+from bolus.deconvolution.elementary import SMALLEST_LOG, exp32, log32
 
 
 @given(st.floats(-60, 60))

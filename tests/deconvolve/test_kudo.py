@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from bolus.deconvolve.methods import deconvolve
+from bolus.deconvolution.methods import deconvolve
 from bolus.simulate.kudo import SHAPES, KudoPhantom, Shape, kudo_phantom
 from bolus.types import Maps
 from kudo import Preparation, curves_of

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bolus.deconvolve.methods import METHODS, deconvolve
-from bolus.deconvolve.model import CBV_SCALE, multiply, peak_of
+from bolus.deconvolution.methods import METHODS, deconvolve
+from bolus.deconvolution.model import CBV_SCALE, multiply, peak_of
 from bolus.simulate.kudo import SHAPES, blood_hu, kudo_phantom, residue_curve
 from bolus.types import Curves, Maps
 from sampled import sampled

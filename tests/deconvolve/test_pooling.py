@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from bolus.deconvolve.pooling import CELL_MM, POOLING_MM, _smooth, _smoother
+from bolus.deconvolution.pooling import CELL_MM, POOLING_MM, _smooth, _smoother
 
 
 @pytest.mark.parametrize("grid", [(1, 1, 1), (3, 40, 50), (16, 7, 33)])

@@ -5,9 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bolus.deconvolve.methods import deconvolve
-from bolus.deconvolve.model import CBV_SCALE
-from bolus.deconvolve.svd import BSVD_THRESHOLD, OSVD_OSCILLATION, OSVD_THRESHOLDS, TIKHONOV_LAMBDA
+from bolus.deconvolution.methods import deconvolve
+from bolus.deconvolution.model import CBV_SCALE
+from bolus.deconvolution.svd import (
+    BSVD_THRESHOLD,
+    OSVD_OSCILLATION,
+    OSVD_THRESHOLDS,
+    TIKHONOV_LAMBDA,
+)
 from bolus.simulate.kudo import blood_hu, residue_curve
 from bolus.types import Curves
 from sampled import sampled

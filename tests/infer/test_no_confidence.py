@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from bolus.errors import NoPerfusion
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.simulate.nifti import write_exam
 from bolus.simulate.truth import Truth
 from bolus.types import Exam, Grade, Results

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_slab import a_slab
-from test_coarse import repeated
-from test_inputs import with_blood
+from test_features import with_blood
+from test_resolution import repeated
 
 from bolus.infer.features import Sampled
 from bolus.infer.model import Model, load_model

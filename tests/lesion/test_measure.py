@@ -13,7 +13,7 @@ from bolus.lesion.midline import find_midline, left_side
 from bolus.lesion.morphology import drop_small, fill_holes, smooth_within
 from bolus.lesion.old_infarct import old_infarct
 from bolus.lesion.presets import PRESETS, preset_for
-from bolus.pipeline import METHOD_NAMES
+from bolus.options import METHOD_NAMES
 from bolus.types import Geometry, Lesion, Maps, Tissue
 
 SHAPE = (8, 100, 90)

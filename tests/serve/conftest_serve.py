@@ -20,7 +20,9 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.publish.write import publish
 from bolus.serve.access import Access
 from bolus.serve.app import guarded

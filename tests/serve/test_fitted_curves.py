@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from conftest_serve import serving
 
-from bolus.deconvolve import svd
-from bolus.deconvolve.fitted import FITTED, Measured
-from bolus.deconvolve.methods import METHODS, deconvolve
-from bolus.deconvolve.model import CBV_SCALE, peak_of
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.deconvolution import svd
+from bolus.deconvolution.fitted import FITTED, Measured
+from bolus.deconvolution.methods import METHODS, deconvolve
+from bolus.deconvolution.model import CBV_SCALE, peak_of
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.publish.write import publish
 from bolus.serve.results_app import results_app
 from bolus.simulate.kudo import SHAPES, blood_hu, residue_curve

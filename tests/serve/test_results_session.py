@@ -15,11 +15,13 @@ import pytest
 from conftest_serve import unpacked
 from matplotlib import colormaps
 
-from bolus.deconvolve.methods import METHODS
+from bolus.deconvolution.methods import METHODS
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.lesion.measure import measure_lesion
 from bolus.lesion.presets import DELAY_PRESETS, PRESET_NAMES, preset_for
-from bolus.pipeline import METHOD_NAMES, Choices, Stages, analyse
+from bolus.options import METHOD_NAMES, Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.publish.voxels import read_voxels
 from bolus.serve.colours import colour_tables
 from bolus.serve.lesions import rules

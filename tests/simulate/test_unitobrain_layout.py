@@ -12,6 +12,7 @@ from pydicom.dataset import FileDataset
 from bolus.acquire.exam import read_exam
 from bolus.align.register import correct_motion
 from bolus.errors import NotCT
+from bolus.preprocessing import Stages, preprocess_still
 from bolus.simulate.case import scan
 from bolus.simulate.distributed import MAP_STYLES
 from bolus.simulate.layouts import LAYOUTS
@@ -39,7 +40,7 @@ def worked_out() -> tuple[Exam, Exam, Exam, Maps]:
     """The exam as scanned, registered and filtered, and its maps."""
     exam, _ = scan(OWN_SEED, protocol_case(OWN_SEED, MATRIX))
     still, motion = correct_motion(exam)
-    quiet, maps = filter_and_map(still, float(motion.displacement_mm.max()))
+    quiet, maps = filter_and_map(preprocess_still(still, motion, Stages()))
     return exam, still, quiet, maps
 
 

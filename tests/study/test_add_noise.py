@@ -10,7 +10,9 @@ import pytest
 from scipy import ndimage
 
 from bolus.errors import TooFewFrames, UsageError
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.noise import noise_profile, noise_sd
 from bolus.simulate.recipe import Recipe

@@ -19,7 +19,9 @@ from bolus.cli.study import study as study_app
 from bolus.dataset.index import Case, Index, write_index
 from bolus.errors import NoPerfusion, UsageError
 from bolus.infer.model import load_model
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.simulate.nifti import write_exam
 from bolus.simulate.truth import Truth, write_truth
 from bolus.study.dose import exam as analysed_exam

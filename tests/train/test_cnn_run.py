@@ -16,7 +16,9 @@ from bolus.dataset.index import Case, Index, write_index
 from bolus.dataset.split import Split, write_split
 from bolus.errors import UsageError
 from bolus.infer import resolution
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.simulate.case import write_case
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.nifti import write_exam

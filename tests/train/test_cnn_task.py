@@ -208,11 +208,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from cnn_set import small_steps
-from bolus.train.bolus import recipe
+from bolus.train.cnn.task import BolusTask
 from bolus.train.loop import Settings, fit
 small_steps(setattr)
 exams = sorted(Path(sys.argv[1]).glob("*.npz"))
-task = cnn_task.BolusTask(exams[:2], exams[2:], seed=1, epochs=3)
+task = BolusTask(exams[:2], exams[2:], seed=1, epochs=3)
 step = task.step
 def deadly(batch, bf16):
     if task.done == 3:

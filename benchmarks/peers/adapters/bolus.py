@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bolus.deconvolve.methods import METHODS as BOLUS_METHODS
-from bolus.deconvolve.methods import deconvolve
+from bolus.deconvolution.methods import METHODS as BOLUS_METHODS
+from bolus.deconvolution.methods import deconvolve
 from bolus.types import Curves
 
 NAME = "bolus"

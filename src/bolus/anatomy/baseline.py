@@ -9,6 +9,7 @@ import numpy as np
 from bolus.anatomy.brain_mask import brain_mask
 from bolus.anatomy.motion_residue import CLEAR_SD_EDGE, edge_hu
 from bolus.anatomy.time_course import Change, change_over_time
+from bolus.data import WithArrays
 from bolus.errors import NoPerfusion
 from bolus.timegrid import common_grid, resample
 from bolus.types import BoolArray, Exam, Finding, Float32Array, Float64Array, Grade, IntArray
@@ -40,8 +41,8 @@ DISTURBED_NOTE = 0.01
 DISTURBED_WARNING = 0.05
 
 
-@dataclass(frozen=True)
-class Baseline:
+@dataclass(frozen=True, eq=False, repr=False)
+class Baseline(WithArrays):
     """The unenhanced head and the moment it ends."""
 
     image: Float32Array

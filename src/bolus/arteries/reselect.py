@@ -20,9 +20,9 @@ from bolus.types import (
     IntArray,
     NearVessels,
     Tissue,
+    Voxel,
 )
 
-Voxel = tuple[int, int, int]
 LARGEST_HU = 60000.0
 """What half precision holds; no enhancement comes near it."""
 

@@ -28,8 +28,9 @@ from bolus.errors import BolusError, UsageError
 from bolus.plain_text import one_line, short
 
 if TYPE_CHECKING:
-    from bolus.pipeline import Progress, Voxel
-    from bolus.types import Results
+    from bolus.preprocessing import Progress
+    from bolus.results import Results
+    from bolus.types import Voxel
 
 MethodName = Literal["nlr", "bma", "ssvd", "bsvd", "osvd", "tikhonov", "cnn"]
 PresetName = Literal[
@@ -98,25 +99,20 @@ def run(
         raise UsageError(
             "--out is empty or the current folder; give the results a folder of their own"
         )
+    from bolus import api
     from bolus.files.output_folder import check_output
-    from bolus.pipeline import Choices, Stages, run_exam
-    from bolus.publish.write import publish
+    from bolus.preprocessing import Stages
     from bolus.terminal import stage_printer
 
-    choices = Choices(
-        methods=tuple(dict.fromkeys(method)),
-        preset=preset,
-        aif=_voxel("--aif", aif),
-        vof=_voxel("--vof", vof),
-        series=series,
-        model=model,
-    )
+    voxels = {"aif": _voxel("--aif", aif), "vof": _voxel("--vof", vof)}
     check_output(out)
-    with stage_printer(quiet) as progress:
-        stages = Stages(_unless_interrupted(progress))
-        results = run_exam(exam, choices, stages)
-        with stages("report"):
-            publish(results, out, deidentify=deidentified)
+    with stage_printer(quiet) as shown:
+        progress = _unless_interrupted(shown)
+        results = api.run(
+            exam, method, preset=preset, series=series, model=model, progress=progress, **voxels
+        )
+        with Stages(progress)("report"):
+            results.save(out, deidentified=deidentified)
     if not quiet:
         _print_results(results, out)
 
@@ -201,19 +197,13 @@ def _voxel(option: str, text: str | None) -> Voxel | None:
 
 
 def _print_results(results: Results, out: Path) -> None:
-    for name, result in results.methods.items():
-        lesion = result.lesion
-        ratio = f"ratio {lesion.mismatch_ratio:.1f}" if lesion.mismatch_ratio else "no ratio"
-        print(
-            f"{name:9s} core {lesion.core_ml:.1f} ml, "
-            f"hypoperfused {lesion.hypoperfused_ml:.1f} ml, "
-            f"mismatch {lesion.mismatch_ml:.1f} ml ({ratio}), side {lesion.side}"
-            f"{', lower bounds' if lesion.hypoperfused_lower_bound else ''}"
-        )
-    verdict = ("passed", "read with care", "not reliable")[results.grade]
-    print(f"quality   {verdict}")
+    from bolus.results import RESEARCH, lesion_line
+
+    for name in results:
+        print(lesion_line(name, results[name].lesion))
+    print(f"quality   {results.verdict}")
     print(f"report    {out / 'report.html'}")
-    print("Research use, not for diagnosis.")
+    print(RESEARCH)
 
 
 _interrupted = False

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bolus.data import WithArrays
 from bolus.errors import ImplausibleValues
 from bolus.infer.features import USUAL_LOG, Blood, Sampled, blood, level_reference, slice_inputs
 from bolus.infer.metadata import MAPS
@@ -34,8 +35,8 @@ hundredth of that, and is cut off there.  The built-in network gives at most 200
 30 ml/100g and 70 s for noise as strong as its input can be."""
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction(WithArrays):
     """The network's maps and what is to be known about them."""
 
     maps: Maps

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bolus.anatomy.baseline import Baseline
-from bolus.arteries.reselect import Voxel, arteries_anew
-from bolus.deconvolve.methods import METHODS, deconvolve
+from bolus.arteries.reselect import arteries_anew
+from bolus.deconvolution.methods import METHODS, deconvolve
 from bolus.lesion.measure import measure_lesion
 from bolus.lesion.presets import PRESET_NAMES
 from bolus.publish.summary import summary
@@ -20,7 +20,17 @@ from bolus.quality.verdict import WORDS
 from bolus.serve.errors import Refused, missing
 from bolus.serve.manifest import has_arteries
 from bolus.serve.open_results import Exam, VolumeFile
-from bolus.types import Arteries, Grade, MethodResult, Motion, Results, Scanner, Tissue, Vessel
+from bolus.types import (
+    Arteries,
+    Grade,
+    MethodResult,
+    Motion,
+    Results,
+    Scanner,
+    Tissue,
+    Vessel,
+    Voxel,
+)
 
 OF_VESSELS = ("aif", "vof")
 

@@ -8,18 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from bolus.align.register import correct_motion
-from bolus.anatomy.baseline import Baseline, baseline_and_arrival
-from bolus.anatomy.segment import segment
+from bolus.anatomy.baseline import Baseline
 from bolus.arteries.find import find_arteries
-from bolus.curves.denoise import SliceTimes, denoise, denoise_curves
-from bolus.curves.enhancement import tissue_curves
-from bolus.deconvolve.methods import deconvolve
+from bolus.curves.denoise import SliceTimes, denoise_curves
+from bolus.deconvolution.methods import deconvolve
+from bolus.preprocessing import Preprocessed, Stages, preprocess_still
 from bolus.simulate.case import scan
 from bolus.simulate.distributed import patient_of, write_maps, write_processed, write_raw
 from bolus.simulate.priors import clinical_case
 from bolus.simulate.recipe import Recipe, generator
 from bolus.simulate.truth import write_truth
-from bolus.timegrid import common_grid
 from bolus.types import Curves, Exam, Float32Array, Maps, Tissue
 
 FIELD_OF_VIEW_MM = 250.0
@@ -81,27 +79,17 @@ def write_patient(folders: Folders, seed: int, matrix: int) -> None:
     write_raw(exam, folders.raw, patient)
     exam, motion = correct_motion(exam)
     write_processed(exam, folders.registered, patient, "Registered")
-    moved_mm = motion.largest_mm
-    exam, maps = filter_and_map(exam, moved_mm)
+    exam, maps = filter_and_map(preprocess_still(exam, motion, Stages()))
     write_processed(exam, folders.filtered, patient, "Filtered")
     write_maps(maps, exam, folders.maps, patient)
 
 
-def filter_and_map(exam: Exam, moved_mm: float) -> tuple[Exam, Maps]:
-    """The exam with its perfused voxels filtered, and the maps of these.
-
-    Parameters
-    ----------
-    exam : free of motion.
-    moved_mm : how far the head had moved.
-    """
-    baseline = baseline_and_arrival(exam, moved_mm)
-    tissue = segment(exam, baseline)
-    grid = common_grid(exam.times_s)
-    arteries = find_arteries(exam, baseline, tissue, grid, moved_mm=moved_mm)
-    measured = tissue_curves(exam, baseline, tissue, grid)
-    level = _filtered_level(exam, baseline, measured, tissue)
-    curves = denoise(measured, tissue, exam.geometry)
+def filter_and_map(ready: Preprocessed) -> tuple[Exam, Maps]:
+    """The exam with its perfused voxels filtered, and the maps of these."""
+    exam, baseline, tissue, curves = ready.exam, ready.baseline, ready.tissue, ready.curves
+    moved_mm = ready.motion.largest_mm
+    arteries = find_arteries(exam, baseline, tissue, ready.grid_s, moved_mm=moved_mm)
+    level = _filtered_level(exam, baseline, ready.measured, tissue)
     frames = exam.frames.copy()
     for t, frame in enumerate(frames):
         frame[curves.voxels] = level + curves.tissue_hu[:, t]

@@ -8,17 +8,12 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from bolus.align.register import correct_motion
-from bolus.anatomy.baseline import baseline_and_arrival
-from bolus.anatomy.segment import segment
-from bolus.curves.denoise import denoise
-from bolus.curves.enhancement import tissue_curves
-from bolus.deconvolve.model import peak_of
+from bolus.deconvolution.model import peak_of
 from bolus.errors import DamagedFile
 from bolus.infer.features import GRID_S, Sampled, smoother
 from bolus.infer.gather import sampled
 from bolus.infer.resolution import coarsened, coarsened_truth, factor_for
-from bolus.timegrid import common_grid
+from bolus.preprocessing import preprocess
 from bolus.types import BoolArray, Exam, Float32Array
 
 TARGETS = ("cbf", "cbv", "mtt", "tmax", "ttp")
@@ -51,13 +46,8 @@ def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prep
     BolusError
         The exam is none that `bolus run` would draw.
     """
-    still, motion = correct_motion(exam)
-    moved_mm = motion.largest_mm
-    baseline = baseline_and_arrival(still, moved_mm)
-    tissue = segment(still, baseline)
-    curves = tissue_curves(still, baseline, tissue, common_grid(still.times_s))
-    quiet = denoise(curves, tissue, still.geometry)
-    seen = sampled(still, tissue, curves, quiet, motion=motion)
+    ready = preprocess(exam)
+    seen = sampled(ready.exam, ready.tissue, ready.measured, ready.curves, motion=ready.motion)
     names = [name for name in TARGETS if name in maps]
     targets = np.stack([maps[name] for name in names])
     factor = factor_for(min(seen.spacing_mm[1:]))

@@ -14,9 +14,11 @@ import numpy as np
 from bolus.acquire.exam import read_exam
 from bolus.dataset.index import Case
 from bolus.dataset.maps import read_truth
-from bolus.deconvolve.methods import METHODS
+from bolus.deconvolution.methods import METHODS
 from bolus.errors import BolusError
-from bolus.pipeline import Choices, Stages, analyse
+from bolus.options import Choices
+from bolus.pipeline import analyse
+from bolus.preprocessing import Stages
 from bolus.study.dose.add_noise import Noise, measure_noise, stated_sd_hu, with_noise
 from bolus.study.dose.score import MAPS, Reference, Row, reference_of, score
 from bolus.study.dose.subsample import start_s, thinned

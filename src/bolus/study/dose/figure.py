@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bolus.deconvolve.methods import METHODS
+from bolus.deconvolution.methods import METHODS
 from bolus.study.dose.log import Line
 from bolus.study.dose.rows import Condition, Study, by_condition, of_method
 from bolus.study.dose.tables import MAIN, RESEARCH, Measure, summary

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bolus.errors import UsageError
-from bolus.pipeline import Choices
+from bolus.options import Choices
 from bolus.study.dose.subsample import PAPER_FRAMES, Selection, selections
 from bolus.types import Float64Array
 

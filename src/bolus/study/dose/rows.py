@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bolus.pipeline import Choices
+from bolus.options import Choices
 from bolus.study.dose.exam import About, Refusal, Subject, expected_noise_hu
 from bolus.study.dose.log import Done, Line, log_name, versions
 from bolus.study.dose.plan import DosePlan

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bolus.deconvolve.bma import bma
-from bolus.deconvolve.model import VoxelMaps, to_maps
-from bolus.deconvolve.nlr import nlr
-from bolus.deconvolve.svd import bsvd, osvd, ssvd, tikhonov
+from bolus.deconvolution.bma import bma
+from bolus.deconvolution.model import VoxelMaps, to_maps
+from bolus.deconvolution.nlr import nlr
+from bolus.deconvolution.svd import bsvd, osvd, ssvd, tikhonov
 from bolus.types import Curves, Float64Array, Maps
 
 Method = Callable[[Curves, Float64Array], tuple[VoxelMaps, dict[str, float | str]]]

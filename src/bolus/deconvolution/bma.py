@@ -18,8 +18,8 @@ import numpy as np
 from numba import njit, prange
 from scipy.ndimage import gaussian_filter
 
-from bolus.deconvolve.elementary import exp32, log32
-from bolus.deconvolve.family import (
+from bolus.deconvolution.elementary import exp32, log32
+from bolus.deconvolution.family import (
     DELAYS_S,
     FAMILY,
     MTT_S,
@@ -28,7 +28,7 @@ from bolus.deconvolve.family import (
     fine_curves,
     make_dictionary,
 )
-from bolus.deconvolve.model import (
+from bolus.deconvolution.model import (
     CBV_SCALE,
     DELAY_PRIOR_S,
     DELAY_PRIOR_SD_S,
@@ -38,8 +38,8 @@ from bolus.deconvolve.model import (
     VoxelMaps,
     time_groups,
 )
-from bolus.deconvolve.pooling import POOLING_MM, pool_shapes
-from bolus.deconvolve.posterior import (
+from bolus.deconvolution.pooling import POOLING_MM, pool_shapes
+from bolus.deconvolution.posterior import (
     CBV_PRIOR_LOG_SD,
     CBV_PRIOR_ML_100G,
     INVERSE_CBV_SD,

@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from bolus.deconvolve.elementary import exp32, log32
-from bolus.deconvolve.family import DELAY_STEP_S, DELAYS_S, FAMILY, MTT_S, Dictionary, FineCurves
-from bolus.deconvolve.model import CBV_SCALE
+from bolus.deconvolution.elementary import exp32, log32
+from bolus.deconvolution.family import DELAY_STEP_S, DELAYS_S, FAMILY, MTT_S, Dictionary, FineCurves
+from bolus.deconvolution.model import CBV_SCALE
 from bolus.types import Float32Array, Float64Array, IntArray
 
 CBV_PRIOR_ML_100G = 2.5

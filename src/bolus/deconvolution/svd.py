@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 from numba import njit, prange
 
-from bolus.deconvolve.model import CBV_SCALE, PART, VoxelMaps, multiply, peak_of, transit_time
+from bolus.deconvolution.model import CBV_SCALE, PART, VoxelMaps, multiply, peak_of, transit_time
 from bolus.timegrid import linear_weights
 from bolus.types import BoolArray, Curves, Float32Array, Float64Array, IntArray
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from bolus.deconvolve import svd
-from bolus.deconvolve.family import (
+from bolus.deconvolution import svd
+from bolus.deconvolution.family import (
     DISPERSED_FROM_S,
     DISPERSED_SHARE,
     FAMILY,
@@ -18,8 +18,8 @@ from bolus.deconvolve.family import (
     _cell_means,
     _spread,
 )
-from bolus.deconvolve.model import CBV_SCALE
-from bolus.deconvolve.nlr import _input_table, _templates
+from bolus.deconvolution.model import CBV_SCALE
+from bolus.deconvolution.nlr import _input_table, _templates
 from bolus.types import Float32Array, Float64Array
 
 

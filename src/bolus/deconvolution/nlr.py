@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit, prange
 from scipy.interpolate import CubicSpline
 
-from bolus.deconvolve.model import (
+from bolus.deconvolution.model import (
     CBV_SCALE,
     DELAY_PRIOR_S,
     DELAY_PRIOR_SD_S,

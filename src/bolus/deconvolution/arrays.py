@@ -1,0 +1,131 @@
+"""Curves of any source (MR, phantoms, animals) in the form that the methods take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bolus.errors import UsageError
+from bolus.timegrid import common_grid, resample_vessels
+from bolus.types import BoolArray, Curves, Float64Array
+
+PEAK_HU = 300.0
+"""Arterial peak to which inputs in any unit are brought; it cancels in flow, which is a ratio."""
+TOGETHER_MM = (1e-3, 1e-3, 1e-3)
+"""Spacing of curves whose places nobody knows: they are one neighbourhood."""
+ARRIVAL = 0.1
+"""Foot of the arterial upslope, in parts of its peak."""
+FEWEST_FRAMES = 4
+FEWEST_BEFORE = 3
+"""Steps between frames before the bolus from which noise is measured; else the last frames are
+taken."""
+LAST = 6
+LEAST_NOISE = 1e-3
+"""Of the curves' typical peak: simulated curves may have none, on which no fit can be weighted."""
+MAD_TO_SD = 1.4826
+
+
+def curves_of(
+    values: ArrayLike,
+    aif: ArrayLike,
+    times_s: ArrayLike,
+    mask: ArrayLike | None = None,
+    spacing_mm: tuple[float, float, float] | None = None,
+) -> tuple[Curves, Float64Array]:
+    """Tissue curves and the arterial input in HU-like units on bolus's time grid.
+
+    Parameters
+    ----------
+    values : (V, T), or (..., T) of the mask's shape; enhancement or concentration, 0 before the
+        bolus.
+    aif : (T,) arterial input in the same unit, already free of partial volume.
+    times_s : (T,) rising, s.
+    mask : at most three axes; which of ``values`` are curves.
+    spacing_mm : distance of neighbouring voxels along the mask's axes; without it, curves have no
+        neighbours and share what they tell of each other.
+
+    Returns
+    -------
+    curves : Curves
+    input_hu : (N,)
+
+    Raises
+    ------
+    UsageError
+        The arrays don't fit together, or hold what is no number.
+    """
+    times = _times(times_s)
+    artery = np.asarray(aif, np.float64)
+    if artery.shape != times.shape:
+        raise UsageError(f"aif has shape {artery.shape}, but there are {times.size} times")
+    voxels, rows = _rows(np.asarray(values), mask, times.size)
+    bad = int((~np.isfinite(rows)).any(axis=1).sum())
+    if bad or not np.isfinite(artery).all():
+        what = f"{bad} curves hold" if bad else "aif holds"
+        raise UsageError(f"{what} NaN or infinity; leave such voxels out with a mask")
+    peak = float(artery.max())
+    if not peak > 0:
+        raise UsageError("aif has no enhancement above 0; is its sign right?")
+    scale = PEAK_HU / peak
+    grid = common_grid(times[:, None])
+    tissue = np.ascontiguousarray(rows * scale, np.float32)
+    scaled = (artery * scale).astype(np.float32)[None]
+    input_hu = resample_vessels(scaled, np.zeros(1, np.int64), times[:, None], grid)[0]
+    arrival = int(np.argmax(artery > ARRIVAL * peak))
+    curves = Curves(
+        time_s=grid,
+        tissue_hu=tissue,
+        times_s=np.repeat(times[:, None], len(voxels), axis=1),
+        weight=np.ones(times.size),
+        voxels=voxels,
+        noise_hu=_noise(tissue, arrival),
+        arrival_s=float(times[arrival]),
+        spacing_mm=spacing_mm or TOGETHER_MM,
+    )
+    return curves, input_hu
+
+
+def _times(times_s: ArrayLike) -> Float64Array:
+    times = np.asarray(times_s, np.float64)
+    if times.ndim != 1 or times.size < FEWEST_FRAMES:
+        raise UsageError(f"times_s has shape {times.shape}; give at least {FEWEST_FRAMES} times")
+    if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        raise UsageError("times_s must rise from frame to frame, s")
+    return times
+
+
+def _rows(
+    values: NDArray[Any], mask: ArrayLike | None, frames: int
+) -> tuple[BoolArray, NDArray[Any]]:
+    """(Z, Y, X) mask and the curves in it, (V, T)."""
+    if values.ndim < 1 or values.dtype.kind not in "iuf" or values.shape[-1] != frames:
+        raise UsageError(
+            f"curves have shape {values.shape} of {values.dtype}; give numbers, the last axis for "
+            f"the {frames} times"
+        )
+    where = np.ones(values.shape[:-1], bool) if mask is None else np.asarray(mask, bool)
+    if where.ndim > 3:
+        raise UsageError(f"the mask has {where.ndim} axes; give at most three")
+    if values.shape[:-1] == where.shape:
+        rows = values[where]
+    elif values.ndim == 2 and len(values) == where.sum():
+        rows = values
+    else:
+        raise UsageError(
+            f"curves of shape {values.shape} are neither the {int(where.sum())} voxels of the mask "
+            f"nor of its shape {where.shape}"
+        )
+    if not len(rows):
+        raise UsageError("the mask holds no voxel")
+    return where.reshape((1,) * (3 - where.ndim) + where.shape), rows
+
+
+def _noise(tissue: NDArray[np.float32], arrival: int) -> float:
+    """SD of a sample's noise, from steps between frames where nothing else changes."""
+    before = tissue[:, :arrival]
+    part = before if before.shape[1] > FEWEST_BEFORE else tissue[:, -LAST:]
+    noise = MAD_TO_SD * float(np.median(np.abs(np.diff(part, axis=1)))) / np.sqrt(2)
+    least = LEAST_NOISE * float(np.median(tissue.max(axis=1)))
+    return float(max(noise, least, np.finfo(np.float32).tiny))
