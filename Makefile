@@ -67,7 +67,7 @@ attacks: $(STAMP)
 	$(BIN)/python benchmarks/attacks.py --count 10000
 
 docs: $(STAMP)
-	$(BIN)/python -m sphinx -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
 
 peers: $(STAMP)
 	cd benchmarks && ../$(BIN)/python -m peers

@@ -78,6 +78,12 @@ def test_each_page_that_states_accuracy_says_that_exams_were_simulated() -> None
         assert "simulated" in (ROOT / page).read_text(), page
 
 
+def test_every_public_name_is_on_the_page_of_the_api() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text()
+    for name in bolus.__all__:
+        assert re.search(rf"(::|`){name}(`|$)", page.replace(":: ", "::"), re.MULTILINE), name
+
+
 def test_the_accuracy_page_has_the_table_of_the_peers() -> None:
     page = (ROOT / "docs" / "accuracy.md").read_text()
     table = page.partition(BEGIN)[2].partition(END)[0].strip()
