@@ -47,6 +47,7 @@ myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "PathLike", "Progress")}
 numpydoc_show_class_members = False
 numpydoc_validation_checks: set[str] = set()
 

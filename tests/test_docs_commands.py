@@ -1,8 +1,8 @@
 """What README, the tutorial and the how-to pages tell people to type, works.
 
 Blocks fenced as ``sh`` and ``python`` are run as they stand, page by page and in order, each page
-in an empty folder with a small exam in it.  README and the tutorial have no other blocks of commands;
-the how-to pages also show commands for data that isn't here (fenced without a language), and of
+in an empty folder with a small exam in it.  README and the tutorial show nothing that is not run;
+the how-to pages also have commands for data that isn't here (fenced without a language), and of
 these it is checked that the command line understands them.
 """
 
@@ -68,8 +68,9 @@ def commands(text: str) -> list[str]:
 @pytest.fixture
 def folder(small: tuple[Exam, Truth], tmp_path: Path) -> Path:
     """An empty folder but for what the pages call EXAM, EXAMS and, from the demo, PRACTICE."""
+    for name in ("PRACTICE", "EXAMS"):
+        (tmp_path / name).mkdir()
     write_dicom(small[0], tmp_path / "PRACTICE" / "exam.zip")
-    (tmp_path / "EXAMS").mkdir()
     (tmp_path / "EXAMS" / "head-1.zip").symlink_to(tmp_path / "PRACTICE" / "exam.zip")
     return tmp_path
 
