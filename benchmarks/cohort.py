@@ -14,20 +14,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from bolus.errors import BolusError
+from bolus.metrics import LIMITS_SD, dice
 from bolus.options import Choices
 from bolus.pipeline import analyse
 from bolus.preprocessing import Stages
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.truth import Truth
-from bolus.types import MethodResult, Tissue
+from bolus.types import MAP_UNITS, MethodResult, Tissue
 from plots import cohort_figure
 from simulated import Row, clinical_recipe, resumable
-from tables import RESULTS, dice, markdown, write
+from tables import RESULTS, markdown, write
 
 SEEDS = range(8000, 8050)
 METHODS = ("bma", "nlr", "osvd")
 MAPS = ("cbf", "cbv", "mtt", "tmax")
-UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s"}
 GREY, WHITE = 1, 2
 LESION_ML = 10.0
 """Overlap is asked for on lesions above this."""
@@ -149,7 +149,7 @@ MEASURES = (
     _volume("hypoperfused"),
     *(_within(name) for name in MAPS),
     *(
-        Measure(f"{name.upper()} mean absolute error, {UNITS[name]}", f"{name}_mae", ".2f")
+        Measure(f"{name.upper()} mean absolute error, {MAP_UNITS[name]}", f"{name}_mae", ".2f")
         for name in MAPS
     ),
 )
@@ -157,7 +157,7 @@ MEASURES = (
 
 def agreement(errors: np.ndarray) -> np.ndarray:
     """Lower and upper 95 % limits of agreement (Bland & Altman 1986): mean ± 1.96 SD."""
-    return np.asarray(errors.mean() + np.array([-1.96, 1.96]) * errors.std(ddof=1))
+    return np.asarray(errors.mean() + np.array([-LIMITS_SD, LIMITS_SD]) * errors.std(ddof=1))
 
 
 def values(rows: list[Row], measure: Measure) -> np.ndarray:

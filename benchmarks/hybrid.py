@@ -16,19 +16,20 @@ import nibabel as nib
 import numpy as np
 
 from bolus.acquire.exam import read_exam
+from bolus.metrics import dice, mean_absolute_error, pearson
 from bolus.options import METHOD_NAMES, Choices
 from bolus.pipeline import analyse, run_exam
 from bolus.preprocessing import Stages
 from bolus.study.dose.add_noise import with_noise
 from bolus.study.dose.subsample import thinned
-from bolus.types import Results
-from tables import dice, mae, markdown, pearson, write
+from bolus.types import MAP_UNITS, Results
+from tables import markdown, write
 
 EXAMS = Path(__file__).parents[2] / "shared" / "exams"
 EXAM, TRUTH = EXAMS / "hybrid-mca.zip", EXAMS / "hybrid-mca-truth.zip"
 BEFORE = Path(__file__).parent / "hybrid_main_job.json"
 """The same exam before preparation, arteries and estimators were improved."""
-MAPS = ("cbf", "cbv", "mtt", "tmax", "ttp")
+MAPS = tuple(MAP_UNITS)
 LESS_METHODS = ("cnn", "bma")
 
 
@@ -74,7 +75,7 @@ def map_cells(results: Results, method: str, truth: dict[str, np.ndarray]) -> li
     cells = []
     for name in MAPS:
         found, true = getattr(maps, name)[where], truth[name][where]
-        cells.append(f"{pearson(found, true):.2f} / {mae(found, true):.2f}")
+        cells.append(f"{pearson(found, true):.2f} / {mean_absolute_error(found, true):.2f}")
     return cells
 
 

@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 
 from bolus.curves.denoise import denoise
 from bolus.deconvolution.methods import METHODS, deconvolve
+from bolus.metrics import mean_absolute_error, pearson
 from bolus.simulate.kudo import (
     AIF_START_S,
     CBV_SCALE,
@@ -32,7 +33,7 @@ from bolus.simulate.kudo import (
 )
 from bolus.timegrid import resample_vessels
 from bolus.types import Curves, Geometry, Tissue
-from tables import mae, markdown, pearson, slope, write
+from tables import markdown, slope, write
 
 Preparation = Literal["Gaussian", "bolus"]
 SMOOTHING_PX = 2.5
@@ -97,7 +98,9 @@ def rows_for(shape: Shape, preparation: Preparation) -> list[list[str]]:
         cells = [shape, method]
         for name in MAPS:
             truth = getattr(phantom, name)[curves.voxels]
-            cells.append(f"{pearson(found[name], truth):.3f} / {mae(found[name], truth):.2f}")
+            cells.append(
+                f"{pearson(found[name], truth):.3f} / {mean_absolute_error(found[name], truth):.2f}"
+            )
         cells.append(f"{slope(found['cbf'], phantom.cbf[curves.voxels]):.2f}")
         rows.append(cells)
     return rows

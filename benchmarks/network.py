@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from bolus.errors import BolusError
+from bolus.metrics import mean_absolute_error, pearson
 from bolus.options import Choices
 from bolus.pipeline import analyse
 from bolus.preprocessing import Stages
@@ -109,7 +110,7 @@ def _rows(seed: int, condition: str, recipe: Recipe, methods: tuple[str, ...]) -
 def ttp_mae(maps: Maps, start_s: float, where: np.ndarray, truth: Truth) -> float:
     """Of an exam whose first frame was measured at ``start_s``."""
     there = where & (maps.mtt > 0)
-    return float(np.abs(maps.ttp + start_s - truth.ttp)[there].mean())
+    return mean_absolute_error((maps.ttp + start_s)[there], truth.ttp[there])
 
 
 def _rounded(exam: Exam) -> Exam:
@@ -131,7 +132,7 @@ def line(name: str, rows: list[Row]) -> list[str]:
     for part in ("core", "hypoperfused"):
         true, error = (np.array([r[f"{part}{k}"] for r in rows if "refused" not in r])
                        for k in ("_ml", "_error_ml"))  # fmt: skip
-        r = np.corrcoef(true, true + error)[0, 1] if len(true) > 2 and true.std() > 0 else np.nan
+        r = pearson(true, true + error) if len(true) > 2 else np.nan
         cells.append(f"{r:.3f}; {error.mean():+.1f} ± {error.std():.1f} ml")
     return cells
 
@@ -178,7 +179,7 @@ def targets(rows: list[Row]) -> str:
                       "yes" if dice >= limit else "**no**"])  # fmt: skip
         found = [r for r in group(rows, "cnn", FULL) if "refused" not in r]
         true = np.array([r[f"{part}_ml"] for r in found])
-        r = np.corrcoef(true, true + [row[f"{part}_error_ml"] for row in found])[0, 1]
+        r = pearson(true, true + [row[f"{part}_error_ml"] for row in found])
         lines.append([f"{part} volume, Pearson r", ">= 0.99", f"{r:.3f}",
                       "yes" if r >= 0.99 else "**no**"])  # fmt: skip
     return markdown(["measure", "asked for", "reached", ""], lines)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bolus.metrics import LIMITS_SD
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -127,7 +129,7 @@ def bland_altman(axes: Axes, rows: Rows, part: str, number: int) -> str:
         truth + error / 2, error, s=30, marker=MARKERS[number], c=moves,
         edgecolors=COLOURS[number], linewidths=1, zorder=3,
     )  # fmt: skip
-    bias, spread = float(error.mean()), 1.96 * float(error.std(ddof=1))
+    bias, spread = float(error.mean()), LIMITS_SD * float(error.std(ddof=1))
     axes.axhline(0, color=INK, lw=0.6)
     axes.axhline(bias, color=INK, lw=1.6)
     for limit in (bias - spread, bias + spread):

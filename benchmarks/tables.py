@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: measures of error and Markdown tables."""
+"""What the benchmark scripts share: a slope and Markdown tables."""
 
 from __future__ import annotations
 
@@ -12,25 +12,9 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results"
 
 
-def pearson(found: np.ndarray, truth: np.ndarray) -> float:
-    """Correlation coefficient."""
-    return float(np.corrcoef(found, truth)[0, 1])
-
-
-def mae(found: np.ndarray, truth: np.ndarray) -> float:
-    """Mean absolute error, in the maps' unit."""
-    return float(np.abs(found - truth).mean())
-
-
 def slope(found: np.ndarray, truth: np.ndarray) -> float:
     """Least-squares slope of what was found over the truth."""
     return float(np.polyfit(truth, found, 1)[0])
-
-
-def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """Overlap of two masks; 1 for two empty ones."""
-    total = int(a.sum() + b.sum())
-    return 1.0 if total == 0 else 2 * float((a & b).sum()) / total
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu, spearmanr
 
 from bolus.errors import BolusError
+from bolus.metrics import dice
 from bolus.options import Choices
 from bolus.pipeline import analyse
 from bolus.preprocessing import Stages
@@ -26,7 +27,7 @@ from bolus.simulate.truth import Truth
 from bolus.types import BoolArray, Exam, Geometry, Grade, Results
 from plots import verdicts_figure
 from simulated import Row, resumable
-from tables import RESULTS, dice, markdown, write
+from tables import RESULTS, markdown, write
 
 PUBLISHED, DEVELOPMENT = 6000, 6500
 """First seeds; each trouble has fifty of its own."""

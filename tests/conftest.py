@@ -33,3 +33,11 @@ def hybrid_zip() -> Path:
     if not path.exists():
         pytest.skip("the shared example exam is not here")
     return path
+
+
+@pytest.fixture(scope="session")
+def shared_exams() -> Path:
+    """The folder of shared exams; skips where it is absent."""
+    if not SHARED_EXAMS.exists():
+        pytest.skip("the shared exams are not here")
+    return SHARED_EXAMS

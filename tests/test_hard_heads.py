@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bolus.lesion.midline import left_side
+from bolus.metrics import dice
 from bolus.options import Choices
 from bolus.pipeline import analyse
 from bolus.preprocessing import Stages
@@ -19,7 +20,7 @@ from bolus.simulate.priors import case_seed, clinical_case
 from bolus.simulate.recipe import Recipe, generator
 from bolus.simulate.slab import make_slab
 from bolus.simulate.truth import Truth
-from bolus.types import BoolArray, Lesion, Results
+from bolus.types import Lesion, Results
 
 SEED = 5
 EASY = Recipe(matrix=96, pixel_mm=2.3, slices=8, slice_mm=6.5, bottom_mm=-16.0, frames=28, dt_s=2.0)
@@ -49,10 +50,6 @@ def lesion(name: str) -> Lesion:
 
 def codes(name: str) -> set[str]:
     return {finding.code for finding in analysed(name)[0].findings}
-
-
-def dice(a: BoolArray, b: BoolArray) -> float:
-    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 
 from bolus.errors import NoPerfusion, UsageError
+from bolus.metrics import dice
 from bolus.options import Choices
 from bolus.pipeline import analyse, run_exam
 from bolus.preprocessing import Stages
@@ -33,10 +34,6 @@ def same_bytes(one: Results, two: Results) -> bool:
         for m in one.methods
         for name in MAPS
     )
-
-
-def dice(a: np.ndarray, b: np.ndarray) -> float:
-    return 2 * float((a & b).sum()) / float(a.sum() + b.sum())
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from bolus.metrics import mean_absolute_error, pearson
+from bolus.types import MAP_UNITS
 from peers.cases import TRUTHS, Case
-from tables import mae, markdown, pearson, slope
+from tables import markdown, slope
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
 MAPS = TRUTHS[:-1]
 TITLES = {"cbf": "CBF", "cbv": "CBV", "mtt": "MTT", "tmax": "Tmax"}
-UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s"}
 Found = dict[str, np.ndarray]
 """What a method gave for one case: maps, rows and seconds, or an error."""
 Results = dict[tuple[str, str], dict[str, Found]]
@@ -26,7 +27,7 @@ def errors(found: Found, case: Case, name: str, truth: str | None = None) -> tup
     expected = case.truth[truth or name][found["rows"]]
     ok = np.isfinite(found[name])
     values, expected = found[name][ok], expected[ok]
-    return pearson(values, expected), mae(values, expected), slope(values, expected)
+    return pearson(values, expected), mean_absolute_error(values, expected), slope(values, expected)
 
 
 def flow_change(found: Found, case: Case, delay_s: float) -> float:
@@ -88,7 +89,7 @@ def why(found: dict[str, Found]) -> str:
 def details(results: Results, case: Case) -> str:
     """r / MAE / slope of every map on one residue shape."""
     header = ["tool", "method", "voxels"]
-    header += [f"{TITLES[name]} ({UNITS[name]})" for name in MAPS] + ["Tmax against delay (s)"]
+    header += [f"{TITLES[name]} ({MAP_UNITS[name]})" for name in MAPS] + ["Tmax against delay (s)"]
     rows = []
     for (tool, method), found in usable(results).items():
         maps = found[case.name]

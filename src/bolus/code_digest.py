@@ -12,7 +12,7 @@ ANALYSIS = ("align", "anatomy", "arteries", "curves", "deconvolution")
 """Folders of the package that shape maps made by deconvolution."""
 LESIONS = ("infer", "lesion", "quality")
 """And those that shape the network's maps, lesions and verdicts."""
-ALWAYS = ("types.py", "pipeline.py", "preprocessing.py", "timegrid.py")
+ALWAYS = ("types.py", "metrics.py", "pipeline.py", "preprocessing.py", "timegrid.py")
 """Modules beside the folders that count for every result."""
 DATA = frozenset({".py", ".json", ".onnx"})
 

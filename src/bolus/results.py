@@ -53,7 +53,7 @@ class Maps(types.Maps):
         """
         import nibabel as nib
 
-        from bolus.publish.nifti import nifti_bytes
+        from bolus.volumes import nifti_bytes
 
         where = geometry or self.geometry
         if where is None:

@@ -1,27 +1,35 @@
-"""NIfTI files that others wrote as volumes on a grid, and one grid's mask on another grid."""
+"""Volumes on their grids: read from NIfTI that others wrote, written, and moved to another grid."""
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
+import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from bolus.axes import from_nifti, to_nifti
 from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles
 from bolus.files.nifti_file import nifti_image, whole_values
 from bolus.files.regular_file import open_regular
 from bolus.files.voxel_grid import MOST_VOXELS
-from bolus.types import Geometry
+from bolus.types import Float64Array, Geometry
 
 LABELS = 3
 """0 none, 1 penumbra, 2 core."""
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+SHEAR_TOLERANCE = 1e-4
+"""Cosine between two axes from which on a grid counts as sheared (0.006 degrees)."""
+UNKNOWN_SPACE, SCANNER_SPACE = 0, 1
+"""NIFTI_XFORM_UNKNOWN and NIFTI_XFORM_SCANNER_ANAT of nifti1.h."""
+COMPRESSION = 1
+"""Perfusion maps hardly shrink at higher levels, which take several times as long."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +91,8 @@ def _volume(stream: BinaryIO, name: str) -> Volume:
         )
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise BadGeometry(f"{name} has an affine that is no grid; mend its header")
-    to_lps = (_RAS_TO_LPS @ affine)[:, [2, 1, 0, 3]]
     values = np.ascontiguousarray(stored.transpose(2, 1, 0))
-    return Volume(values, Geometry(values.shape, to_lps))
+    return Volume(values, Geometry(values.shape, from_nifti(affine)))
 
 
 def _unreadable(name: str) -> DamagedFile:
@@ -152,3 +159,52 @@ def on_grid(moved: Volume, target: Geometry, name: str) -> Volume:
     values = np.zeros(target.shape, moved.values.dtype)
     values[inside] = moved.values[tuple(axis[inside] for axis in index)]
     return Volume(values, target)
+
+
+def nifti_bytes(
+    volume: NDArray[np.float32] | NDArray[np.uint8],
+    geometry: Geometry,
+    description: str,
+    shown: tuple[float, float] | None = None,
+) -> bytes:
+    """A volume as the content of a ``.nii.gz`` file in scanner space; same volume, same bytes.
+
+    The sform holds the affine.  The qform can't hold a shear (tilted gantry), so a sheared grid
+    has none; a reader that looks only at the qform would otherwise shift its slices.
+
+    Parameters
+    ----------
+    volume : (Z, Y, X) float32 or uint8
+    geometry : Geometry
+    description : str
+        Goes to ``descrip``; at most 79 characters.
+    shown : (float, float), optional
+        Lowest and highest value that a viewer shows at first (``cal_min``, ``cal_max``).
+    """
+    affine = to_nifti(geometry.affine)
+    image = nib.Nifti1Image(np.ascontiguousarray(volume.transpose(2, 1, 0)), affine)
+    image.set_sform(affine, code=SCANNER_SPACE)
+    if _is_sheared(affine):
+        image.set_qform(None, code=UNKNOWN_SPACE)
+    else:
+        image.set_qform(affine, code=SCANNER_SPACE)
+    header = image.header
+    header.set_xyzt_units("mm")
+    header["descrip"] = description.encode("ascii", "replace")[:79]
+    if shown is not None:
+        header["cal_min"], header["cal_max"] = shown
+    return _gzip(image.to_bytes())
+
+
+def _is_sheared(affine: Float64Array) -> bool:
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    cosines = axes.T @ axes - np.eye(3)
+    return bool(np.abs(cosines).max() > SHEAR_TOLERANCE)
+
+
+def _gzip(content: bytes) -> bytes:
+    """Compress without time and file name in the header, which would differ between runs."""
+    buffer = BytesIO()
+    with gzip.GzipFile("", "wb", compresslevel=COMPRESSION, fileobj=buffer, mtime=0) as stream:
+        stream.write(content)
+    return buffer.getvalue()

@@ -21,6 +21,10 @@ from bolus.errors import BolusError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+MOST_PROCESSES = 8
+"""Of `spread`: more wait for the disk."""
+TASKS_EACH = 12
+"""With fewer tasks a process isn't worth its start."""
 
 
 @contextmanager
@@ -45,7 +49,7 @@ def processes(count: int) -> Iterator[ProcessPoolExecutor]:
         if isinstance(error, BrokenProcessPool):
             raise BolusError(
                 "a worker process was ended from outside, perhaps for lack of memory; run the same "
-                "command again to go on, with fewer --workers"
+                "command again to go on, with fewer --workers where it takes them"
             ) from error
         raise
 
@@ -57,6 +61,28 @@ def as_they_finish(
     running = {pool.submit(work, task): number for number, task in enumerate(tasks)}
     for future in as_completed(running):
         yield running[future], future.result()
+
+
+def spread(
+    work: Callable[[Task], Result], tasks: Sequence[Task], count: int | None
+) -> Iterator[Result]:
+    """The results in the order of the tasks, from ``count`` processes or as many as are worth it.
+
+    A process of its own takes a second to load its libraries, and a program that wants several must
+    guard its main module, so one is the default everywhere but on the command line.
+    """
+    several = _worth_it(len(tasks)) if count is None else count
+    if several < 2:
+        yield from map(work, tasks)
+        return
+    with processes(several) as pool:
+        yield from pool.map(work, tasks)
+
+
+def _worth_it(tasks: int) -> int:
+    """How many processes."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cpus, MOST_PROCESSES, tasks // TASKS_EACH))
 
 
 def _begin() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zipfile
 from pathlib import Path
@@ -174,3 +175,16 @@ def test_an_image_with_the_time_of_another_slice_is_told(tmp_path: Path) -> None
 def test_copies_of_one_image_are_one_frame(tmp_path: Path) -> None:
     with pytest.raises(TooFewFrames, match="has 1 frames"):
         read_exam(save(tmp_path / "exam", exam()[:1] * 12))
+
+
+@pytest.mark.parametrize("current_ma", [-1e308, 1e308, 0.0, -500.0])
+def test_a_tube_load_that_no_tube_has_is_unknown(tmp_path: Path, current_ma: float) -> None:
+    file = enhanced()
+    del file.XRayTubeCurrent, file.ExposureTime
+    (shared,) = file.SharedFunctionalGroupsSequence
+    shared.CTExposureSequence[0].XRayTubeCurrentInmA = current_ma
+    shared.CTExposureSequence[0].ExposureTimeInms = 1e308
+    found = describe(save(tmp_path, [file], ["one"]))
+    assert found.scanner is not None
+    assert found.scanner.exposure_mas is None
+    json.dumps(found.to_dict(), allow_nan=False)

@@ -12,16 +12,13 @@ from bolus.anatomy.baseline import baseline_and_arrival
 from bolus.anatomy.brain_mask import brain_mask, enclosure
 from bolus.anatomy.segment import segment
 from bolus.errors import ImplausibleValues
-from bolus.types import BoolArray, Exam, Tissue
+from bolus.metrics import dice
+from bolus.types import Exam, Tissue
 from drawn_head import Head, draw_head
 
 
 def segmented(exam: Exam) -> Tissue:
     return segment(exam, baseline_and_arrival(exam))
-
-
-def dice(a: BoolArray, b: BoolArray) -> float:
-    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
 
 
 @pytest.fixture(scope="module")

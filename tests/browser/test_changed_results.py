@@ -103,7 +103,7 @@ def test_a_map_that_unpacks_to_more_than_it_should_does_not_fill_the_browser(
     with serving(own) as server:
         page.goto(server.url)
         panel = page.locator("[data-key='nlr/cbf']")
-        panel.get_by_text("holds more than it should").wait_for(timeout=60_000)
+        panel.get_by_text("holds more data than its exam allows").wait_for(timeout=60_000)
 
 
 def test_of_several_exams_the_others_can_still_be_read(page: Any, own: Path) -> None:
@@ -116,3 +116,20 @@ def test_of_several_exams_the_others_can_still_be_read(page: Any, own: Path) -> 
         page.get_by_label("Exam").select_option(label="other")
         page.wait_for_selector(".viewer[data-loaded]", timeout=60_000)
         assert page.locator(".problem").count() == 0
+
+
+def test_of_two_exams_chosen_in_quick_succession_the_last_is_shown(page: Any, own: Path) -> None:
+    other = Path(shutil.copytree(own, own.with_name("other")))
+    late: list[Any] = []
+    with serving(own, other) as server:
+        opened(page, server.url)
+        page.route("**/api/exams/1", lambda route: late.append(route))
+        page.get_by_label("Exam").select_option(label="other")
+        page.wait_for_function("() => !document.querySelector('.viewer')")
+        page.get_by_label("Exam").select_option(label="mine")
+        page.wait_for_selector(".viewer[data-loaded]", timeout=60_000)
+        with page.expect_response("**/api/exams/1"):
+            late[0].continue_()
+        page.wait_for_timeout(500)
+        assert page.title() == "mine – bolus"
+        assert page.locator(".viewer[data-loaded]").count() == 1

@@ -143,8 +143,11 @@ def test_sides_of_the_screen_are_the_patients(page: Any, server: Server, out: Pa
     assert ras_at(0.5, 0.4)[1] > ras_at(0.5, 0.6)[1]  # the front is on top
     letters = page.locator("[data-key='nlr/cbf'] .letter").all_inner_texts()
     assert letters == ["R", "L", "A", "P"]
+    words = page.locator(".orientation")
+    assert words.inner_text() == "radiological: patient's left is on your right"
     page.locator("button", has_text="Neurological").click()
     page.wait_for_function("() => document.querySelector('.letter.left').textContent === 'L'")
+    assert words.inner_text() == "neurological: patient's left is on your left"
     assert ras_at(0.3, 0.5)[0] < ras_at(0.7, 0.5)[0]
 
 
@@ -278,9 +281,9 @@ def test_another_artery_gives_new_maps_beside_the_old(page: Any, server: Server)
     page.mouse.move(*at(box, fractions[0] + 0.02, fractions[1]))
     page.mouse.move(*at(box, *fractions))
     page.mouse.up()
-    page.locator(".box", has_text="VOF as found").get_by_text("AIF at").wait_for()
-    page.locator("[aria-label='Method to compute again']").select_option("nlr")
-    page.get_by_role("button", name="Compute this method again").click()
+    page.locator(".box", has_text="VOF unchanged").get_by_text("AIF at").wait_for()
+    page.locator("[aria-label='Method to recompute']").select_option("nlr")
+    page.get_by_role("button", name="Recompute this method").click()
     page.wait_for_selector("[data-key='r1:nlr/cbf']", timeout=60_000)
     assert page.locator("[data-key='nlr/cbf'] canvas.slice").count() == 1
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from bolus.deconvolution.methods import deconvolve
+from bolus.metrics import pearson
 from bolus.simulate.kudo import SHAPES, KudoPhantom, Shape, kudo_phantom
 from bolus.types import Maps
 from kudo import Preparation, curves_of
-from tables import pearson, slope
+from tables import slope
 
 
 def solved(

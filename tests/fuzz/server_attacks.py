@@ -5,15 +5,16 @@ The whole application answers, without a socket; requests to a folder in order a
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import httpx
 from fastapi import FastAPI
 from hostile_results import (
-    SHAPE,
+    OF_A_STUDY,
+    OF_RESULTS,
+    Asked,
+    asked,
     good_results,
     good_study,
     hostile_request,
@@ -23,29 +24,8 @@ from hostile_results import (
 from oracle import CHANGED, NOTED, REFUSED, Fault, check_message
 
 from bolus.errors import BolusError
-from bolus.serve.access import Access
-from bolus.serve.app import guarded
 from bolus.serve.results_app import results_app
 from bolus.serve.study_app import study_app
-
-Asked = tuple[str, str, bytes]
-SLICE = bytes(SHAPE[1] * SHAPE[2])
-OF_RESULTS: tuple[Asked, ...] = (
-    ("GET", "/api/exams/0", b""),
-    ("GET", "/api/exams/0/voxel/10/12/1", b""),
-    ("GET", "/api/exams/0/volumes/nlr/cbf.nii.gz", b""),
-    ("POST", "/api/exams/0/lesion", b'{"method": "nlr", "preset": "rapid"}'),
-    ("GET", "/api/exams/0/outlines/anna", b""),
-    ("PUT", "/api/exams/0/outlines/anna/slices/2?revision=3&active_s=1", SLICE),
-    ("POST", "/api/exams/0/outlines/anna/export", b""),
-)
-OF_A_STUDY: tuple[Asked, ...] = (
-    ("GET", "/api/worklist", b""),
-    ("GET", "/api/readings/r0001", b""),
-    ("GET", "/api/readings/r0001/outline", b""),
-    ("PUT", "/api/readings/r0001/outline/slices/1?revision=2&active_s=1", SLICE),
-    ("POST", "/api/readings/r0001/done", b'{"active_s": 1}'),
-)
 
 
 def attack_results(rng: random.Random, folder: Path) -> str:
@@ -81,25 +61,8 @@ def _answered(
     except BolusError as error:
         check_message(str(error), path)
         return REFUSED
-    answers = asyncio.run(_ask(app, requests, code))
+    answers = asked(app, requests, {"rater": "anna", "code": code} if code else None)
     for answer in answers:
         if answer.status_code >= 500 or str(path.parent) in answer.text:
             raise Fault(f"{answer.url}: {answer.status_code} {answer.text[:300]!r}")
     return NOTED if any(answer.is_error for answer in answers) else CHANGED
-
-
-async def _ask(app: FastAPI, requests: Sequence[Asked], code: str) -> list[httpx.Response]:
-    transport = httpx.ASGITransport(guarded(app, Access(port=80)))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        answers = []
-        if code:
-            sign_in = {"rater": "anna", "code": code}
-            answers.append(await client.post("/api/sign-in", json=sign_in))
-        for method, url, body in requests:
-            try:
-                target = httpx.URL(url)
-            except httpx.InvalidURL:  # nobody can send it
-                continue
-            kind = {} if method == "PUT" else {"Content-Type": "application/json"}
-            answers.append(await client.request(method, target, content=body, headers=kind))
-    return answers

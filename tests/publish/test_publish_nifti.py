@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bolus.publish.nifti import nifti_bytes, ras_affine
+from bolus.axes import to_nifti
 from bolus.publish.windows import WINDOWS
 from bolus.types import Geometry, Results
+from bolus.volumes import nifti_bytes
 
 
 def read(content: bytes) -> nib.Nifti1Image:
@@ -44,14 +45,14 @@ def test_qform_is_set_only_where_it_can_hold_the_grid(
         geometry = results_on(grid).geometry
         header = read(nifti_bytes(volume, geometry, "")).header
         assert (int(header["sform_code"]), int(header["qform_code"])) == (1, 1)
-        np.testing.assert_allclose(header.get_qform(), ras_affine(geometry), atol=1e-3)
+        np.testing.assert_allclose(header.get_qform(), to_nifti(geometry.affine), atol=1e-3)
     header = read(nifti_bytes(volume, results_on("sheared").geometry, "")).header
     assert (int(header["sform_code"]), int(header["qform_code"])) == (1, 0)
 
 
 def test_values_type_description_and_window_survive(results: Results) -> None:
     cbf = results.methods["nlr"].maps.cbf
-    image = read(nifti_bytes(cbf, results.geometry, "CBF ml/100g/min", WINDOWS["cbf"]))
+    image = read(nifti_bytes(cbf, results.geometry, "CBF ml/100g/min", WINDOWS["cbf"].shown))
     assert image.get_data_dtype() == np.float32
     np.testing.assert_array_equal(np.asarray(image.dataobj).transpose(2, 1, 0), cbf)
     assert image.header["descrip"].item() == b"CBF ml/100g/min"

@@ -7,6 +7,7 @@ gives the same ones.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
@@ -16,31 +17,82 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
+from fastapi import FastAPI
 
-from bolus.publish.nifti import nifti_bytes
 from bolus.publish.voxels import SCHEMA
+from bolus.serve.access import Access
+from bolus.serve.app import guarded
 from bolus.study.raters.make import create
-from bolus.types import Geometry
+from bolus.types import MAP_UNITS, Geometry
+from bolus.volumes import nifti_bytes
 
 SHAPE = (4, 24, 20)
 AFFINE = np.array([[0, 0, 3.5, -35], [0, 3.5, 0, -42], [8.0, 0, 0, 10], [0, 0, 0, 1]])
 GRID = Geometry(SHAPE, AFFINE)
 METHODS = ("nlr", "cnn")
-MAPS = ("cbf", "cbv", "mtt", "tmax", "ttp")
+MAPS = tuple(MAP_UNITS)
 CODE = "code"
 """Of every rater of a study made here."""
+Asked = tuple[str, str, bytes]
+SLICE = bytes(SHAPE[1] * SHAPE[2])
+OF_RESULTS: tuple[Asked, ...] = (
+    ("GET", "/api/exams/0", b""),
+    ("GET", "/api/exams/0/voxel/10/12/1", b""),
+    ("GET", "/api/exams/0/volumes/nlr/cbf.nii.gz", b""),
+    ("POST", "/api/exams/0/lesion", b'{"method": "nlr", "preset": "rapid"}'),
+    ("POST", "/api/exams/0/lesion", b'{"method": "cnn", "preset": "calibrated"}'),
+    ("GET", "/api/exams/0/outlines/anna", b""),
+    ("PUT", "/api/exams/0/outlines/anna/slices/2?revision=3&active_s=1", SLICE),
+    ("POST", "/api/exams/0/outlines/anna/export", b""),
+)
+"""What a page that looks at results asks for."""
+OF_A_STUDY: tuple[Asked, ...] = (
+    ("GET", "/api/worklist", b""),
+    ("GET", "/api/readings/r0001", b""),
+    ("GET", "/api/readings/r0003", b""),
+    ("GET", "/api/readings/r0001/outline", b""),
+    ("PUT", "/api/readings/r0001/outline/slices/1?revision=2&active_s=1", SLICE),
+    ("POST", "/api/readings/r0001/done", b'{"active_s": 1}'),
+    ("POST", "/api/readings/r0001/reopen", b""),
+)
+"""What a rater's page asks for."""
 FRAMES = 20
 BOMB_BYTES = 2**30
 """What a bomb of a few hundred kilobytes unpacks to."""
 
 
 # ---- in order
+
+
+def asked(
+    app: FastAPI, requests: Sequence[Asked], sign_in: dict[str, str] | None = None
+) -> list[httpx.Response]:
+    """Answers of the whole application, without a socket; its faults are raised here."""
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(guarded(app, Access(port=80)))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            answers = []
+            if sign_in:
+                answers.append(await client.post("/api/sign-in", json=sign_in))
+            for method, url, body in requests:
+                try:
+                    target = httpx.URL(url)
+                except httpx.InvalidURL:  # nobody can send it
+                    continue
+                kind = {} if method == "PUT" else {"Content-Type": "application/json"}
+                answer = await client.request(method, target, content=body, headers=kind)
+                answers.append(answer)
+            return answers
+
+    return asyncio.run(ask())
 
 
 def good_results(path: Path) -> Path:

@@ -11,9 +11,8 @@ import pytest
 from conftest_serve import serving
 
 from bolus.deconvolution import svd
-from bolus.deconvolution.fitted import FITTED, Measured
-from bolus.deconvolution.methods import METHODS, deconvolve
-from bolus.deconvolution.model import CBV_SCALE, peak_of
+from bolus.deconvolution.methods import FITTED, METHODS, deconvolve
+from bolus.deconvolution.model import CBV_SCALE, Measured, peak_of
 from bolus.options import Choices
 from bolus.pipeline import analyse
 from bolus.preprocessing import Stages

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 import shutil
@@ -22,7 +21,11 @@ import pytest
 from conftest_serve import serving
 from fastapi import FastAPI
 from hostile_results import (
-    SHAPE,
+    OF_A_STUDY,
+    OF_RESULTS,
+    SLICE,
+    Asked,
+    asked,
     good_results,
     good_study,
     hostile_request,
@@ -31,8 +34,7 @@ from hostile_results import (
 )
 
 from bolus.errors import BolusError, DamagedFile, UsageError
-from bolus.serve.access import Access
-from bolus.serve.app import guarded, shown
+from bolus.serve.app import shown
 from bolus.serve.outlines import MOST_RATERS
 from bolus.serve.results_app import results_app
 from bolus.serve.study_app import study_app
@@ -40,26 +42,6 @@ from bolus.study.raters.store import MOST_READINGS, open_study
 
 FOLDERS = 120
 REQUESTS = 8
-SLICE = bytes(SHAPE[1] * SHAPE[2])
-Asked = tuple[str, str, bytes]
-OF_RESULTS: tuple[Asked, ...] = (
-    ("GET", "/api/exams/0", b""),
-    ("GET", "/api/exams/0/voxel/10/12/1", b""),
-    ("POST", "/api/exams/0/lesion", b'{"method": "nlr", "preset": "rapid"}'),
-    ("POST", "/api/exams/0/lesion", b'{"method": "cnn", "preset": "calibrated"}'),
-    ("GET", "/api/exams/0/outlines/anna", b""),
-    ("PUT", "/api/exams/0/outlines/anna/slices/2?revision=3&active_s=1", SLICE),
-    ("POST", "/api/exams/0/outlines/anna/export", b""),
-)
-OF_A_STUDY: tuple[Asked, ...] = (
-    ("GET", "/api/worklist", b""),
-    ("GET", "/api/readings/r0001", b""),
-    ("GET", "/api/readings/r0003", b""),
-    ("GET", "/api/readings/r0001/outline", b""),
-    ("PUT", "/api/readings/r0001/outline/slices/1?revision=2&active_s=1", SLICE),
-    ("POST", "/api/readings/r0001/done", b'{"active_s": 1}'),
-    ("POST", "/api/readings/r0001/reopen", b""),
-)
 
 
 @pytest.fixture(scope="module")
@@ -71,28 +53,6 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def study(good: Path) -> tuple[Path, dict[str, str]]:
     folder = good.with_name("study")
     return folder, good_study(folder, good)
-
-
-def asked(app: FastAPI, requests: list[Asked], sign_in: dict[str, str] | None = None) -> list[Any]:
-    """Answers of the whole application; its faults are raised here."""
-
-    async def ask() -> list[httpx.Response]:
-        transport = httpx.ASGITransport(guarded(app, Access(port=80)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-            answers = []
-            if sign_in:
-                answers.append(await client.post("/api/sign-in", json=sign_in))
-            for method, url, body in requests:
-                try:
-                    target = httpx.URL(url)
-                except httpx.InvalidURL:
-                    continue
-                kind = {} if method == "PUT" else {"Content-Type": "application/json"}
-                answer = await client.request(method, target, content=body, headers=kind)
-                answers.append(answer)
-            return answers
-
-    return asyncio.run(ask())
 
 
 def refused_or_answered(

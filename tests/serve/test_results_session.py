@@ -19,6 +19,7 @@ from bolus.deconvolution.methods import METHODS
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.lesion.measure import measure_lesion
 from bolus.lesion.presets import DELAY_PRESETS, PRESET_NAMES, preset_for
+from bolus.metrics import dice
 from bolus.options import METHOD_NAMES, Choices
 from bolus.pipeline import analyse
 from bolus.preprocessing import Stages
@@ -28,7 +29,6 @@ from bolus.serve.lesions import rules
 from bolus.serve.open_results import Volumes, open_results
 from bolus.serve.results_app import telling_names
 from bolus.simulate.truth import Truth
-from bolus.study.dose.score import dice
 from bolus.types import CNN, Exam, Results
 
 JobDone = Callable[[httpx.Client, httpx.Response], dict[str, Any]]

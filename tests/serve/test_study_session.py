@@ -16,6 +16,7 @@ from conftest_serve import METHODS, serving, unpacked
 from bolus.errors import NoReadableFiles
 from bolus.serve.study_app import TRIES, study_app
 from bolus.study.raters.make import create
+from bolus.study.raters.readings import progress
 from bolus.study.raters.store import open_study
 
 SHAPE = (6, 128, 128)
@@ -99,7 +100,7 @@ def test_a_rater_reads_outlines_finishes_and_reopens(
     assert put(desk, "r0001", 2, again["revision"]).status_code == 200
     record = json.loads((study[0] / "readings/anna/r0001/reading.json").read_text())
     assert record["active_s"] == 30.5
-    assert open_study(study[0]).progress() == {"anna": (0, 3), "bo": (0, 3)}
+    assert progress(open_study(study[0])) == {"anna": (0, 3), "bo": (0, 3)}
     desk.post("/api/sign-out")
     assert desk.get("/api/worklist").status_code == 401
 

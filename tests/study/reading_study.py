@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bolus.publish.nifti import nifti_bytes
+from bolus.files.folder_lock import locked
+from bolus.study.raters.readings import store_outline
+from bolus.study.raters.store import Study
 from bolus.types import Geometry
+from bolus.volumes import nifti_bytes
 
 SHAPE = (6, 56, 48)
 SPACING_MM = (8.0, 3.5, 3.5)
@@ -59,3 +63,17 @@ def write_results(folder: Path, seed: int, methods: tuple[str, ...] = ("nlr", "c
     summary = {"schema": "bolus-summary/1", "methods": {m: {} for m in methods}}
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
+
+
+def write_outline(
+    study: Study,
+    rater: str,
+    reading: str,
+    labels: NDArray[np.uint8],
+    *,
+    active_s: float,
+    done: bool,
+) -> int:
+    """`store_outline` under the lock that it asks for."""
+    with locked(study.folder):
+        return store_outline(study, rater, reading, labels, active_s=active_s, done=done)

@@ -16,10 +16,9 @@ from reading_study import AFFINE, GRID, SHAPE, write_results
 from bolus.cli import app
 from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles, UsageError
 from bolus.files.voxel_grid import same_grid
-from bolus.publish.nifti import nifti_bytes
 from bolus.study.agreement.compare import compare, write_comparison
 from bolus.types import Geometry
-from bolus.volumes import Volume, on_grid, read_volume
+from bolus.volumes import Volume, nifti_bytes, on_grid, read_volume
 
 
 def save(path: Path, values: np.ndarray, geometry: Geometry = GRID) -> Path:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reading_study import GRID, SHAPE, lesion, write_results
+from reading_study import GRID, SHAPE, lesion, write_outline, write_results
 from scipy import ndimage
 
 import bolus.study
 from bolus.errors import UsageError
+from bolus.metrics import dice
 from bolus.study.agreement.overlap import hd95
-from bolus.study.dose.score import dice
 from bolus.study.raters.make import create
 from bolus.study.raters.pairs import comparisons, gather
-from bolus.study.raters.readings import read_outline, reading_state, write_outline
+from bolus.study.raters.readings import read_outline, reading_state
 from bolus.study.raters.report import write_report
 from bolus.study.raters.simulated import (
     HAND_SD_MM,

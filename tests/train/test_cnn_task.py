@@ -209,6 +209,7 @@ import os, signal, sys
 from pathlib import Path
 from cnn_set import small_steps
 from bolus.train.cnn.task import BolusTask
+from bolus.train.cnn import task as cnn_task
 from bolus.train.loop import Settings, fit
 small_steps(setattr)
 exams = sorted(Path(sys.argv[1]).glob("*.npz"))

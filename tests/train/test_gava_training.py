@@ -10,7 +10,7 @@ import pytest
 import torch
 from tiny_set import WIDTH, slices
 
-from bolus.train.gava2021.agreement import agreement
+from bolus.metrics import image_agreement
 from bolus.train.gava2021.task import GavaTask, predict
 from bolus.train.gava2021.windows import MEAN, SD, share
 from bolus.train.loop import BEST, LAST, Settings, fit, load
@@ -86,7 +86,7 @@ def test_a_plateau_of_validation_ends_training_though_training_still_gains(tmp_p
 def test_agreement_by_hand() -> None:
     target = np.array([[[0.0, 0.2], [0.4, 0.6]]], np.float32)
     found = np.array([[[0.0, 0.4], [0.6, 0.8]]], np.float32)
-    result = agreement(found, target, target > 0)
+    result = image_agreement(found, target, target > 0)
     assert result["mse"] == pytest.approx(0.03)
     assert result["r"] == pytest.approx(1.0)
     assert result["r_all"] == pytest.approx(np.corrcoef(found.ravel(), target.ravel())[0, 1])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from bolus.dataset.index import MAP_NAMES
 from bolus.errors import UsageError
+from bolus.types import MAP_UNITS
 
 # the package's attribute of this name is the command itself
 command = import_module("bolus.cli.train")
@@ -29,3 +32,8 @@ def test_choices_of_the_other_recipe_are_refused() -> None:
             map_name="cbf",
             wrap_bug=True,
         )
+
+
+def test_the_maps_it_learns_are_those_of_data_sets() -> None:
+    assert get_args(command.MapName) == MAP_NAMES
+    assert set(MAP_NAMES) == {*MAP_UNITS, "delay"}

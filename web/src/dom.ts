@@ -46,6 +46,11 @@ export function choice<T extends string>(
   return { node, set };
 }
 
+/** A box beside the grid that opens and closes. */
+export function box(title: string, open: boolean, ...children: Child[]): HTMLDetailsElement {
+  return el("details", { class: "box", open }, el("summary", {}, title), ...children);
+}
+
 export function clear(node: Element): void {
   node.replaceChildren();
 }

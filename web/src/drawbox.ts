@@ -1,48 +1,12 @@
 // Outlining: tools, what a stroke does, where it is kept.
 
-import { button, choice, el } from "./dom";
-import { box } from "./boxes";
+import { ActiveTime } from "./activetime";
+import { box, button, choice, el } from "./dom";
 import { Keeper, type State } from "./keep";
 import { Drawing, type Tool } from "./outline";
 import type { Panel } from "./panel";
 import type { Viewer } from "./viewer";
 import type { Manifest, Xyz } from "./wire";
-
-/** Seconds in which the reader did something: 30 s without a sign of life stop the clock. */
-export class ActiveTime {
-  private seconds = 0;
-  private last = performance.now();
-  private alive = performance.now();
-  private readonly ticking: ReturnType<typeof setInterval>;
-  private readonly sign = (): void => {
-    this.alive = performance.now();
-  };
-
-  constructor(private readonly show: (seconds: number) => void) {
-    for (const name of ["pointermove", "pointerdown", "keydown", "wheel"]) addEventListener(name, this.sign, { passive: true });
-    this.ticking = setInterval(() => this.tick(), 500);
-  }
-
-  private tick(): void {
-    const now = performance.now();
-    if (!document.hidden && now - this.alive < 30_000) this.seconds += (now - this.last) / 1000;
-    this.last = now;
-    this.show(this.seconds);
-  }
-
-  add(seconds: number): void {
-    this.seconds += seconds;
-  }
-
-  get value(): number {
-    return this.seconds;
-  }
-
-  stop(): void {
-    clearInterval(this.ticking);
-    for (const name of ["pointermove", "pointerdown", "keydown", "wheel"]) removeEventListener(name, this.sign);
-  }
-}
 
 export class DrawBox {
   readonly root: HTMLDetailsElement;
@@ -100,9 +64,18 @@ export class DrawBox {
       (label) => (this.label = Number(label)),
     );
     this.labelChoice.node.classList.add("regions");
-    this.size = el("input", { type: "range", min: "0.5", max: "20", step: "0.5", value: "4", "aria-label": "Brush radius, mm", oninput: () => this.setRadius(Number(this.size.value)) });
-    this.lowField = el("input", { type: "number", step: "any", "aria-label": "Paint only from this value of the panel", onchange: () => (this.low = Number(this.lowField.value)) });
-    this.highField = el("input", { type: "number", step: "any", "aria-label": "Paint only to this value of the panel", onchange: () => (this.high = Number(this.highField.value)) });
+    this.size = el("input", {
+      type: "range", min: "0.5", max: "20", step: "0.5", value: "4",
+      "aria-label": "Brush radius, mm", oninput: () => this.setRadius(Number(this.size.value)),
+    });
+    this.lowField = el("input", {
+      type: "number", step: "any",
+      "aria-label": "Lowest value of the panel to paint", onchange: () => (this.low = Number(this.lowField.value)),
+    });
+    this.highField = el("input", {
+      type: "number", step: "any",
+      "aria-label": "Highest value of the panel to paint", onchange: () => (this.high = Number(this.highField.value)),
+    });
     const limit = el("input", { type: "checkbox", onchange: () => (this.limited = limit.checked) });
     this.root = box(
       "Outline",
@@ -111,12 +84,12 @@ export class DrawBox {
       el("p", { class: "row" }, this.toolChoice.node),
       el("p", { class: "row" }, this.labelChoice.node),
       el("label", { class: "slider" }, el("span", {}, "brush"), this.size, el("span", { class: "unit size" }, "4 mm")),
-      el("p", { class: "row limit" }, el("label", {}, limit, " only values"), this.lowField, "to", this.highField),
+      el("p", { class: "row limit" }, el("label", {}, limit, " only values from"), this.lowField, "to", this.highField),
       el(
         "p",
         { class: "row" },
-        button("↶ Undo", "Undo (Ctrl+Z)", () => this.change(() => this.drawing?.undo() ?? [])),
-        button("↷ Redo", "Redo (Ctrl+Y)", () => this.change(() => this.drawing?.redo() ?? [])),
+        button("↶ Undo", "Undo (Ctrl+Z)", () => this.undo()),
+        button("↷ Redo", "Redo (Ctrl+Y)", () => this.redo()),
         button("Interpolate", "Fill the slices between outlined slices", () =>
           this.change(() => {
             this.drawing?.interpolate([manifest.spacing_xyz_mm[0], manifest.spacing_xyz_mm[1]]);
@@ -177,7 +150,7 @@ export class DrawBox {
   /** Another page drew on this outline. */
   private underneath(drawing: Drawing, from: Uint8Array, to: Uint8Array): void {
     if (!drawing.underneath(from, to) || drawing !== this.drawing) return;
-    this.elsewhere.textContent = "This outline was also changed in another window. What was drawn there is shown now; what you drew here lies on top.";
+    this.elsewhere.textContent = "This outline was also changed in another window. Its strokes are now shown; where both were drawn on, yours are kept.";
     this.viewer.redraw();
     this.measure();
   }
@@ -282,7 +255,7 @@ export class DrawBox {
     const drawing = this.drawing;
     if (!drawing) return;
     const [sx, sy] = this.manifest.spacing_xyz_mm;
-    const numbers = panel.volume?.numbers;
+    const numbers = panel.numbers;
     const { limited, low, high } = this;
     const may = limited && numbers && high > low ? (k: number): boolean => numbers[k] >= low && numbers[k] <= high : (): boolean => true;
     drawing.stroke(from[2], [from[0], from[1]], [to[0], to[1]], this.radius, [sx, sy], this.tool === "erase" ? 0 : this.label, may);

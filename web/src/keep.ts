@@ -7,9 +7,14 @@
 // strokes; that page then takes them over and lays its own on top, voxel by voxel.
 
 import { laidOver } from "./outline";
-import { ask, fetched, labelsFrom, Refused, type Outline } from "./wire";
+import { ask, fetched, labelsFrom, Refused, type Manifest, type Outline } from "./wire";
 
 export type State = "saved" | "saving" | "unreachable" | "refused";
+
+/** Exam and rater in one name: pieces of an outline must never meet another exam. */
+export function ownerOf(manifest: Manifest, rater: string): string {
+  return JSON.stringify([manifest.name, manifest.content ?? "", manifest.shape_xyz, manifest.affine_xyz_to_ras, rater]);
+}
 
 interface Kept {
   key: string; // exam and rater, then slice, then page
@@ -26,7 +31,7 @@ function database(): Promise<IDBDatabase> {
     const request = indexedDB.open("bolus-outlines", 1);
     request.onupgradeneeded = () => request.result.createObjectStore("slices", { keyPath: "key" });
     request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error("IndexedDB can't be opened."));
+    request.onerror = () => reject(request.error ?? new Error("IndexedDB cannot be opened."));
   });
   return opened;
 }
@@ -39,7 +44,7 @@ async function inStore<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore
     const request = work(transaction.objectStore("slices"));
     transaction.oncomplete = () => resolve(request.result);
     transaction.onerror = () => reject(transaction.error ?? new Error("IndexedDB failed."));
-    transaction.onabort = () => reject(transaction.error ?? new Error("IndexedDB gave up."));
+    transaction.onabort = () => reject(transaction.error ?? new Error("IndexedDB aborted."));
   });
 }
 
@@ -115,7 +120,7 @@ export class Keeper {
     this.waiting.set(z, kept);
     this.show("saving", "saving");
     inStore("readwrite", (store) => store.put(kept)).catch(() =>
-      this.show("refused", "this browser can't keep outlines: don't close the page before “saved”"),
+      this.show("refused", "this browser cannot store outlines: keep the page open until it says “saved”"),
     );
     if (send) this.push();
   }

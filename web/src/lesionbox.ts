@@ -1,7 +1,6 @@
 // Threshold sliders of every method; what follows from them is the server's, as in `bolus run`.
 
-import { box } from "./boxes";
-import { clear, el } from "./dom";
+import { box, clear, el } from "./dom";
 import type { Viewer } from "./viewer";
 import { ask, labelsFrom, post, Refused, type LesionAnswer, type Manifest, type Rule, type Rules, type Threshold } from "./wire";
 
@@ -177,7 +176,8 @@ class MethodPart {
     };
     this.hypoperfused = new Slider(method, "hypoperfused", moved);
     this.core = new Slider(method, "core", moved);
-    this.settings = el("div", { hidden: true }, el("label", { class: "slider" }, el("span", {}, "preset"), this.preset), this.words, this.hypoperfused.root, this.core.root);
+    const preset = el("label", { class: "slider" }, el("span", {}, "preset"), this.preset);
+    this.settings = el("div", { hidden: true }, preset, this.words, this.hypoperfused.root, this.core.root);
     this.root = el("fieldset", {}, el("legend", {}, method), this.settings, this.numbers, this.state);
     const growth = start.hypoperfused_ml - start.core_ml;
     this.put({ core_ml: start.core_ml, hypoperfused_ml: start.hypoperfused_ml, penumbra_ml: growth, mismatch_ml: growth });
@@ -188,7 +188,7 @@ class MethodPart {
     this.rules = rules;
     const names = Object.keys(rules);
     clear(this.preset);
-    this.preset.append(el("option", { value: "" }, "own thresholds"), ...names.map((name) => el("option", { value: name }, name)));
+    this.preset.append(el("option", { value: "" }, "custom thresholds"), ...names.map((name) => el("option", { value: name }, name)));
     const first = names.includes(this.start.preset) ? this.start.preset : names[0];
     if (first === undefined) return null;
     this.follow(first);
@@ -223,18 +223,23 @@ class MethodPart {
     const mine = ++this.count;
     this.numbers.classList.add("stale");
     this.timer = setTimeout(async () => {
-      const asked = { core_map: this.core.map, core_below: this.core.value, hypoperfused_map: this.hypoperfused.map, hypoperfused_above: this.hypoperfused.value };
+      const asked = {
+        core_map: this.core.map,
+        core_below: this.core.value,
+        hypoperfused_map: this.hypoperfused.map,
+        hypoperfused_above: this.hypoperfused.value,
+      };
       try {
         const answer = await this.measure(asked, () => mine === this.count);
         if (!answer) return;
-        this.put(answer as unknown as Record<string, unknown>);
+        this.put({ ...answer });
         this.state.textContent = "";
         this.numbers.classList.remove("stale");
         this.numbers.dataset.count = String(mine);
       } catch (error) {
         if (mine !== this.count) return;
         const silent = error instanceof Refused && error.status === 0;
-        this.state.textContent = silent ? "The server does not answer: the numbers are of the thresholds before." : (error as Error).message;
+        this.state.textContent = silent ? "The server does not respond: the numbers shown are for the previous thresholds." : (error as Error).message;
       }
     }, wait);
   }

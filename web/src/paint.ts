@@ -7,12 +7,13 @@
 
 import type { Grid } from "./space";
 import type { Numbers } from "./volume";
+import type { Vessel } from "./wire";
 
 export type Table = Uint32Array; // 256 colours as the machine's 32-bit pixels
 
 const LITTLE = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-export function pixel(r: number, g: number, b: number): number {
+function pixel(r: number, g: number, b: number): number {
   return LITTLE ? ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0 : ((r << 24) | (g << 16) | (b << 8) | 255) >>> 0;
 }
 
@@ -20,10 +21,13 @@ export function table(colours: number[][]): Table {
   return Uint32Array.from(colours, ([r, g, b]) => pixel(r, g, b));
 }
 
-const BLACK = pixel(0, 0, 0);
+export const BLACK = pixel(0, 0, 0);
 // as in src/bolus/publish/palette.py
 export const CORE = pixel(222, 38, 150);
 export const PENUMBRA = pixel(52, 190, 84);
+
+/** Of markers and curves. */
+export const VESSEL_COLOURS: Record<Vessel, string> = { AIF: "#ff6e3c", VOF: "#5ab4ff" };
 
 /** The slice in colours; what is not a number stays black. */
 export function paintSlice(

@@ -1,23 +1,23 @@
 // One panel: a slice of one volume, its letters, its colour bar with unit and window.
 
 import { button, el } from "./dom";
-import { anyLabel, paintContours, paintSlice, pixel, type Table } from "./paint";
+import { anyLabel, BLACK, CORE, paintContours, paintSlice, PENUMBRA, VESSEL_COLOURS, type Table } from "./paint";
 import type { Facing, Grid } from "./space";
-import type { Volume } from "./volume";
-import type { VolumeInfo, Xyz } from "./wire";
+import type { Numbers } from "./volume";
+import type { Marker, VolumeInfo, Xyz } from "./wire";
 
 export interface Scene {
   z: number;
   shape: Xyz;
   cursor: [number, number] | null;
   face: Facing;
-  brain: Volume | null;
+  brain: Numbers | null;
   lesion: Uint8Array | null; // contours of this panel's method
   outline: Uint8Array | null;
   dotted: boolean; // computed contours, where there is an outline to tell them from
   brush: number; // radius in mm, 0: none
   spacing: Xyz;
-  markers: { name: "AIF" | "VOF"; at: Xyz[] }[];
+  markers: Marker[];
 }
 
 export interface PanelActions {
@@ -26,10 +26,16 @@ export interface PanelActions {
   window(panel: Panel, low: number, high: number): void;
 }
 
+/** A panel's name: map and method; `suffix` tells computations of one method apart. */
+export function titleOf(info: VolumeInfo, suffix: string): string {
+  const method = info.method && info.method !== "?" ? ` ${info.method}` : ""; // "?": hidden from the reader
+  return `${info.label}${method}${suffix}`;
+}
+
 export class Panel {
   readonly root: HTMLElement;
   readonly canvas: HTMLCanvasElement;
-  volume: Volume | null = null;
+  numbers: Numbers | null = null;
   hover: [number, number] | null = null;
   private readonly context: CanvasRenderingContext2D;
   private image: ImageData | null = null;
@@ -49,7 +55,7 @@ export class Panel {
     this.canvas = el("canvas", { class: "slice" });
     this.canvas.setAttribute("role", "img");
     const context = this.canvas.getContext("2d", { alpha: false, willReadFrequently: true }); // pixels stay in memory, where they are made
-    if (!context) throw new Error("This browser can't draw.");
+    if (!context) throw new Error("This browser cannot draw images.");
     this.context = context;
     this.letters = ["left", "right", "top", "bottom"].map((side) => el("b", { class: `letter ${side}`, "aria-hidden": "true" }));
     this.bar = el("canvas", { class: "bar", width: 256, height: 1, "aria-hidden": "true" });
@@ -61,8 +67,8 @@ export class Panel {
         title: `${what} end of the window`,
         onchange: () => actions.window(this, Number(this.lowField.value), Number(this.highField.value)),
       });
-    this.lowField = field("low");
-    this.highField = field("high");
+    this.lowField = field("lower");
+    this.highField = field("upper");
     this.note = el("p", { class: "loading" }, "loading");
     this.title = el("h2", { title: name }, name);
     this.root = el(
@@ -73,7 +79,7 @@ export class Panel {
         {},
         this.title,
         button("◫", `${name}: all three planes`, () => actions.volumeView(this), { class: "small" }),
-        button("⤢", `${name}: enlarge or back`, () => actions.enlarge(this), { class: "small" }),
+        button("⤢", `${name}: enlarge or restore`, () => actions.enlarge(this), { class: "small" }),
       ),
       el("div", { class: "picture" }, this.canvas, ...this.letters, this.note),
       el("footer", {}, this.lowField, this.bar, this.highField, el("span", { class: "unit" }, info.unit)),
@@ -105,10 +111,10 @@ export class Panel {
     }
     const [nx, ny] = scene.shape;
     const first = scene.z * nx * ny;
-    if (this.volume) {
-      const outside = this.info.kind === "image" ? null : (scene.brain?.numbers ?? null);
-      paintSlice(this.pixels, this.volume.numbers, first, nx, place, low, high, colours, outside);
-    } else this.pixels.fill(pixel(0, 0, 0));
+    if (this.numbers) {
+      const outside = this.info.kind === "image" ? null : scene.brain;
+      paintSlice(this.pixels, this.numbers, first, nx, place, low, high, colours, outside);
+    } else this.pixels.fill(BLACK);
     const thick = w > 500 ? 2 : 1;
     if (scene.outline && anyLabel(scene.outline, first, nx * ny)) {
       tint(this.pixels, scene.outline, first, nx, place);
@@ -141,7 +147,7 @@ export class Panel {
       pen.stroke();
     }
     for (const { name, at } of scene.markers) {
-      pen.strokeStyle = name === "AIF" ? "rgb(255 110 60)" : "rgb(90 180 255)";
+      pen.strokeStyle = VESSEL_COLOURS[name];
       pen.lineWidth = 2;
       const here = at.filter((voxel) => voxel[2] === scene.z);
       for (const voxel of here) {
@@ -171,7 +177,7 @@ export class Panel {
 
 /** Drawn regions get a thin film of their colour, so that they differ from computed contours. */
 function tint(out: Uint32Array, labels: Uint8Array, first: number, nx: number, place: Grid): void {
-  const films = [0, pixel(52, 190, 84), pixel(222, 38, 150)].map((one) => (one >>> 2) & 0x3f3f3f3f);
+  const films = [0, PENUMBRA, CORE].map((one) => (one >>> 2) & 0x3f3f3f3f);
   for (let j = 0; j < place.h; j++) {
     if (place.rows[j] < 0) continue;
     const here = first + place.rows[j] * nx;
@@ -183,7 +189,7 @@ function tint(out: Uint32Array, labels: Uint8Array, first: number, nx: number, p
       const k = j * place.w + i;
       const under = out[k];
       // three quarters of the picture and a quarter of the film, channel by channel
-      out[k] = (((under >>> 1) & 0x7f7f7f7f) + ((under >>> 2) & 0x3f3f3f3f) + films[label]) | pixel(0, 0, 0);
+      out[k] = (((under >>> 1) & 0x7f7f7f7f) + ((under >>> 2) & 0x3f3f3f3f) + films[label]) | BLACK;
     }
   }
 }

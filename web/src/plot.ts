@@ -1,5 +1,7 @@
 // Line plots as SVG: curves of a voxel, motion of the head.
 
+import { el } from "./dom";
+
 export interface Line {
   name: string;
   x: number[];
@@ -111,17 +113,13 @@ export function plot(title: string, xLabel: string, left: string, right: string,
 
 /** Names and colours of a plot's lines, as text beside it. */
 export function legend(lines: Line[]): HTMLElement {
-  const list = document.createElement("p");
-  list.className = "legend";
-  for (const line of lines) {
-    const item = document.createElement("span");
-    const mark = document.createElement("i");
-    mark.style.background = line.colour;
-    if (line.dots) mark.style.borderRadius = "50%";
-    item.append(mark, line.name);
-    list.append(item);
-  }
-  return list;
+  const item = ({ name, colour, dots }: Line): HTMLElement => {
+    const mark = el("i");
+    mark.style.background = colour;
+    if (dots) mark.style.borderRadius = "50%";
+    return el("span", {}, mark, name);
+  };
+  return el("p", { class: "legend" }, ...lines.map(item));
 }
 
 function short(value: number): string {

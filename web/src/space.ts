@@ -1,6 +1,7 @@
 // Where a voxel is on the screen, and what side of the patient that is.
 
-import type { Manifest } from "./wire";
+import type { Numbers } from "./volume";
+import type { Manifest, Xyz } from "./wire";
 
 export type Convention = "radiological" | "neurological";
 
@@ -65,6 +66,36 @@ export interface Home {
   y: number;
   nx: number;
   ny: number;
+}
+
+const MARGIN = 14; // mm around the brain, for the skull
+
+/** The head: the brain and what lies around it. */
+export function headOf(brain: Numbers, manifest: Manifest): Home {
+  const [nx, ny, nz] = manifest.shape_xyz;
+  let [x0, x1, y0, y1] = [nx, -1, ny, -1];
+  for (let z = 0, k = 0; z < nz; z++)
+    for (let y = 0; y < ny; y++)
+      for (let x = 0; x < nx; x++, k++)
+        if (brain[k] !== 0) {
+          if (x < x0) x0 = x;
+          if (x > x1) x1 = x;
+          if (y < y0) y0 = y;
+          if (y > y1) y1 = y;
+        }
+  if (x1 < 0) return { x: (nx - 1) / 2, y: (ny - 1) / 2, nx, ny };
+  const [sx, sy] = manifest.spacing_xyz_mm;
+  return { x: (x0 + x1) / 2, y: (y0 + y1) / 2, nx: x1 - x0 + (2 * MARGIN) / sx, ny: y1 - y0 + (2 * MARGIN) / sy };
+}
+
+/** Device pixels in a CSS pixel. */
+export function devicePixels(): number {
+  return window.devicePixelRatio || 1;
+}
+
+/** A voxel's place in the patient: mm to the right, front and top. */
+export function toRas(manifest: Manifest, [x, y, z]: Xyz): number[] {
+  return manifest.affine_xyz_to_ras.slice(0, 3).map((row) => row[0] * x + row[1] * y + row[2] * z + row[3]);
 }
 
 export function grid(manifest: Manifest, face: Facing, sight: Sight, home: Home, w: number, h: number): Grid {

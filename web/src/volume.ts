@@ -5,16 +5,10 @@ import { fetched, gunzip, type VolumeInfo, type Xyz } from "./wire";
 
 export type Numbers = Float32Array | Float64Array | Int16Array | Uint16Array | Uint8Array | Int32Array;
 
-export interface Volume {
-  info: VolumeInfo;
-  numbers: Numbers;
-  tag: string; // the server's name for these bytes
-}
-
 const MOST_HEADER = 65536; // bytes before the values
 
 /** Reads one volume; refuses another shape than the exam's. */
-export async function readVolume(info: VolumeInfo, shape: Xyz): Promise<Volume> {
+export async function readVolume(info: VolumeInfo, shape: Xyz): Promise<Numbers> {
   const answer = await fetched(info.url);
   let bytes = await answer.arrayBuffer();
   const start = new Uint8Array(bytes, 0, 2);
@@ -23,10 +17,9 @@ export async function readVolume(info: VolumeInfo, shape: Xyz): Promise<Volume> 
   const header = readHeader(bytes);
   const dims = header.dims;
   if (dims[1] !== shape[0] || dims[2] !== shape[1] || dims[3] !== shape[2])
-    throw new Error(`${info.key} has another shape than its exam.`);
+    throw new Error(`${info.key} does not have the shape of its exam.`);
   const image = readImage(header, bytes);
-  const numbers = typed(header, image);
-  return { info, numbers, tag: answer.headers.get("etag") ?? "" };
+  return typed(header, image);
 }
 
 function typed(header: NIFTI1 | NIFTI2, image: ArrayBuffer): Numbers {

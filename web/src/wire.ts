@@ -2,6 +2,13 @@
 
 export type Kind = "map" | "se" | "difference" | "lesion" | "image";
 export type Xyz = [number, number, number];
+export type Vessel = "AIF" | "VOF";
+
+/** Voxels that a vessel's curve comes from. */
+export interface Marker {
+  name: Vessel;
+  at: Xyz[];
+}
 
 export interface VolumeInfo {
   key: string;
@@ -146,7 +153,7 @@ export async function fetched(path: string, init: RequestInit = {}): Promise<Res
     answer = await fetch(path, { credentials: "same-origin", ...init });
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Refused(0, "The server does not answer.");
+    throw new Refused(0, "The server does not respond.");
   }
   if (answer.ok) return answer;
   let message = `${answer.status} ${answer.statusText}`;
@@ -165,7 +172,7 @@ export async function fetched(path: string, init: RequestInit = {}): Promise<Res
 export async function labelsFrom(mask: string, voxels: number): Promise<Uint8Array> {
   const packed = Uint8Array.from(atob(mask), (letter) => letter.charCodeAt(0));
   const labels = new Uint8Array(await gunzip(packed, voxels));
-  if (labels.length !== voxels) throw new Error("A mask has another shape than its exam.");
+  if (labels.length !== voxels) throw new Error("A mask does not have the shape of its exam.");
   return labels;
 }
 
@@ -178,7 +185,7 @@ export async function gunzip(packed: Uint8Array, most: number): Promise<ArrayBuf
     length += next.value.length;
     if (length > most) {
       await reader.cancel();
-      throw new Error("a file holds more than it should.");
+      throw new Error("the file holds more data than its exam allows.");
     }
     parts.push(next.value as BlobPart);
   }

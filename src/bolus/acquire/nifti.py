@@ -20,11 +20,11 @@ from bolus.acquire.dicom.pixels import AIR_HU
 from bolus.acquire.geometry_limits import check_geometry
 from bolus.acquire.memory import COPIES_NIFTI, MAX_FRAMES_BYTES, check_memory
 from bolus.acquire.sources import Source
+from bolus.axes import to_lps
 from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles, TooFewFrames
 from bolus.files.nifti_file import nifti_image, whole_values
 from bolus.types import Finding, Float32Array, Float64Array, Geometry, Grade, Scanner
 
-RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
 """NIfTI's xyzt_units for time: s, ms, us; unknown counts as s."""
 SMALLEST_MM3 = 1e-6
@@ -153,7 +153,7 @@ def _affine_lps(image: Any, path: Path) -> Float64Array:
             f"{path.name}: its affine holds numbers that are none (NaN, infinite or larger than "
             f"{LARGEST:g}), so places in the head are unknown; convert the exam again."
         )
-    lps: Float64Array = RAS_TO_LPS @ ras
+    lps = to_lps(ras)
     if abs(np.linalg.det(lps[:3, :3])) < SMALLEST_MM3:
         raise BadGeometry(
             f"{path.name}: its affine is singular, so places in the head are unknown."

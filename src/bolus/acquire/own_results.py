@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bolus.acquire.read_errors import READ_ERRORS
+from bolus.files.output_folder import MAX_SUMMARY_BYTES, SCHEMA_NAME
 from bolus.files.regular_file import open_regular
 
 SUMMARY = "summary.json"
-SCHEMA_PREFIX = "bolus-summary/"
-MAX_SUMMARY_BYTES = 16 * 2**20
 
 
 def is_result_folder(folder: Path) -> bool:
@@ -28,4 +27,4 @@ def is_summary(open_file: Callable[[], BinaryIO]) -> bool:
             content = json.loads(stream.read(MAX_SUMMARY_BYTES))
     except (*READ_ERRORS, RecursionError):
         return False
-    return isinstance(content, dict) and str(content.get("schema")).startswith(SCHEMA_PREFIX)
+    return isinstance(content, dict) and str(content.get("schema")).startswith(SCHEMA_NAME)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bolus.metrics import robust_sd
 from bolus.types import BoolArray, Finding, Float64Array, Grade, IntArray
 
 MAX_DISPLACEMENT_MM = 10.0
@@ -45,7 +46,7 @@ class Measured:
 def beyond_correction(seen: Measured) -> BoolArray:
     """Frames (T,) bool that can't be aligned: too far, too little of the head, or unlike."""
     middle = np.median(seen.correlation)
-    spread = 1.4826 * np.median(np.abs(seen.correlation - middle))
+    spread = robust_sd(seen.correlation - middle)
     unlike = seen.correlation < middle - max(CORRELATION_MADS * spread, CORRELATION_DROP)
     return np.asarray(
         unlike

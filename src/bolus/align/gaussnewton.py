@@ -17,6 +17,7 @@ from scipy import ndimage
 from bolus.align.pyramid import BONE_HU, Grid, bone_image, grids_of
 from bolus.align.resample import cubic_weights
 from bolus.align.rigid import STILL, matrix_of, pose_of
+from bolus.metrics import robust_sd
 from bolus.types import BoolArray, Float32Array, Float64Array, Geometry
 
 MAX_POINTS = 15_000
@@ -220,7 +221,7 @@ def align(reference: Reference, frame: Float32Array) -> Fit:
     seen = np.isfinite(residuals)
     if seen.sum() < MIN_POINTS:
         return Fit(pose, BONE_HU[1] - BONE_HU[0], 0.0)
-    return Fit(pose, _robust_sd(residuals[seen]), _correlation(level.values, residuals, seen))
+    return Fit(pose, robust_sd(residuals[seen]), _correlation(level.values, residuals, seen))
 
 
 def _descend(
@@ -233,7 +234,7 @@ def _descend(
         if seen.sum() < MIN_POINTS:
             break
         # never below the rounding of the images, so that exact copies don't divide by zero
-        cut = TUKEY * max(_robust_sd(residuals[seen]), 0.1)
+        cut = TUKEY * max(robust_sd(residuals[seen]), 0.1)
         hessian, gradient = _normal_equations(level.jacobian, level.trust, residuals, cut)
         radians = pose * _TO_RADIANS
         step = np.linalg.solve(hessian + np.diag(level.prior), gradient + level.prior * radians)
@@ -256,10 +257,6 @@ def _residuals(
     affine = level.grid.affine
     to_index = np.linalg.inv(affine) @ matrix_of(pose, centre) @ affine
     return _difference(bone, level.points, level.values, to_index)
-
-
-def _robust_sd(x: Float32Array) -> float:
-    return 1.4826 * float(np.median(np.abs(x)))
 
 
 def _correlation(values: Float32Array, residuals: Float32Array, seen: BoolArray) -> float:

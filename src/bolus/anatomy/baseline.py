@@ -11,6 +11,7 @@ from bolus.anatomy.motion_residue import CLEAR_SD_EDGE, edge_hu
 from bolus.anatomy.time_course import Change, change_over_time
 from bolus.data import WithArrays
 from bolus.errors import NoPerfusion
+from bolus.metrics import MAD_TO_SD
 from bolus.timegrid import common_grid, resample
 from bolus.types import BoolArray, Exam, Finding, Float32Array, Float64Array, Grade, IntArray
 
@@ -187,7 +188,7 @@ def _three_point_mean(curve: Float64Array) -> Float64Array:
 
 def _noise(curve: Float64Array) -> Float64Array:
     """SD of the noise of curves (..., N), by the median second difference: peaks don't count."""
-    return np.asarray(1.4826 * np.median(np.abs(np.diff(curve, 2)), axis=-1) / np.sqrt(6))
+    return np.asarray(MAD_TO_SD * np.median(np.abs(np.diff(curve, 2)), axis=-1) / np.sqrt(6))
 
 
 def _last_crossing(

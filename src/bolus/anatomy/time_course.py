@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bolus.metrics import robust_sd
 from bolus.types import BoolArray, Exam, Float32Array, Float64Array
 
 # Vessels fill some 3 % of the brain; with what motion disturbs, no more than these need a look.
@@ -59,7 +60,7 @@ def change_over_time(exam: Exam, mask: BoolArray) -> Change:
     ).astype(np.float32)
     variance = sd.astype(np.float64) ** 2
     usual = float(np.median(variance))
-    spread = 1.4826 * float(np.median(np.abs(variance - usual)))
+    spread = robust_sd(variance - usual)
     most = np.argsort(-sd, kind="stable")[: max(1, int(LOOKED_AT * sd.size))]
     rows = np.sort(most[variance[most] > usual + OUTLIER_SD * spread])
     like, sure, disturbed = (np.zeros(sd.size, bool) for _ in range(3))

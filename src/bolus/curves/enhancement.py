@@ -6,6 +6,7 @@ import numpy as np
 
 from bolus.anatomy.baseline import Baseline
 from bolus.curves.frame_noise import frame_weights
+from bolus.metrics import MAD_TO_SD
 from bolus.types import Curves, Exam, Float32Array, Float64Array, Tissue
 
 # Frames taken from the end of the exam where there are too few before the bolus to see noise.
@@ -66,4 +67,4 @@ def noise_sd(exam: Exam, baseline: Baseline, tissue: Tissue, weight: Float64Arra
         steps = np.diff(exam.frames[part, z][:, plane], axis=0)
         share = expected[: n - 1] if n > 1 else expected[-len(steps) :]
         differences.append(np.abs(steps / share[:, None]).ravel())
-    return 1.4826 * float(np.median(np.concatenate(differences)))
+    return MAD_TO_SD * float(np.median(np.concatenate(differences)))

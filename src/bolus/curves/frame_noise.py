@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bolus.metrics import MAD_TO_SD
 from bolus.types import BoolArray, Exam, Float32Array, Float64Array, Tissue
 
 BLOCK_PX = 3
@@ -47,7 +48,7 @@ def frame_weights(exam: Exam, tissue: Tissue) -> Float64Array:
     total = np.concatenate(spread, axis=1)
     if total.shape[1] < FEWEST_BLOCKS:
         return usual
-    observed = (1.4826 * np.median(np.abs(total), axis=1)) ** 2 / 2
+    observed = (MAD_TO_SD * np.median(np.abs(total), axis=1)) ** 2 / 2
     variance = np.linalg.solve(mix**2, observed)
     middle = float(np.median(variance))
     if middle < LEAST_NOISE_HU**2:

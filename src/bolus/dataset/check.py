@@ -15,20 +15,21 @@ from bolus.acquire.exam import read_exam
 from bolus.dataset.case import Found, looked_into, unreadable, within
 from bolus.dataset.duplicates import duplicates
 from bolus.dataset.index import Case, Index
-from bolus.dataset.inspect_all import Progress, spread
+from bolus.dataset.inspect_all import Progress
 from bolus.dataset.inspect_exam import HASH_BYTES, warnings_of
 from bolus.dataset.maps import exam_geometry, read_map, read_truth
 from bolus.dataset.split import Split
 from bolus.dataset.unitobrain import PROTOCOLS
 from bolus.errors import BolusError
-from bolus.types import Exam, Finding, Float32Array, Geometry, Grade
+from bolus.types import MAP_UNITS, Exam, Finding, Float32Array, Geometry, Grade
+from bolus.workers import spread
 
 PLAUSIBLE: dict[str, tuple[float, float, str]] = {
-    "cbf": (3.0, 150.0, "ml/100g/min"),
-    "cbv": (0.3, 20.0, "ml/100g"),
-    "mtt": (1.0, 40.0, "s"),
-    "ttp": (2.0, 120.0, "s"),
-    "tmax": (0.2, 60.0, "s"),
+    "cbf": (3.0, 150.0, MAP_UNITS["cbf"]),
+    "cbv": (0.3, 20.0, MAP_UNITS["cbv"]),
+    "mtt": (1.0, 40.0, MAP_UNITS["mtt"]),
+    "ttp": (2.0, 120.0, MAP_UNITS["ttp"]),
+    "tmax": (0.2, 60.0, MAP_UNITS["tmax"]),
     "delay": (-20.0, 40.0, "s"),
 }
 """Limits of a map's median where it is not 0: wide enough for whole brains without flow to speak

@@ -17,11 +17,13 @@ from typing import Any
 
 from bolus import __version__
 from bolus.errors import DamagedFile, NoReadableFiles, OutputError
+from bolus.files.atomic import write_whole
 from bolus.files.regular_file import read_regular
 from bolus.types import Finding, Grade
 
 SCHEMA = "bolus-dataset/1"
 MAP_NAMES = ("cbf", "cbv", "mtt", "ttp", "tmax", "delay")
+"""`bolus.types.MAP_UNITS` and the delay, in an order of their own that index files show."""
 MAX_FILE_BYTES = 256 * 2**20
 """An index of 100,000 cases is smaller."""
 
@@ -108,20 +110,18 @@ def write_index(index: Index, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all, in a folder that is made where it is missing.
 
     Raises
     ------
     OutputError
         If the file can't be written.
     """
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: can't be written ({error.strerror}).") from error
+        raise OutputError(f"{path} can't be written: {error.strerror or error}") from error
+    write_whole(path, text.encode())
 
 
 def read_index(path: Path) -> Index:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
 
 from bolus.dataset.case import Found, looked_into
 from bolus.dataset.index import Index
 from bolus.errors import UsageError
+from bolus.workers import spread
 
-Task = TypeVar("Task")
-Done = TypeVar("Done")
 Progress = Callable[[int, int], None]
-MOST_PROCESSES = 8
-"""More wait for the disk."""
-CASES_EACH = 12
-"""With fewer cases a process isn't worth its start."""
 
 
 def look_into_all(
@@ -48,25 +39,3 @@ def look_into_all(
         if progress:
             progress(len(seen), len(cases))
     return Index(root=root, layout=layout, cases=tuple(seen))
-
-
-def spread(
-    work: Callable[[Task], Done], tasks: Sequence[Task], processes: int | None
-) -> Iterator[Done]:
-    """The results in the order of the tasks.
-
-    A process of its own takes a second to load its libraries, and a program that wants several must
-    guard its main module, so one is the default everywhere but on the command line.
-    """
-    count = processes_for(len(tasks)) if processes is None else processes
-    if count < 2:
-        yield from map(work, tasks)
-        return
-    with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, tasks)
-
-
-def processes_for(cases: int) -> int:
-    """How many processes are worth it."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cpus, MOST_PROCESSES, cases // CASES_EACH))

@@ -15,12 +15,13 @@ from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import Comparison, check_encoding, read_frames
 from bolus.acquire.dicom.scan import read_slices
 from bolus.acquire.memory import MAX_FRAMES_BYTES
-from bolus.acquire.nifti import RAS_TO_LPS, is_nifti
+from bolus.acquire.nifti import is_nifti
 from bolus.acquire.sources import open_files
+from bolus.axes import to_lps
 from bolus.dataset.index import MAP_NAMES, Case, Index
 from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles
 from bolus.files.nifti_file import nifti_image, whole_values
-from bolus.types import BoolArray, Float32Array, Float64Array, Geometry
+from bolus.types import BoolArray, Float32Array, Geometry
 
 TOLERANCE_VOXELS = 0.1
 """A grid is the exam's if no voxel lies further beside its place; headers round to about 1e-4."""
@@ -252,7 +253,7 @@ def axes_onto(image: Any, geometry: Geometry, name: str) -> list[tuple[int, bool
         If the two grids differ by more than an order of axes.
     """
     shape = np.array(image.shape[:3])
-    lps: Float64Array = RAS_TO_LPS @ np.asarray(image.affine, dtype=np.float64)
+    lps = to_lps(np.asarray(image.affine, dtype=np.float64))
     try:
         onto = np.linalg.solve(lps, geometry.affine)
     except np.linalg.LinAlgError:

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from bolus.acquire.nifti import is_nifti
-from bolus.acquire.own_results import MAX_SUMMARY_BYTES, SUMMARY, is_result_folder
+from bolus.acquire.own_results import SUMMARY, is_result_folder
 from bolus.dataset.case import Found, entries
 from bolus.dataset.index import MAP_NAMES
+from bolus.files.output_folder import MAX_SUMMARY_BYTES
 from bolus.files.regular_file import read_regular
 from bolus.types import CNN, Finding, Grade
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bolus.errors import UsageError
+from bolus.metrics import robust_sd
 from bolus.timegrid import common_grid, resample_vessels
 from bolus.types import BoolArray, Curves, Float64Array
 
@@ -24,7 +25,6 @@ taken."""
 LAST = 6
 LEAST_NOISE = 1e-3
 """Of the curves' typical peak: simulated curves may have none, on which no fit can be weighted."""
-MAD_TO_SD = 1.4826
 
 
 def curves_of(
@@ -126,6 +126,6 @@ def _noise(tissue: NDArray[np.float32], arrival: int) -> float:
     """SD of a sample's noise, from steps between frames where nothing else changes."""
     before = tissue[:, :arrival]
     part = before if before.shape[1] > FEWEST_BEFORE else tissue[:, -LAST:]
-    noise = MAD_TO_SD * float(np.median(np.abs(np.diff(part, axis=1)))) / np.sqrt(2)
+    noise = robust_sd(np.diff(part, axis=1)) / np.sqrt(2)
     least = LEAST_NOISE * float(np.median(tissue.max(axis=1)))
     return float(max(noise, least, np.finfo(np.float32).tiny))

@@ -16,15 +16,22 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit, prange
+from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter
 
 from bolus.deconvolution.elementary import exp32, log32
 from bolus.deconvolution.family import (
     DELAYS_S,
+    DISPERSED_FROM_S,
+    DISPERSED_SHARE,
     FAMILY,
+    FINE_S,
+    LEAST_DISPERSION_S,
     MTT_S,
     Dictionary,
     FineCurves,
+    cell_means,
+    dispersion,
     fine_curves,
     make_dictionary,
 )
@@ -35,6 +42,7 @@ from bolus.deconvolution.model import (
     MTT_PRIOR_LOG_SD,
     MTT_PRIOR_S,
     PRIOR_PARAMETERS,
+    Measured,
     VoxelMaps,
     time_groups,
 )
@@ -118,6 +126,37 @@ def bma(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, fl
         "cbv_prior_log_sd": CBV_PRIOR_LOG_SD,
         "noise_hu": curves.noise_hu,
     }
+
+
+def fitted_bma(voxel: Measured) -> Float64Array:
+    """(N,) model with the maps' CBV, MTT and delay, HU, and the residue function of the family that
+    comes closest to the measured curve beside a free baseline."""
+    curves = [_passed(voxel, name) for name in FAMILY]
+    misfits = []
+    for curve in curves:
+        rest = voxel.curve_hu - np.interp(voxel.times_s, voxel.time_s, curve)
+        misfits.append(float(rest.var()))
+    return curves[int(np.argmin(misfits))]
+
+
+def _passed(voxel: Measured, name: str) -> Float64Array:
+    """The input after dispersion, delay and one residue function."""
+    residue, delay = FAMILY[name], float(voxel.delay_s or 0.0)
+    start, end = float(voxel.time_s[0]), float(voxel.time_s[-1])
+    fine = np.arange(start, end + FINE_S, FINE_S)
+    spline = CubicSpline(voxel.time_s, voxel.input_hu, bc_type="natural")
+    source = np.asarray(spline(np.minimum(fine, end)))
+    lag = np.asarray(FINE_S * np.arange(fine.size), np.float64)
+    length = 2 ** int(np.ceil(np.log2(2 * fine.size)))
+    kernel = np.fft.rfft(cell_means(residue.function, voxel.mtt_s, lag), length) / voxel.mtt_s
+    spread_s = DISPERSED_SHARE * max(delay - DISPERSED_FROM_S, 0.0) if residue.dispersed else 0.0
+    if spread_s >= LEAST_DISPERSION_S:
+        kernel = kernel * np.fft.rfft(dispersion(spread_s, lag), length)
+    else:
+        spread_s = 0.0
+    passed = np.fft.irfft(np.fft.rfft(source, length) * FINE_S * kernel, length)[: fine.size]
+    at = voxel.time_s - (delay - spread_s)
+    return np.asarray(voxel.cbv / CBV_SCALE * np.interp(at, fine, passed, left=0.0))
 
 
 def shape_moments(curves: Curves, input_hu: Float64Array) -> Float32Array:

@@ -127,12 +127,12 @@ def fine_curves(time_s: Float64Array, input_hu: Float64Array) -> FineCurves:
     spectrum = np.fft.rfft(source, length) * FINE_S
     spread_s = DISPERSED_SHARE * np.maximum(DELAYS_S - DISPERSED_FROM_S, 0)
     spread_s[spread_s < LEAST_DISPERSION_S] = 0.0
-    ways = np.array([np.fft.rfft(_spread(s, lag), length) for s in spread_s])
+    ways = np.array([np.fft.rfft(dispersion(s, lag), length) for s in spread_s])
     curves, number, shift = [], [], []
     count = 0
     for residue in FAMILY.values():
         for mtt in MTT_S:
-            kernel = np.fft.rfft(_cell_means(residue.function, mtt, lag), length)
+            kernel = np.fft.rfft(cell_means(residue.function, mtt, lag), length)
             passed = (ways if residue.dispersed else ways[:1]) * (spectrum * kernel / mtt)
             made = np.fft.irfft(passed, length)[:, : fine.size]
             curves.append(made.astype(np.float32))
@@ -194,7 +194,7 @@ def _sample(
     return out
 
 
-def _spread(mean_s: float, lag_s: Float64Array) -> Float64Array:
+def dispersion(mean_s: float, lag_s: Float64Array) -> Float64Array:
     """Arrival times on the way to the tissue: a gamma distribution on the fine grid, sum 1."""
     if mean_s == 0:
         return np.asarray(lag_s == 0, np.float64)
@@ -203,7 +203,7 @@ def _spread(mean_s: float, lag_s: Float64Array) -> Float64Array:
     return np.asarray(share)
 
 
-def _cell_means(
+def cell_means(
     residue: Callable[[Float64Array], Float64Array], mtt_s: float, lag_s: Float64Array
 ) -> Float64Array:
     """The residue function averaged over each step of the fine grid, so that its area is kept."""

@@ -9,12 +9,12 @@ from numba import njit
 
 from bolus.types import BoolArray, Curves, Float32Array, Float64Array, IntArray, Maps
 
-HEMATOCRIT_LARGE = 0.45
-HEMATOCRIT_SMALL = 0.25
-"""Hematocrit of arteries and of capillaries; their plasma ratio is 0.7333."""
+HAEMATOCRIT_LARGE = 0.45
+HAEMATOCRIT_SMALL = 0.25
+"""Haematocrit of arteries and of capillaries; their plasma ratio is 0.7333."""
 BRAIN_DENSITY_G_ML = 1.05
 """The value in public perfusion code and in UniToBrain-era tools (1.04 is used elsewhere)."""
-CBV_SCALE = 100.0 * (1 - HEMATOCRIT_LARGE) / (1 - HEMATOCRIT_SMALL) / BRAIN_DENSITY_G_ML
+CBV_SCALE = 100.0 * (1 - HAEMATOCRIT_LARGE) / (1 - HAEMATOCRIT_SMALL) / BRAIN_DENSITY_G_ML
 """ml/100g of a tissue whose curve has the same area as the blood's: 69.84."""
 MTT_PRIOR_S = 6.0
 MTT_PRIOR_LOG_SD = 0.7
@@ -56,6 +56,30 @@ class VoxelMaps:
     """s after the arterial input; None where a method knows none."""
     se: dict[str, Float32Array] = field(default_factory=dict)
     """Standard errors by map name; empty where a method knows none."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One voxel: its curve, what its maps say, and the arterial input; what a fit is drawn from."""
+
+    curve_hu: Float32Array
+    """(T,) enhancement, HU."""
+    times_s: Float64Array
+    """(T,) of its slice."""
+    cbv: float
+    """ml/100g."""
+    mtt_s: float
+    delay_s: float | None
+    """None where the method knows none."""
+    time_s: Float64Array
+    """(N,) common grid; the fit is given there."""
+    input_hu: Float64Array
+    """(N,) scaled arterial input, HU."""
+
+    @property
+    def dt_s(self) -> float:
+        """Interval of the common time grid, s."""
+        return float(self.time_s[1] - self.time_s[0])
 
 
 @dataclass(frozen=True)
@@ -148,7 +172,12 @@ def to_maps(
         parameters={
             **parameters,
             "brain_density_g_ml": BRAIN_DENSITY_G_ML,
-            "hematocrit_large_vessels": HEMATOCRIT_LARGE,
-            "hematocrit_small_vessels": HEMATOCRIT_SMALL,
+            "hematocrit_large_vessels": HAEMATOCRIT_LARGE,
+            "hematocrit_small_vessels": HAEMATOCRIT_SMALL,
         },
     )
+
+
+def on_grid(voxel: Measured) -> Float64Array:
+    """(N,) its curve at the common times, HU."""
+    return np.asarray(np.interp(voxel.time_s, voxel.times_s, voxel.curve_hu))

@@ -26,6 +26,7 @@ from bolus.deconvolution.model import (
     MTT_PRIOR_S,
     PART,
     PRIOR_PARAMETERS,
+    Measured,
     VoxelMaps,
     multiply,
     time_groups,
@@ -83,6 +84,14 @@ def nlr(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, fl
         **PRIOR_PARAMETERS,
         "noise_hu": float(noise),
     }
+
+
+def fitted_nlr(voxel: Measured) -> Float64Array:
+    """(N,) box-residue model with the maps' CBV, MTT and delay, HU."""
+    seen = float(voxel.times_s.min()), float(voxel.times_s.max())
+    table, origin = _input_table(voxel.time_s, voxel.input_hu, seen)
+    candidate = np.array([[voxel.mtt_s, voxel.delay_s]])
+    return np.asarray(voxel.cbv / CBV_SCALE * _templates(candidate, voxel.time_s, table, origin)[0])
 
 
 def _fit(

@@ -16,7 +16,16 @@ from collections.abc import Iterator
 import numpy as np
 from numba import njit, prange
 
-from bolus.deconvolution.model import CBV_SCALE, PART, VoxelMaps, multiply, peak_of, transit_time
+from bolus.deconvolution.model import (
+    CBV_SCALE,
+    PART,
+    Measured,
+    VoxelMaps,
+    multiply,
+    on_grid,
+    peak_of,
+    transit_time,
+)
 from bolus.timegrid import linear_weights
 from bolus.types import BoolArray, Curves, Float32Array, Float64Array, IntArray
 
@@ -44,10 +53,7 @@ def ssvd(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, f
     curves : the tissue's curves.
     input_hu : (N,) scaled arterial input, HU.
     """
-    n = curves.time_s.size
-    lag = np.subtract.outer(np.arange(n), np.arange(n))
-    matrix = np.where(lag >= 0, input_hu[np.abs(lag)], 0.0) * curves.dt_s
-    u, s, vt = np.linalg.svd(matrix)
+    u, s, vt = np.linalg.svd(_convolution(input_hu, curves.dt_s))
     inverse = np.where(s > SSVD_THRESHOLD * s[0], 1 / np.maximum(s, 1e-300), 0.0)
     solver = (vt.T * inverse) @ u.T
     voxel = _from_impulse(curves, input_hu, solver, first_lag=0)
@@ -62,7 +68,7 @@ def bsvd(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, f
     curves : the tissue's curves.
     input_hu : (N,) scaled arterial input, HU.
     """
-    spectrum = _spectrum(curves, input_hu)
+    spectrum = _spectrum(input_hu, curves.dt_s)
     voxel = _circulant_maps(curves, input_hu, spectrum, _truncation(spectrum, BSVD_THRESHOLD))
     return voxel, {"threshold": BSVD_THRESHOLD}
 
@@ -75,10 +81,8 @@ def tikhonov(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[st
     curves : the tissue's curves.
     input_hu : (N,) scaled arterial input, HU.
     """
-    spectrum = _spectrum(curves, input_hu)
-    power = np.abs(spectrum) ** 2
-    gain = power / (power + TIKHONOV_LAMBDA**2 * power.max())
-    voxel = _circulant_maps(curves, input_hu, spectrum, gain)
+    spectrum = _spectrum(input_hu, curves.dt_s)
+    voxel = _circulant_maps(curves, input_hu, spectrum, _damping(spectrum))
     return voxel, {"lambda": TIKHONOV_LAMBDA}
 
 
@@ -90,7 +94,7 @@ def osvd(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, f
     curves : the tissue's curves.
     input_hu : (N,) scaled arterial input, HU.
     """
-    spectrum = _spectrum(curves, input_hu)
+    spectrum = _spectrum(input_hu, curves.dt_s)
     magnitude = np.abs(spectrum) / np.abs(spectrum).max()
     order = np.argsort(magnitude, kind="stable")
     left_out = np.unique([int((magnitude < limit).sum()) for limit in OSVD_THRESHOLDS])
@@ -107,9 +111,46 @@ def osvd(curves: Curves, input_hu: Float64Array) -> tuple[VoxelMaps, dict[str, f
     return voxel, {"oscillation_index": OSVD_OSCILLATION}
 
 
-def _spectrum(curves: Curves, input_hu: Float64Array) -> np.ndarray:
+def fitted_ssvd(voxel: Measured) -> Float64Array:
+    """(N,) the input convolved with the impulse response that truncated SVD finds, HU."""
+    u, s, _ = np.linalg.svd(_convolution(voxel.input_hu, voxel.dt_s))
+    kept = u[:, s > SSVD_THRESHOLD * s[0]]
+    return np.asarray(kept @ (kept.T @ on_grid(voxel)))
+
+
+def fitted_bsvd(voxel: Measured) -> Float64Array:
+    """As `fitted_ssvd`, of block-circulant truncated SVD."""
+    spectrum = _spectrum(voxel.input_hu, voxel.dt_s)
+    return _kept(voxel, _truncation(spectrum, BSVD_THRESHOLD).astype(float))
+
+
+def fitted_tikhonov(voxel: Measured) -> Float64Array:
+    """As `fitted_ssvd`, of Tikhonov regularisation."""
+    return _kept(voxel, _damping(_spectrum(voxel.input_hu, voxel.dt_s)))
+
+
+def _kept(voxel: Measured, gain: np.ndarray) -> Float64Array:
+    """Deconvolved and convolved again, a curve keeps ``gain`` of each frequency."""
+    n = voxel.time_s.size
+    spectrum = np.fft.rfft(on_grid(voxel), 2 * n)
+    return np.asarray(np.fft.irfft(gain * spectrum, 2 * n)[:n])
+
+
+def _convolution(input_hu: Float64Array, dt_s: float) -> Float64Array:
+    """(N, N) lower-triangular matrix that convolves with the input."""
+    lag = np.subtract.outer(np.arange(input_hu.size), np.arange(input_hu.size))
+    return np.where(lag >= 0, input_hu[np.abs(lag)], 0.0) * dt_s
+
+
+def _spectrum(input_hu: Float64Array, dt_s: float) -> np.ndarray:
     """FFT of the input, zero-padded to twice its length so that nothing wraps around."""
-    return np.fft.rfft(input_hu * curves.dt_s, 2 * input_hu.size)
+    return np.fft.rfft(input_hu * dt_s, 2 * input_hu.size)
+
+
+def _damping(spectrum: np.ndarray) -> np.ndarray:
+    """What Tikhonov regularisation keeps of each frequency, 0 to 1."""
+    power = np.abs(spectrum) ** 2
+    return np.asarray(power / (power + TIKHONOV_LAMBDA**2 * power.max()))
 
 
 def _truncation(spectrum: np.ndarray, threshold: float) -> BoolArray:

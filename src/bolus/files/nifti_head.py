@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bolus.axes import from_nifti
 from bolus.files.regular_file import open_regular
-from bolus.types import Float64Array, Geometry
+from bolus.types import Geometry
 
 BYTES = 348
 """Of a NIfTI-1 header (nifti1.h), whose fields the numbers below are."""
 _DIM, _BITS, _SFORM, _ROWS = 40, 72, 254, 280
-_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,6 @@ def read_head(path: Path) -> Head:
     rows = np.array(struct.unpack_from("<12f", head, _ROWS), np.float64).reshape(3, 4)
     if not np.isfinite(rows).all():
         raise ValueError("no affine")
-    affine: Float64Array = (_TO_LPS @ np.vstack([rows, [0, 0, 0, 1]]))[:, [2, 1, 0, 3]]
+    affine = from_nifti(np.vstack([rows, [0, 0, 0, 1]]))
     x, y, z = dims[1:4]
     return Head(Geometry((z, y, x), affine), struct.unpack_from("<h", head, _BITS)[0] // 8)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bolus.errors import OutputError
+from bolus.files.atomic import flush
 from bolus.files.folder_lock import LOCK, in_use, is_in_use, locked
 from bolus.files.regular_file import read_regular
 
@@ -199,13 +200,7 @@ def _listed_files(folder: Path) -> set[str]:
 def _flush(folder: Path) -> None:
     """Put everything on the disk before the rename, so that a power cut leaves no empty files."""
     for path in [*folder.rglob("*"), folder]:
-        if path.is_dir() and os.name == "nt":  # Windows can't flush folders
-            continue
-        handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        flush(path)
 
 
 def _move_in(stage: Path, out: Path) -> None:

@@ -5,6 +5,8 @@ Needs nothing but numpy, so that `bolus view` can look at what it opens before i
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from bolus.types import Float64Array, Geometry
@@ -51,6 +53,16 @@ def same_grid(a: Geometry, b: Geometry) -> bool:
         return False
     off = np.abs((a.affine - b.affine) @ _corners(a.shape).T)[:3].max()
     return bool(off <= SAME_PLACE_VOXELS * min(a.spacing_mm))
+
+
+def geometry_json(geometry: Geometry) -> dict[str, Any]:
+    """A grid as JSON files of bolus hold it."""
+    return {
+        "shape_zyx": list(geometry.shape),
+        "affine_zyx_to_lps_mm": [[float(v) for v in row] for row in geometry.affine],
+        "spacing_zyx_mm": [round(v, 6) for v in geometry.spacing_mm],
+        "voxel_ml": geometry.voxel_ml,
+    }
 
 
 def _corners(shape: tuple[int, int, int]) -> Float64Array:

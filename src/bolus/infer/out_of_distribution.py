@@ -21,6 +21,7 @@ from bolus.infer.features import (
     TISSUE_PERCENTILES,
     VOLUMES_ML,
 )
+from bolus.metrics import MAD_TO_SD
 from bolus.types import MAP_UNITS, BoolArray, Finding, Float32Array, Float64Array, Grade
 
 STEP = 3
@@ -165,7 +166,7 @@ def fit(training: Sequence[Description], validation: Sequence[Description]) -> t
 def _usual(name: str, numbers: Float64Array) -> Usual:
     """From (exams, D) numbers, without a limit yet."""
     centre = np.median(numbers, axis=0)
-    spread = 1.4826 * np.median(np.abs(numbers - centre), axis=0)
+    spread = MAD_TO_SD * np.median(np.abs(numbers - centre), axis=0)
     # some numbers are the same for most exams
     scale = np.maximum(spread, np.maximum(0.5 * numbers.std(axis=0), 1e-3))
     z = np.clip((numbers - centre) / scale, -LARGEST, LARGEST)

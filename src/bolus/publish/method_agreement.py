@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from bolus.metrics import LIMITS_SD, dice, pearson
 from bolus.types import MAP_UNITS, BoolArray, Float32Array, Maps, Results
-
-LIMITS_SD = 1.96
-"""Limits of agreement: 95 % of the differences, if they are normal (Bland and Altman 1986)."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +95,10 @@ def _agreement(results: Results, pair: Pair) -> Agreement:
 def _of_maps(first: Maps, second: Maps, key: str, where: BoolArray) -> MapAgreement:
     a, b = (getattr(maps, key)[where].astype(np.float64) for maps in (first, second))
     mean, reach = float((b - a).mean()), LIMITS_SD * float((b - a).std())
-    r = float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 and b.std() > 0 else None
-    return MapAgreement(mean, mean - reach, mean + reach, r)
+    r = pearson(a, b)
+    return MapAgreement(mean, mean - reach, mean + reach, None if math.isnan(r) else r)
 
 
 def _dice(first: BoolArray, second: BoolArray) -> float | None:
-    """Dice overlap; None if both masks are empty."""
-    total = int(first.sum()) + int(second.sum())
-    return 2.0 * int((first & second).sum()) / total if total else None
+    """Overlap; None, not 1, if both masks are empty: then there is no lesion to agree on."""
+    return dice(first, second) if first.any() or second.any() else None

@@ -13,13 +13,13 @@ MAXIMUM = Window(
 
 def image_volumes(results: Results, by: str) -> dict[str, bytes]:
     """``baseline.nii.gz`` and ``maximum.nii.gz``, HU float32, by name."""
-    from bolus.publish.nifti import nifti_bytes
+    from bolus.volumes import nifti_bytes
 
     before = results.tissue.baseline
     images = ((BASELINE, before), (MAXIMUM, before + results.peak_hu))
     return {
         f"{window.key}.nii.gz": nifti_bytes(
-            volume, results.geometry, f"{window.name} HU, {by}", window
+            volume, results.geometry, f"{window.name} HU, {by}", window.shown
         )
         for window, volume in images
     }

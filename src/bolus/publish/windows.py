@@ -25,6 +25,11 @@ class Window:
     source: str
     """Why these ends."""
 
+    @property
+    def shown(self) -> tuple[float, float]:
+        """Its ends, lowest first."""
+        return self.low, self.high
+
 
 CBF = Window(
     key="cbf",

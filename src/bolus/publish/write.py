@@ -79,8 +79,8 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
 
 
 def _write_volumes(results: Results, folder: Path) -> list[str]:
-    from bolus.publish.nifti import nifti_bytes
     from bolus.publish.reference_images import image_volumes
+    from bolus.volumes import nifti_bytes
 
     by = f"bolus {results.versions.get('bolus', '')}".strip()
     brain = results.tissue.brain.astype(np.uint8)
@@ -107,13 +107,14 @@ def _write_volumes(results: Results, folder: Path) -> list[str]:
 
 def method_volumes(geometry: Geometry, method: MethodResult, by: str) -> dict[str, bytes]:
     """NIfTI files of one method's maps and lesion, by name without ``.nii.gz``."""
-    from bolus.publish.nifti import nifti_bytes
+    from bolus.volumes import nifti_bytes
 
     contents = {}
     for key, unit in MAP_UNITS.items():
         values = np.asarray(getattr(method.maps, key), dtype=np.float32)
         label = _label(key)
-        contents[key] = nifti_bytes(values, geometry, f"{label} {unit}, {by}", WINDOWS.get(key))
+        shown = WINDOWS[key].shown if key in WINDOWS else None
+        contents[key] = nifti_bytes(values, geometry, f"{label} {unit}, {by}", shown)
         if key in method.maps.se:
             described = f"standard error of {label} {unit}, {by}"
             contents[f"{key}_se"] = nifti_bytes(method.maps.se[key], geometry, described)

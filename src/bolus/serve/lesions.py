@@ -30,10 +30,10 @@ from bolus.lesion.presets import (
     Preset,
     preset_for,
 )
+from bolus.metrics import dice
 from bolus.serve.errors import Refused, missing
 from bolus.serve.mask_codec import Labels, packed
 from bolus.serve.open_results import Exam
-from bolus.study.dose.score import dice
 from bolus.types import BoolArray, Maps, Tissue
 
 MARGIN = 8

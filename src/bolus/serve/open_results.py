@@ -1,4 +1,4 @@
-"""Results that are looked at: a folder of `bolus run`, or maps made anew that live in memory."""
+"""Results that are looked at: a folder of `bolus run`, or recomputed maps that live in memory."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from bolus.serve.errors import missing
 from bolus.serve.opened import Opened, opened
 from bolus.serve.summaries import LARGEST, MOST_FRAMES, geometry_of, read_summary
 from bolus.study.raters.store import is_inside, read_file
+from bolus.types import MAP_UNITS
 
 if TYPE_CHECKING:
     from bolus.publish.voxels import Voxels
     from bolus.types import Geometry
 
-MAPS = ("cbf", "cbv", "mtt", "tmax", "ttp")
+MAPS = tuple(MAP_UNITS)
 OF_METHOD = (*MAPS, "delay", *(f"{name}_se" for name in MAPS), "lesion")
 IMAGES = ("baseline", "maximum", "brain")
 CACHED_BYTES = 2**31
@@ -128,7 +129,7 @@ class Exam:
     files: Mapping[str, VolumeFile]
     """By key, in the order in which they are shown."""
     folder: Path | None
-    """None for maps made anew."""
+    """None for recomputed maps."""
     curves_from: Path
     """``voxels.npz``; may not exist."""
     columns: Mapping[str, list[float]] | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -15,14 +14,21 @@ import numpy as np
 
 from bolus import __version__
 from bolus.errors import DamagedFile, OutputError
+from bolus.files.atomic import json_bytes, keep
 from bolus.files.folder_lock import locked
 from bolus.files.strict_json import strict_json
 from bolus.files.voxel_grid import same_grid
 from bolus.serve.errors import Refused, missing
 from bolus.serve.mask_codec import Labels, checked_active, checked_rater, packed, with_slice
 from bolus.serve.open_results import Exam
-from bolus.serve.whole import keep
-from bolus.study.raters.store import NAME, folder_below, is_inside, read_file
+from bolus.study.raters.store import (
+    LARGEST_MASK,
+    MOST_REVISIONS,
+    NAME,
+    folder_below,
+    is_inside,
+    read_file,
+)
 
 OUTLINES = "outlines"
 MASK, RECORD, SEG = "outline.nii.gz", "outline.json", "outline.dcm"
@@ -33,12 +39,9 @@ MOST_RATERS = 200
 """Who may have drawn on one exam."""
 MOST_NAMES = 10 * MOST_RATERS
 """Looked at in the folder of outlines."""
-LARGEST_MASK = 2**27
-"""Bytes of a file of labels; compressed ones have a hundredth of their voxels' number."""
 KEPT_UNPACKED = 4
 """Masks that were drawn on last."""
 LARGEST_RECORD = 2**16
-MOST_REVISIONS = 2**40
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ def conflict(revision: int) -> Refused:
 
 def mask_file(labels: Labels, exam: Exam) -> bytes:
     """The NIfTI file of an outline."""
-    from bolus.publish.nifti import nifti_bytes
+    from bolus.volumes import nifti_bytes
 
     text = f"outline: 1 penumbra 2 core, {SOFTWARE}, research use"
     return nifti_bytes(labels, exam.geometry, text)
@@ -208,7 +211,7 @@ def mask_file(labels: Labels, exam: Exam) -> bytes:
 def _results(exam: Exam) -> Path:
     """The folder of a run's results."""
     if exam.folder is None:
-        raise Refused(409, "maps made anew are kept in memory only; outline on the run's own")
+        raise Refused(409, "recomputed maps are kept in memory only; outline on the run's maps")
     return exam.folder
 
 
@@ -282,7 +285,7 @@ def _record_bytes(record: Record) -> bytes:
         "labels": {"0": "none", "1": "penumbra", "2": "core"},
         **asdict(record),
     }
-    return (json.dumps(content, indent=1) + "\n").encode()
+    return json_bytes(content)
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""Maps made anew with another artery or vein, by the functions of `bolus run`."""
+"""Maps recomputed with another artery or vein, by the functions of `bolus run`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_request(exam: Exam, method: str, aif: Voxel | None, vof: Voxel | None)
     if method not in METHODS:
         raise Refused(422, f"{method} needs no artery, so another changes nothing")
     if exam.folder is None:
-        raise Refused(409, "these maps were made anew themselves; go back to those of the run")
+        raise Refused(409, "these maps are recomputed ones; go back to the maps of the run")
     if exam.summary["methods"][method]["lesion"]["preset"] not in PRESET_NAMES:
         raise Refused(409, "the run's preset is none of this version's; run the exam again")
     if not exam.has_curves or not has_arteries(exam):

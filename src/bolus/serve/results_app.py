@@ -23,7 +23,7 @@ from bolus.serve.outlines import Outlines
 from bolus.serve.voxel import pointed
 
 KEPT_ANEW = 4
-"""Maps made anew stay in memory until so many later ones are there."""
+"""Recomputed maps stay in memory until so many later ones are there."""
 
 Body = Annotated[bytes, Depends(body_bytes)]
 Whole = Annotated[int, Field(strict=True, ge=0, lt=2**31)]

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from bolus import __version__
 from bolus.errors import DamagedFile, UsageError
+from bolus.files.atomic import flush_folder
 from bolus.files.folder_lock import locked
 from bolus.files.nifti_head import read_head
 from bolus.files.voxel_grid import same_grid
@@ -29,7 +30,6 @@ from bolus.serve.mask_codec import checked_active, packed, with_slice
 from bolus.serve.open_results import VolumeFile, Volumes
 from bolus.serve.opened import opened
 from bolus.serve.outlines import conflict
-from bolus.serve.whole import flush_folder
 from bolus.study.raters.readings import (
     SOFTWARE,
     State,

@@ -57,7 +57,8 @@ def _number(value: Any) -> float | int | None:
 
 def _fits(exam: Exam, curve: Any, place: tuple[int, int, int]) -> dict[str, Any]:
     """The curves that the maps of each method stand for, where they can be had."""
-    from bolus.deconvolution.fitted import FITTED, Measured
+    from bolus.deconvolution.methods import FITTED
+    from bolus.deconvolution.model import Measured
 
     columns, curves = exam.columns, exam.voxels.curves
     if columns is None or len(columns["time_s"]) != curves.time_s.size:

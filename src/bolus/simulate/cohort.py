@@ -18,6 +18,7 @@ from pathlib import Path
 from bolus import __version__
 from bolus.code_digest import ANALYSIS, digest_of_code
 from bolus.errors import OutputError, UsageError
+from bolus.files.atomic import write_whole
 from bolus.workers import as_they_finish, processes
 
 DESCRIPTION = "cohort.json"
@@ -111,15 +112,14 @@ def _claim(folder: Path, cohort: Cohort) -> None:
     if path.exists():
         _compare(path, cohort)
         return
-    part = folder / f".{DESCRIPTION}.part"
-    strangers = sorted(p.name for p in folder.iterdir() if p != part)
+    # what a kill left of a description is no stranger
+    strangers = sorted(p.name for p in folder.iterdir() if not p.match(f".{DESCRIPTION}.*part"))
     if strangers:
         raise OutputError(
             f"{folder} holds other things ({strangers[0]}); give the cohort a new folder"
         )
     text = json.dumps({"schema": SCHEMA, **asdict(cohort)}, indent=1)
-    part.write_text(text + "\n", encoding="utf-8")
-    part.rename(path)
+    write_whole(path, (text + "\n").encode())
 
 
 def _compare(path: Path, cohort: Cohort) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bolus.axes import MIRROR
 from bolus.simulate.recipe import Recipe
-from bolus.simulate.slab import CENTRE_MM, MIRROR, rotation
+from bolus.simulate.slab import CENTRE_MM, rotation
 from bolus.types import BoolArray, Float32Array, Float64Array, Geometry, Motion
 
 HEAD_RADIUS_MM = 60.0

@@ -10,9 +10,9 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from bolus.axes import to_nifti
 from bolus.types import Exam, Float64Array, Geometry
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 EXAM_COMPRESSION = 1
 """Noise doesn't compress: higher levels take several times as long for a few percent."""
 
@@ -28,7 +28,8 @@ def write_image(
     step_s : interval between frames for the header, s.
     compression : of gzip, 1 to 9.
     """
-    image = nib.Nifti1Image(values.T, LPS_TO_RAS @ geometry.affine[:, [2, 1, 0, 3]])
+    # + 0.0: no negative zeros
+    image = nib.Nifti1Image(values.T, to_nifti(geometry.affine) + 0.0)
     image.header.set_xyzt_units("mm", "sec")
     if values.ndim == 4:
         image.header["pixdim"][4] = step_s

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bolus.axes import MIRROR
 from bolus.simulate.recipe import Recipe
 from bolus.types import Float32Array, Float64Array, Geometry
 
@@ -13,8 +14,6 @@ MARGIN = 1
 """Slices simulated beyond each end of the slab, so that a moving head has something to show."""
 CENTRE_MM = np.array([0.0, -18.0, 10.0])
 """Centre of the head in atlas coordinates (RAS); rotations and scaling are about it."""
-MIRROR = np.array([-1.0, -1.0, 1.0])
-"""LPS to RAS and back."""
 
 
 @dataclass(frozen=True)

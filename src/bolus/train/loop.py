@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bolus.errors import BolusError, DamagedFile, UsageError
+from bolus.files.atomic import whole_file
 
 LAST, BEST = "last.pt", "best.pt"
 
@@ -179,9 +179,5 @@ def load(path: Path) -> dict[str, Any]:
 
 def _save(content: dict[str, Any], path: Path) -> None:
     """Whole or not at all, and on the disk before the former one goes."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    with whole_file(path) as part, part.open("wb") as stream:
+        torch.save(content, stream)

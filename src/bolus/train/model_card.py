@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from bolus import __version__
+from bolus.files.atomic import write_whole
 
 CARD = "model-card.md"
 LICENCE = "Apache-2.0"
@@ -48,9 +49,7 @@ def write_card(card: Card, folder: Path) -> None:
         lines += ["", f"## {table.title}", "", *_table(table.rows)]
         lines += ["", table.note] if table.note else []
     lines += ["", "## Limits", "", *(f"- {limit}" for limit in card.limits), ""]
-    part = (folder / CARD).with_suffix(".part")
-    part.write_text("\n".join(lines), encoding="utf-8", newline="\n")
-    part.replace(folder / CARD)
+    write_whole(folder / CARD, "\n".join(lines).encode())
 
 
 def environment() -> dict[str, str]:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bolus.files.atomic import write_whole
 from bolus.train.loop import LAST, Row, load
 from bolus.types import Float32Array
 
@@ -76,9 +77,7 @@ def write_history(rows: Sequence[Row], path: Path) -> None:
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows({name: f"{value:.8g}" for name, value in row.items()} for row in rows)
-    part = path.with_suffix(".part")
-    part.write_text(text.getvalue(), encoding="utf-8", newline="\n")
-    part.replace(path)
+    write_whole(path, text.getvalue().encode())
 
 
 def _tensorboard(folder: Path, epochs: int) -> Any:

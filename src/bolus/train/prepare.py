@@ -10,13 +10,14 @@ import numpy as np
 
 from bolus.deconvolution.model import peak_of
 from bolus.errors import DamagedFile
+from bolus.files.atomic import whole_file
 from bolus.infer.features import GRID_S, Sampled, smoother
 from bolus.infer.gather import sampled
 from bolus.infer.resolution import coarsened, coarsened_truth, factor_for
 from bolus.preprocessing import preprocess
-from bolus.types import BoolArray, Exam, Float32Array
+from bolus.types import MAP_UNITS, BoolArray, Exam, Float32Array
 
-TARGETS = ("cbf", "cbv", "mtt", "tmax", "ttp")
+TARGETS = tuple(MAP_UNITS)
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,8 @@ def write_prepared(prepared: Prepared, path: Path) -> None:
     values = dict(vars(prepared))
     for name in ("curves_hu", "area_hu", "moment_s", "level_hu", "targets"):
         values[name] = values[name].astype(np.float16)
-    part = path.with_suffix(".part.npz")
-    np.savez(part, **values)
-    part.replace(path)
+    with whole_file(path) as part, part.open("wb") as stream:
+        np.savez(stream, **values)
 
 
 def read_prepared(path: Path) -> Prepared:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from bolus.errors import UsageError
+from bolus.files.atomic import write_whole
 
 SETTINGS = "settings.json"
 
@@ -23,9 +24,7 @@ def own(folder: Path, settings: dict[str, object]) -> None:
         if folder.exists() and any(folder.iterdir()):
             raise UsageError(f"{folder} holds other files; give the run a folder of its own")
         folder.mkdir(parents=True, exist_ok=True)
-        part = (folder / SETTINGS).with_suffix(".part")
-        part.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        part.replace(folder / SETTINGS)
+        write_whole(folder / SETTINGS, (json.dumps(settings, indent=1) + "\n").encode())
         return
     other = [name for name in settings if former.get(name) != settings[name]]
     if other:

@@ -20,7 +20,16 @@ from bolus.acquire.dicom.elements import (
     plausible,
     whole,
 )
-from bolus.acquire.dicom.headers import Clock, Encoding, Protocol, Slice, classic
+from bolus.acquire.dicom.headers import (
+    MAX_KVP,
+    Clock,
+    Encoding,
+    Protocol,
+    Slice,
+    classic,
+    possible,
+    tube_load,
+)
 from bolus.acquire.sources import Source
 from bolus.errors import DamagedFile
 from bolus.plain_text import short
@@ -141,13 +150,14 @@ def _protocol(
     base: Protocol, x_ray: Dataset, exposure: Dataset, reconstruction: Dataset, measures: Dataset
 ) -> Protocol:
     kernel = reconstruction.get("ConvolutionKernel", base.kernel)
-    current_ma, exposure_ms = exposure.get("XRayTubeCurrentInmA"), exposure.get("ExposureTimeInms")
+    current_ma = _float(exposure.get("XRayTubeCurrentInmA"), None)
+    exposure_ms = _float(exposure.get("ExposureTimeInms"), None)
     known = current_ma is not None and exposure_ms is not None
     return replace(
         base,
         kernel=short(kernel if isinstance(kernel, str) else "\\".join(map(str, kernel))),
-        kvp=_float(x_ray.get("KVP"), base.kvp),
-        mas=float(current_ma) * float(exposure_ms) / 1000 if known else base.mas,
+        kvp=possible(_float(x_ray.get("KVP"), base.kvp), MAX_KVP),
+        mas=tube_load(current_ma, exposure_ms) if known else base.mas,
         thickness_mm=_float(measures.get("SliceThickness"), base.thickness_mm),
     )
 

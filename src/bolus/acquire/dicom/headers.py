@@ -97,6 +97,11 @@ class Encoding:
         return self.syntax == DEFLATED
 
 
+MAX_KVP, MAX_MAS = 1000.0, 10_000.0
+"""CT tubes have at most 150 kVp, and 1.3 A for a few seconds at most: beyond this it's an error of
+the header, and of an image's dose nothing is known."""
+
+
 @dataclass(frozen=True)
 class Protocol:
     """How the image was made; nothing in here identifies a person."""
@@ -303,16 +308,26 @@ def _scale(dataset: Dataset, tag: int, otherwise: float) -> float:
     return value
 
 
+def tube_load(current_ma: float | None, exposure_ms: float | None) -> float | None:
+    """Tube current x exposure time, mAs; None where one is unknown or the product is impossible."""
+    if current_ma is None or exposure_ms is None:
+        return None
+    return possible(current_ma * exposure_ms / 1000, MAX_MAS)
+
+
+def possible(value: float | None, most: float) -> float | None:
+    """A number above 0 and at most ``most``; None for any other."""
+    return value if value is not None and 0 < value <= most else None
+
+
 def protocol(dataset: Dataset) -> Protocol:
     """How an image was made."""
-    current_ma, exposure_ms = number(dataset, 0x00181151), number(dataset, 0x00181150)
-    known = current_ma is not None and exposure_ms is not None
     return Protocol(
         manufacturer=text(dataset, 0x00080070),
         model=text(dataset, 0x00081090),
         kernel=text(dataset, 0x00181210),
-        kvp=number(dataset, 0x00180060),
-        mas=current_ma * exposure_ms / 1000 if known else None,  # type: ignore[operator]
+        kvp=possible(number(dataset, 0x00180060), MAX_KVP),
+        mas=tube_load(number(dataset, 0x00181151), number(dataset, 0x00181150)),
         thickness_mm=number(dataset, 0x00180050),
         patient_position=code(dataset, 0x00185100),
         lossy=text(dataset, 0x00282110) == "01",

@@ -11,7 +11,8 @@ import numpy as np
 from bolus.errors import NoReadableFiles, UsageError
 from bolus.files.output_folder import staged
 from bolus.files.voxel_grid import same_grid
-from bolus.study.agreement.concordance import FEWEST, LIMITS_SD, lin, pearson
+from bolus.metrics import LIMITS_SD, mean_absolute_error
+from bolus.study.agreement.concordance import FEWEST, lin, pearson
 from bolus.study.agreement.figure import agreement_png
 from bolus.study.agreement.matching import Match, brain_of, matches
 from bolus.study.agreement.outlines import Agreement, OutlinePair, agreement, outline_pair
@@ -277,7 +278,7 @@ def _map_pair(match: Match, one: Volume, two: Volume, voxels: BoolArray) -> MapP
         mean=mean,
         low=mean - reach,
         high=mean + reach,
-        mae=float(np.abs(apart).mean()),
+        mae=mean_absolute_error(b, a),
         r=pearson(a, b),
         ccc=lin(a, b),
     )

@@ -14,12 +14,12 @@ import numpy as np
 from scipy import stats
 
 from bolus.errors import UsageError
+from bolus.metrics import LIMITS_SD
 from bolus.study.agreement.bootstrap import Estimate, Statistic, finite
 from bolus.types import Float64Array
 
 FEWEST = 3
 """Pairs below which no coefficient is given."""
-LIMITS_SD = 1.96
 NEEDED = "this needs pingouin and scikit-learn: pip install 'bolus[study]'"
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from bolus.study.dose.score import dice
+from bolus.metrics import dice
 from bolus.types import BoolArray, Float64Array, Geometry
 
 PENUMBRA, CORE = 1, 2

@@ -17,6 +17,7 @@ from scipy import fft, ndimage
 from bolus.anatomy.brain_mask import brain_mask
 from bolus.curves.frame_noise import frame_weights
 from bolus.errors import TooFewFrames, UsageError
+from bolus.metrics import MAD_TO_SD
 from bolus.types import BoolArray, Exam, Float32Array, Float64Array, Tissue
 
 FEWEST_FRAMES = 5
@@ -148,7 +149,7 @@ def _smooth_sd(
     """(Z, Y, X) SD from the departures of the brain, carried on beyond its edge."""
     slice_sd = np.full(len(brain), np.nan)
     for z in np.flatnonzero(brain.any(axis=(1, 2))):
-        slice_sd[z] = 1.4826 * np.median(np.abs(departures[:, z, brain[z]]))
+        slice_sd[z] = MAD_TO_SD * np.median(np.abs(departures[:, z, brain[z]]))
     seen = np.flatnonzero(np.isfinite(slice_sd))
     slice_sd = np.interp(np.arange(len(brain)), seen, slice_sd[seen])
     limit = OUTLIER_SD * slice_sd[:, None, None]

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bolus.types import BoolArray, Float32Array, MethodResult, Tissue
+from bolus.metrics import dice, mean_absolute_error, pearson
+from bolus.types import MAP_UNITS, BoolArray, Float32Array, MethodResult, Tissue
 
-MAPS = ("cbf", "cbv", "mtt", "tmax", "ttp")
-UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s", "ttp": "s"}
+MAPS = tuple(MAP_UNITS)
 CORE = 2
 """Of `bolus.types.Lesion.labels`; everything above 0 is hypoperfused."""
-FEWEST_VOXELS = 2
-"""A correlation needs two pairs."""
 
 Row = dict[str, float]
 """Scores by name; NaN where there is nothing to measure."""
@@ -84,26 +82,12 @@ def score(result: MethodResult, tissue: Tissue, reference: Reference, start_s: f
     return row
 
 
-def dice(a: BoolArray, b: BoolArray) -> float:
-    """Overlap of two masks; 1 for two empty ones."""
-    total = int(a.sum()) + int(b.sum())
-    return 2 * int((a & b).sum()) / total if total else 1.0
-
-
-def pearson(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation coefficient; NaN where one of them doesn't vary."""
-    if a.size < FEWEST_VOXELS or a.std() == 0 or b.std() == 0:
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
-
-
 def _errors(name: str, found: np.ndarray, true: np.ndarray) -> Row:
     if not found.size:
         return {f"{name}_{kind}": float("nan") for kind in ("mae", "bias", "r")}
-    error = found - true
     return {
-        f"{name}_mae": float(np.abs(error).mean()),
-        f"{name}_bias": float(error.mean()),
+        f"{name}_mae": mean_absolute_error(found, true),
+        f"{name}_bias": float((found - true).mean()),
         f"{name}_r": pearson(found, true),
     }
 

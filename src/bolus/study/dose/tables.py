@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bolus.metrics import pearson
 from bolus.study.dose.log import Line
 from bolus.study.dose.rows import Condition, Study, by_condition, of_method
-from bolus.study.dose.score import MAPS, UNITS, pearson
-from bolus.types import Float64Array
+from bolus.study.dose.score import MAPS
+from bolus.types import MAP_UNITS, Float64Array
 
 LESION_ML = 10.0
 """Overlap is only told for lesions above this: that of small ones is chance."""
@@ -44,7 +45,9 @@ class Measure:
 
 
 LABELS = {name: name.upper() for name in MAPS} | {"tmax": "Tmax"}
-ERRORS = tuple(Measure(f"{LABELS[name]} MAE", f"{name}_mae", UNITS[name], ".2f") for name in MAPS)
+ERRORS = tuple(
+    Measure(f"{LABELS[name]} MAE", f"{name}_mae", MAP_UNITS[name], ".2f") for name in MAPS
+)
 OVERLAPS = (
     Measure("Core Dice", "core_dice", "", ".2f", "core"),
     Measure("Hypoperfused Dice", "hypoperfused_dice", "", ".2f", "hypoperfused"),
@@ -56,7 +59,7 @@ VOLUMES = (
     ),
 )
 BIASES = tuple(
-    Measure(f"{LABELS[name]} bias", f"{name}_bias", UNITS[name], "+.2f") for name in MAPS
+    Measure(f"{LABELS[name]} bias", f"{name}_bias", MAP_UNITS[name], "+.2f") for name in MAPS
 )
 LINEARITY = tuple(Measure(f"{LABELS[name]} r", f"{name}_r", "", ".2f") for name in MAPS)
 VOLUME_BIASES = (

@@ -13,9 +13,9 @@ import numpy as np
 
 from bolus import __version__
 from bolus.errors import BadGeometry, NoReadableFiles, OutputError, UsageError
+from bolus.files.atomic import json_bytes
 from bolus.files.output_folder import staged
-from bolus.files.voxel_grid import same_grid
-from bolus.publish.nifti import nifti_bytes
+from bolus.files.voxel_grid import geometry_json, same_grid
 from bolus.study.raters.signin import hashed, new_codes
 from bolus.study.raters.store import (
     BESIDE,
@@ -24,11 +24,9 @@ from bolus.study.raters.store import (
     SCHEMA,
     SEEN,
     USE,
-    geometry_json,
-    json_bytes,
 )
 from bolus.types import Geometry
-from bolus.volumes import read_volume
+from bolus.volumes import nifti_bytes, read_volume
 
 TRIES = 300
 """Orders that are drawn until no exam follows itself."""

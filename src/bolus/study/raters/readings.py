@@ -13,30 +13,26 @@ from numpy.typing import NDArray
 
 from bolus import __version__
 from bolus.errors import DamagedFile, UsageError
+from bolus.files.atomic import json_bytes, remove, write_whole
 from bolus.files.folder_lock import locked
 from bolus.files.voxel_grid import same_grid
-from bolus.publish.nifti import nifti_bytes
 from bolus.study.raters.store import (
     DONE,
+    LARGEST_MASK,
+    MOST_REVISIONS,
     NEW,
     OPEN,
     Study,
     folder_below,
-    json_bytes,
     read_file,
     read_json,
-    remove,
-    write_whole,
 )
 from bolus.types import Geometry
-from bolus.volumes import LABELS, labels_from
+from bolus.volumes import LABELS, labels_from, nifti_bytes
 
 OUTLINE, SEGMENTATION, RECORD = "outline.nii.gz", "outline.dcm", "reading.json"
 SOFTWARE = f"bolus {__version__}"
 DESCRIPTION = f"outline: 1 penumbra 2 core, {SOFTWARE}, research use"
-LARGEST_MASK = 2**27
-"""Bytes of a file of labels; compressed ones have a hundredth of their voxels' number."""
-MOST_REVISIONS = 2**40
 MOST_ACTIVE_S = 1e9
 
 
@@ -101,6 +97,17 @@ def reading_state(study: Study, rater: str, reading: str) -> State:
     return state
 
 
+def progress(study: Study) -> dict[str, tuple[int, int]]:
+    """By rater: how many readings are done, and how many there are."""
+    return {
+        rater: (
+            sum(reading_state(study, rater, one.reading).state == DONE for one in readings),
+            len(readings),
+        )
+        for rater, readings in study.worklists.items()
+    }
+
+
 def is_as_finished(study: Study, rater: str, reading: str, state: State) -> bool:
     """Whether the outline of a finished reading is the one that was finished."""
     mask = _mask(study, rater, reading)
@@ -150,7 +157,7 @@ def read_outline(study: Study, rater: str, reading: str) -> NDArray[np.uint8] | 
     return found.values.astype(np.uint8)
 
 
-def write_outline(
+def store_outline(
     study: Study,
     rater: str,
     reading: str,
@@ -163,7 +170,8 @@ def write_outline(
 ) -> int:
     """Keep an outline; it is on the disk, whole, when this returns.
 
-    Whoever changes an outline that is there reads it and calls `store_outline` under one lock.
+    The caller holds the lock of the study's folder (`bolus.files.folder_lock.locked`), from before
+    it read an outline that it changes.
 
     Parameters
     ----------
@@ -186,25 +194,6 @@ def write_outline(
     OutputError
         The file system refuses.
     """
-    with locked(study.folder):
-        return store_outline(
-            study, rater, reading, labels,
-            active_s=active_s, done=done, software=software, simulated=simulated,
-        )  # fmt: skip
-
-
-def store_outline(
-    study: Study,
-    rater: str,
-    reading: str,
-    labels: NDArray[np.uint8],
-    *,
-    active_s: float,
-    done: bool,
-    software: str = SOFTWARE,
-    simulated: bool = False,
-) -> int:
-    """As `write_outline`, for callers that hold the lock of the study's folder."""
     geometry = study.geometry_of(rater, reading)
     before = reading_state(study, rater, reading)
     if before.state == DONE:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +15,7 @@ from bolus.errors import BadGeometry, DamagedFile, NoReadableFiles, OutputError,
 from bolus.files.regular_file import read_regular
 from bolus.files.strict_json import strict_json
 from bolus.files.voxel_grid import checked_grid
-from bolus.types import Geometry
+from bolus.types import MAP_UNITS, Geometry
 
 SCHEMA = "bolus-raters/1"
 NAME = re.compile(r"[a-z0-9-]{1,32}")
@@ -26,7 +23,7 @@ DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
 """Names that no folder can have on Windows, where results may be carried to."""
 USE = "Research use, not for diagnosis"
 OPEN, DONE, NEW = "open", "done", "new"
-SEEN = ("cbf", "cbv", "mtt", "tmax", "ttp")
+SEEN = tuple(MAP_UNITS)
 """Maps every rater sees."""
 BESIDE = ("baseline", "maximum", "brain")
 """Images seen where the results hold them."""
@@ -34,6 +31,10 @@ BESIDE = ("baseline", "maximum", "brain")
 
 LARGEST_JSON = 2**25
 """Bytes; ``key.json`` of 99 raters with 3000 readings each has 24 million."""
+LARGEST_MASK = 2**27
+"""Bytes of a file of labels; compressed ones have a hundredth of their voxels' number."""
+MOST_REVISIONS = 2**40
+"""Of an outline, in studies and in results."""
 MOST_RATERS, MOST_METHODS = 1000, 16
 MOST_READINGS, MOST_READINGS_IN_ALL = 10_000, 100_000
 """Of one rater, and of all raters of a study."""
@@ -99,18 +100,6 @@ class Study:
     def geometry_of(self, rater: str, reading: str) -> Geometry:
         """The grid of a reading's images and outline."""
         return read_geometry(self.folder, self.images_of(rater, reading))
-
-    def progress(self) -> dict[str, tuple[int, int]]:
-        """By rater: how many readings are done, and how many there are."""
-        from bolus.study.raters.readings import reading_state
-
-        return {
-            rater: (
-                sum(reading_state(self, rater, one.reading).state == DONE for one in readings),
-                len(readings),
-            )
-            for rater, readings in self.worklists.items()
-        }
 
     @cached_property
     def _by_name(self) -> dict[tuple[str, str], Reading]:
@@ -234,11 +223,6 @@ def is_inside(top: Path, path: Path) -> bool:
         return False
 
 
-def json_bytes(content: Mapping[str, Any]) -> bytes:
-    """The bytes of a JSON file: same content, same bytes."""
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
-
-
 def folder_below(top: Path, *names: str) -> Path:
     """A folder of the study or the results, made where it is missing; ``top`` must be there.
 
@@ -257,55 +241,6 @@ def folder_below(top: Path, *names: str) -> Path:
         if folder.is_symlink():
             raise OutputError(f"{folder} is a link; make it a folder")
     return folder
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it appears whole, and is on the disk, or not at all.
-
-    Its folder must be there: one that was moved away is not made again.
-
-    Raises
-    ------
-    OutputError
-        The file system refuses.
-    """
-    part = path.parent / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
-    try:
-        try:
-            with part.open("xb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise OutputError(f"{path} can't be written: {error.strerror or error}") from error
-
-
-def remove(path: Path) -> None:
-    """Remove a file if there is one.
-
-    Raises
-    ------
-    OutputError
-        The file system refuses.
-    """
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path} can't be removed: {error.strerror or error}") from error
-
-
-def geometry_json(geometry: Geometry) -> dict[str, Any]:
-    """A grid for ``info.json``."""
-    return {
-        "shape_zyx": list(geometry.shape),
-        "affine_zyx_to_lps_mm": [[float(v) for v in row] for row in geometry.affine],
-        "spacing_zyx_mm": [round(v, 6) for v in geometry.spacing_mm],
-        "voxel_ml": geometry.voxel_ml,
-    }
 
 
 def read_geometry(top: Path, images: Path) -> Geometry:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bolus import __version__
+from bolus.files.atomic import whole_file
 from bolus.infer.features import CONTEXT, PIXEL_CHANNELS
 from bolus.infer.metadata import KEY, Card, Fact, write_card
 from bolus.infer.model import INPUTS, OUTPUTS, load_model
@@ -100,13 +101,9 @@ def export(
             "licence": LICENCE,
         },
     )
-    part = out.with_suffix(".part")
-    part.write_bytes(with_card(onnx_bytes(net), card))
-    try:
+    with whole_file(out) as part:
+        part.write_bytes(with_card(onnx_bytes(net), card))
         require_same(net, part, validation[0])
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @torch.no_grad()

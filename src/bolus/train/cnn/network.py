@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, relu, softplus
 
 from bolus.infer.features import CONTEXT, PIXEL_CHANNELS
+from bolus.types import MAP_UNITS
 
-MAPS = ("cbf", "cbv", "mtt", "tmax", "ttp")
+MAPS = tuple(MAP_UNITS)
 WIDTHS = (40, 64, 96, 128)
 HIDDEN = 160
 TEMPORAL = 48

@@ -14,6 +14,7 @@ from bolus import __version__
 from bolus.dataset.index import Case, read_index
 from bolus.dataset.split import read_split
 from bolus.errors import UsageError
+from bolus.metrics import mean_absolute_error, pearson
 from bolus.train.cnn.cache import prepare_cases
 from bolus.train.cnn.data import slices, whole
 from bolus.train.cnn.export import export
@@ -189,8 +190,8 @@ def _measured(net: PerfusionNet, paths: Sequence[Path]) -> dict[str, float]:
         found, true = (torch.cat(part, dim=1).double().numpy() for part in zip(*pairs, strict=True))
         row = {}
         for name, one, other in zip(TARGETS, found, true, strict=True):
-            row[f"{name} MAE"] = float(np.abs(one - other).mean())
-            row[f"{name} r"] = float(np.corrcoef(one, other)[0, 1])
+            row[f"{name} MAE"] = mean_absolute_error(one, other)
+            row[f"{name} r"] = pearson(one, other)
         rows.append(row)
     return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
 

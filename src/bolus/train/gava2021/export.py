@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from bolus.files.atomic import whole_file
 from bolus.infer.metadata import KEY_GAVA2021
 from bolus.train.gava2021.data import Spec
 from bolus.train.gava2021.windows import ABOVE, INPUT, MEAN, SD
@@ -55,24 +56,23 @@ def export(network: nn.Module, spec: Spec, about: Mapping[str, object], path: Pa
     import onnx
 
     slices = {0: "slices", 1: "rows", 2: "columns"}
-    part = path.with_suffix(".part")
-    with warnings.catch_warnings():
-        # the exporter that needs no further package is the older one and says so
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            FromHounsfield(network, spec).eval(),
-            (torch.zeros(1, spec.frames, spec.size, spec.size),),
-            str(part),
-            input_names=["hu"],
-            output_names=["map"],
-            dynamic_axes={"hu": {0: "slices", 2: "rows", 3: "columns"}, "map": slices},
-            opset_version=OPSET,
-            dynamo=False,
-        )
-    model = onnx.load(part)
-    for node in model.graph.node:
-        # where on this machine the code lies that made the node
-        node.ClearField("doc_string")
-    onnx.helper.set_model_props(model, {KEY_GAVA2021: json.dumps(about, sort_keys=True)})
-    part.write_bytes(model.SerializeToString(deterministic=True))
-    part.replace(path)
+    with whole_file(path) as part:
+        with warnings.catch_warnings():
+            # the exporter that needs no further package is the older one and says so
+            warnings.simplefilter("ignore", DeprecationWarning)
+            torch.onnx.export(
+                FromHounsfield(network, spec).eval(),
+                (torch.zeros(1, spec.frames, spec.size, spec.size),),
+                str(part),
+                input_names=["hu"],
+                output_names=["map"],
+                dynamic_axes={"hu": {0: "slices", 2: "rows", 3: "columns"}, "map": slices},
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        model = onnx.load(part)
+        for node in model.graph.node:
+            # where on this machine the code lies that made the node
+            node.ClearField("doc_string")
+        onnx.helper.set_model_props(model, {KEY_GAVA2021: json.dumps(about, sort_keys=True)})
+        part.write_bytes(model.SerializeToString(deterministic=True))

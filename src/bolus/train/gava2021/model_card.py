@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bolus.dataset.index import Index
-from bolus.train.gava2021.agreement import agreement, pearson_r
+from bolus.metrics import image_agreement, pearson_of_pixels
 from bolus.train.gava2021.data import Slices, Spec
 from bolus.train.gava2021.export import MODEL
 from bolus.train.gava2021.network import UNet, parameter_count
@@ -113,7 +113,7 @@ def gava_card(
 def _against_maps(found: Mapping[str, Float32Array], measured: Mapping[str, Slices]) -> Results:
     rows: list[dict[str, object]] = []
     for side, slices in measured.items():
-        values = agreement(found[side], share(slices.target), slices.brain)
+        values = image_agreement(found[side], share(slices.target), slices.brain)
         mean = float(np.square(share(slices.target) - share(slices.target).mean()).mean())
         rows.append({"side": side, "slices": len(slices), **_named(values), "MSE of a mean": mean})
     note = "MSE of images from 0 to 1 over all pixels; r over the brain, and over all pixels."
@@ -150,5 +150,5 @@ def _errors(
         "MSE": float(np.square(error).mean()),
         f"MAE, {unit}": float(np.abs(error).mean() * span),
         f"bias, {unit}": float(error.mean() * span),
-        "r": pearson_r(values[valid], truth[valid]),
+        "r": pearson_of_pixels(values[valid], truth[valid]),
     }

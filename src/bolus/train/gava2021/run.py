@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bolus.dataset.index import Case, Index, read_index
+from bolus.dataset.index import MAP_NAMES, Case, Index, read_index
 from bolus.dataset.split import read_split
 from bolus.errors import UsageError
 from bolus.train.gava2021.data import Slices, Spec, frame_numbers, map_window, prepare_slices
@@ -26,7 +26,6 @@ from bolus.train.monitor import Column, Sheet, Watch
 from bolus.train.run_folder import own
 from bolus.types import MAP_UNITS, Float32Array
 
-MAPS = ("cbf", "cbv", "mtt", "ttp", "tmax", "delay")
 SLICES = "slices"
 SAMPLES = 4
 HEAD_HU = (0.0, 100.0)
@@ -122,8 +121,8 @@ def _check(options: Options, epochs: int) -> None:
     multiple = 2**LEVELS
     if options.size < multiple or options.size % multiple:
         raise UsageError(f"--size must be a multiple of {multiple}, not {options.size}")
-    if options.map not in MAPS:
-        raise UsageError(f"--map takes one of {', '.join(MAPS)}, not '{options.map}'")
+    if options.map not in MAP_NAMES:
+        raise UsageError(f"--map takes one of {', '.join(MAP_NAMES)}, not '{options.map}'")
 
 
 def _data(index: Index, sides: Sides) -> dict[str, str]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from bolus.train.gava2021.agreement import agreement
+from bolus.metrics import image_agreement
 from bolus.train.gava2021.data import Slices
 from bolus.train.gava2021.network import WIDTH, UNet
 from bolus.train.gava2021.windows import MEAN, SD, share
@@ -72,7 +72,7 @@ class GavaTask:
     def validate(self, bf16: bool) -> Row:
         """Agreement with the data set's maps over the validation slices; "loss" is the MSE."""
         found = predict(self.model, self.validation, bf16=bf16)
-        row = agreement(found, share(self.validation.target), self.validation.brain)
+        row = image_agreement(found, share(self.validation.target), self.validation.brain)
         rate = float(self.optimiser.param_groups[0]["lr"])
         return {"loss": row.pop("mse"), **row, "learning_rate": rate}
 
