@@ -87,7 +87,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 templates_path = ["_templates"]
-html_sidebars = {"index": []}
+html_sidebars = {"index": [], "tutorial": [], "accuracy": []}
 
 
 def copy_results(app: Sphinx) -> None:
@@ -114,6 +114,15 @@ def follow_results(app: Sphinx, docname: str, source: list[str]) -> None:
     source[0] = text
 
 
+def plain_aliases(
+    app: Sphinx, what: str, name: str, thing: Any, options: Any, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """``ArrayLike`` in place of what Sphinx prints for an alias within a union."""
+    if not signature:
+        return None
+    return re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", signature), returns
+
+
 def visit_math(self: Any, node: nodes.math) -> None:
     """An equation as MathML, which browsers draw themselves: no script from another host."""
     self.body.append(convert(node.astext()))
@@ -134,3 +143,4 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.connect("builder-inited", copy_results)
     app.connect("source-read", follow_results)
+    app.connect("autodoc-process-signature", plain_aliases)

@@ -31,6 +31,7 @@ print(*sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file
 again = bolus.load_results(folder)
 image = nibabel.load(folder / "nlr" / "tmax.nii.gz")
 summary = json.loads((folder / "summary.json").read_text())
+print(again)
 print(summary["verdict"]["text"], summary["methods"]["nlr"]["lesion"]["core_ml"], "ml core")
 
 # %%
