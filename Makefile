@@ -1,8 +1,8 @@
 # make demo   installs bolus into .venv and does the main job on the built-in exam
 # make test   installs bolus into .venv and runs format, lint, types and all tests
 # make bench  rewrites the tables in benchmarks/results (minutes)
-# make calibration  chooses thresholds and standard errors anew on simulated exams (20 minutes)
-# make studies  the cohort, what the quality checks are worth, the arteries (30 minutes; goes on
+# make calibration  chooses thresholds and standard errors again on simulated exams (20 minutes)
+# make studies  the cohort, the performance of the quality checks, the arteries (30 minutes; goes on
 #             where it was stopped)
 # make network  the network against deconvolution, where its errors are, what it can't read, how it
 #             tells the blood's volume and blood from bone, its speed (35 minutes)
@@ -13,7 +13,7 @@
 # make docs   builds the documentation as a site in docs/_build/html, with its gallery
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
 #             PEERS_PYTHON=python3.12 where the usual one is older)
-# make web    builds the page of `bolus view` anew (needs node and npm; users don't)
+# make web    rebuilds the page of `bolus view` (needs node and npm; users don't)
 # make clean  removes what the others made
 
 PYTHON ?= python3

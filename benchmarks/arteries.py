@@ -1,8 +1,8 @@
-"""Does the arterial input's confidence say when the arterial input is wrong?
+"""Whether the arterial input's confidence predicts errors of the arterial input.
 
 Simulated exams from good to hopeless (dose, bolus, motion, slabs with and without large arteries,
 scans that end early) are prepared as `bolus run` does, up to the choice of AIF and VOF.  The scaled
-arterial input is compared with the blood that the simulator let through the internal carotid
+arterial input is compared with the simulated blood curve of the internal carotid
 artery.  Weights and limits were chosen on seeds
 7500-7563, not on these.
 """
@@ -55,13 +55,13 @@ def input_errors(found: np.ndarray, grid: np.ndarray, truth: Truth) -> tuple[flo
     """Relative error of the area and error of the delay (s) of an arterial input (N,) HU.
 
     The delay is the shift at which the true blood curve fits best; areas are compared after it, so
-    that a scan's end cuts both alike.
+    that truncation of the scan affects both equally.
     """
     blood = np.array(
         [np.interp(grid - lag, truth.bolus.time_s, truth.bolus.artery_hu) for lag in LAGS_S]
     )
-    likeness = (blood @ found) / np.linalg.norm(blood, axis=1)
-    best = int(likeness.argmax())
+    correlation = (blood @ found) / np.linalg.norm(blood, axis=1)
+    best = int(correlation.argmax())
     return float(found.sum() / blood[best].sum()) - 1, float(LAGS_S[best])
 
 
@@ -74,7 +74,7 @@ class Case:
     delay_error_s: float
     confidence: float
     fraction: float
-    """Share of the chosen voxels that is blood of large vessels, in truth."""
+    """True blood fraction of the chosen voxels."""
     codes: tuple[str, ...]
 
     @property
@@ -155,7 +155,7 @@ def summary(cases: list[Case]) -> str:
 
 
 def worst(cases: list[Case]) -> list[list[str]]:
-    """Exams that failed with a confidence that let them pass."""
+    """Exams that failed despite a passing confidence."""
     return [
         [str(c.seed), f"{100 * c.area_error:+.0f} %", f"{c.delay_error_s:+.2f} s",
          f"{c.confidence:.2f}", ", ".join(c.codes) or "none"]

@@ -1,8 +1,8 @@
-"""What comes of hostile inputs: spoilt exams, models and command lines, thousands of each kind.
+"""Robustness to hostile inputs: corrupted exams, models and command lines, thousands of each kind.
 
-The inputs and what may come of them are in ``tests/fuzz``; here they are tried by the thousands, in
-child processes that may crash, hang or run out of memory.  Finished inputs are kept, so a run that
-was stopped goes on.  A failure's number tries it again: ``--again "zip" 138``.
+The inputs and the allowed outcomes are in ``tests/fuzz``; here they are tried by the thousands, in
+child processes that may crash, hang or run out of memory.  Finished inputs are kept, so an
+interrupted run is resumed.  A failure is reproduced by its number: ``--again "zip" 138``.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def tried(total: int, seed: int) -> list[Row]:
 
 
 def _digest_of_code() -> str:
-    """Of everything that shapes an outcome: the package, and the inputs."""
+    """Digest of everything that determines an outcome: the package, and the inputs."""
     folders = [Path(bolus.__file__).parent, *map(Path, FOLDERS)]
     files = sorted(file for folder in folders for file in folder.rglob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
@@ -111,7 +111,7 @@ def table(rows: list[Row]) -> str:
 
 
 def main() -> None:
-    """Write ``results/attacks.md``, or show what comes of one input."""
+    """Write ``results/attacks.md``, or show the outcome of one input."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -127,13 +127,13 @@ def main() -> None:
     write("attacks", "Hostile inputs", [
         f"{len(rows)} inputs of seed {asked.seed}, each in a process with 4 GiB of memory. Every "
         "one must end in a named error that says which file and what is wrong, or in an exam (or "
-        "maps) without NaN whose content is that of the untouched exam; where it is another, a "
-        "finding must say so, unless what was changed has no checksum (a pixel of an uncompressed "
-        "image, a time that may be meant). Anything else is a failure: another exception, a "
-        "crash, no end within a minute, a warning or a word on standard error, a file left open "
-        "or written elsewhere, a message that commands the terminal or holds the patient's name. "
-        "Memory is that of the process or of one of its children, and includes the libraries. "
-        "For a model, \"changed\" means that it makes finite maps; for the server, that everything "
+        "maps) without NaN whose content equals that of the unmodified exam; where it differs, a "
+        "finding must say so, unless the changed data have no checksum (a pixel of an uncompressed "
+        "image, a plausible time). Anything else is a failure: another exception, a "
+        "crash, no end within a minute, a warning or other output on standard error, a file left "
+        "open or written elsewhere, a message that controls the terminal or holds the patient's "
+        "name. Memory is that of the process or of one of its children, including the libraries. "
+        "For a model, \"changed\" means that it gives finite maps; for the server, that everything "
         "is answered, and \"with a finding\" that an answer names an error.",
         markdown(["failures"], [[name] for name in failures]) if failures else "",
         table(rows),

@@ -1,9 +1,9 @@
-"""How well the slab's vessels tell how much blood the whole brain's tissue holds.
+"""How well the slab's vessels predict the blood volume of the whole brain.
 
-The network is shown a brain of little blood as if it held the usual volume, which
+A brain with little blood is scaled to the usual volume for the network, which
 `bolus.infer.features.log_volume` estimates.  Here the estimate is compared with the truth on
 simulated exams whose brains have 0.4 to 1.5 times the usual flow and 0.75 to 1.6 times the usual
-transit time, and its numbers are fitted anew: ``python benchmarks/blood_volume.py``.
+transit time, and its parameters are refitted: ``python benchmarks/blood_volume.py``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FLOW, TRANSIT = (0.4, 1.5), (0.75, 1.6)
 USUAL_CBV = 2.57
 """ml/100g: median over voxels, then over the 1000 exams to which the numbers in use were fitted."""
 OUTLIER = 0.1
-"""Errors of the logarithm above this count less and less: heads that moved."""
+"""Errors of the logarithm above this are down-weighted: heads that moved."""
 USED = [VOLUMES_ML.index(ml) for ml in FALLING_POWERS]
 
 
@@ -61,7 +61,7 @@ def measure(seed: int) -> list[Row]:
 
 
 def fitted(terms: Float64Array) -> Float64Array:
-    """Constant and powers with the smallest errors, those of outliers counting less."""
+    """Constant and powers with the smallest errors, outliers down-weighted."""
     factors = np.column_stack([np.ones(len(terms)), terms[:, 2:]])
     wanted = terms[:, 0] - terms[:, 1]
     start = np.zeros(factors.shape[1])
@@ -94,11 +94,11 @@ def main() -> None:
     low, high = np.exp(np.quantile(terms[:, 0], (0.05, 0.95)))
     write("blood_volume", "The brain's blood volume from the slab's vessels", [
         f"Simulated exams of cohort {COHORT}, whose true volume of blood is {low:.2f} to "
-        f"{high:.2f} times the usual (5 to 95 %): error of the estimate by which the network takes "
-        "brains of little blood.",
+        f"{high:.2f} times the usual (5 to 95 %): error of the estimate by which brains with "
+        "little blood are scaled for the network.",
         markdown(["exams", "number", "median error", "75 % below", "90 % below", "95 % below"],
                  lines),
-        "## The numbers", "Those in use were fitted in the same way to 1000 other exams.",
+        "## Parameters", "Those in use were fitted in the same way to 1000 other exams.",
         markdown(["", "fitted to these exams", "in use"], numbers),
     ])  # fmt: skip
 

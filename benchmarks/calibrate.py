@@ -5,7 +5,7 @@ healthy) go through the whole pipeline.  The Tmax threshold of a method is the o
 mean absolute error of the hypoperfused volume; then the relative CBF threshold likewise for the
 core.  These seeds are used nowhere else.  The result is package data:
 ``src/bolus/lesion/calibration.json``.  The network has none: its maps are on the true scale.  With
-``--method bsvd`` (say) only that method's thresholds are chosen anew, and the others stay.
+e.g. ``--method bsvd`` only that method's thresholds are chosen again, and the others stay.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ TARGET = Path(presets.__file__).parent / presets.CALIBRATION_FILE
 
 @dataclass(frozen=True)
 class Case:
-    """One exam, analysed; all that thresholds need."""
+    """One analysed exam: the data needed to choose thresholds."""
 
     truth_ml: tuple[float, float]
     """Hypoperfused, core."""
@@ -56,7 +56,7 @@ class Case:
 
 
 def make_case(seed: int, methods: Sequence[str]) -> Case:
-    """Simulate one exam and put it through the pipeline."""
+    """Simulate one exam and analyse it with the pipeline."""
     exam, truth = simulate_exam(seed, clinical_recipe(seed))
     choices = Choices(methods=tuple(methods), preset="rapid")
     results = analyse(exam, choices, Stages())
@@ -112,8 +112,8 @@ def main() -> None:
     note = (
         f"{len(cases)} simulated exams, seeds {SEEDS[0]}-{SEEDS[-1]}; true hypoperfused volume "
         f"{truth[:, 0].min():.0f}-{truth[:, 0].max():.0f} ml, core {truth[:, 1].min():.0f}-"
-        f"{truth[:, 1].max():.0f} ml. Errors are found minus true volume in ml, mean +/- SD, on "
-        "the exams that the thresholds were chosen on."
+        f"{truth[:, 1].max():.0f} ml. Errors are measured minus true volume in ml, mean +/- SD, "
+        "on the exams used to choose the thresholds."
     )
     header = [
         "method", "Tmax > s", "CBF <", "hypoperfused error at 6 s", "calibrated",

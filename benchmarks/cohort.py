@@ -1,8 +1,8 @@
-"""Maps and lesions on simulated clinical exams, held against the limits set for them.
+"""Maps and lesions on simulated clinical exams, compared with the limits set for them.
 
-Fifty exams with protocols, boluses, noise, lesions and motion as clinics send them
-(`simulated.clinical_recipe`) go through the whole pipeline.  Finished exams are kept, so a run
-that was stopped goes on: ``python benchmarks/cohort.py [--seeds N]``.
+Fifty exams with protocols, boluses, noise, lesions and motion as in clinical practice
+(`simulated.clinical_recipe`) go through the whole pipeline.  Finished exams are kept, so an
+interrupted run is resumed: ``python benchmarks/cohort.py [--seeds N]``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ METHODS = ("bma", "nlr", "osvd")
 MAPS = ("cbf", "cbv", "mtt", "tmax")
 GREY, WHITE = 1, 2
 LESION_ML = 10.0
-"""Overlap is asked for on lesions above this."""
+"""Overlap is required for lesions above this."""
 BIAS_LIMIT = 10.0
 CORE_DICE_LIMIT, HYPOPERFUSED_DICE_LIMIT = 0.80, 0.90
 VOLUME_BIAS_ML, VOLUME_LIMITS_ML = 3.0, 15.0
@@ -38,7 +38,7 @@ ONE_SD, ONE_SD_TOLERANCE = 0.68, 0.05
 
 
 def measure(seed: int) -> list[Row]:
-    """One row per method: what was found in one exam, and how far it is from the truth."""
+    """One row per method: results of one exam, and their errors."""
     recipe = clinical_recipe(seed)
     exam, truth = simulate_exam(seed, recipe)
     about: Row = {
@@ -92,9 +92,9 @@ class Measure:
     """Format of its numbers."""
     limit: str = ""
     reached: Callable[[np.ndarray], bool] | None = None
-    """Whether the exams together keep the limit."""
+    """Whether the exams together meet the limit."""
     fine: Callable[[np.ndarray], np.ndarray] | None = None
-    """Which exams keep it for themselves."""
+    """Which exams meet it individually."""
     lesion: str = ""
     """Only exams whose true volume of this name is above `LESION_ML`."""
 
@@ -205,7 +205,7 @@ GROUPS: dict[str, Callable[[Row], bool]] = {
 
 
 def groups(rows: list[Row]) -> str:
-    """What motion and timing do to the first method's result, and what the checks know of it."""
+    """Effect of motion and timing on the first method's result, and how the checks respond."""
     keys = ("gm_bias_normal", "wm_bias_normal", "core_dice_valid", "hypoperfused_dice_valid",
             "core_error_ml", "hypoperfused_error_ml", "tmax_mae")  # fmt: skip
     chosen = [measure for measure in MEASURES if measure.key in keys]
@@ -248,7 +248,7 @@ def _note(rows: list[Row]) -> str:
     )
     return (
         f"{len(rows)} exams, seeds {rows[0]['seed']}-{rows[-1]['seed']}. After a first run the "
-        "standard errors were fitted anew on twice as many other exams (Tmax's share within 1 SE "
+        "standard errors were refitted on twice as many other exams (Tmax's share within 1 SE "
         "had been 62 %), and the interpolation of vessels' curves was finished; no number was "
         f"chosen on these exams. {sum(row['moves'] for row in rows)} heads move; noise 5-10 HU; "
         f"true core {core.min():.0f}-{core.max():.0f} ml ({(core > LESION_ML).sum()} exams above "
@@ -257,8 +257,8 @@ def _note(rows: list[Row]) -> str:
         + ("." if not refused else f" ({'; '.join(row['refused'] for row in refused)}).")
         + " Every number is one exam's; biases are of the mean CBF of the tissue class. Volumes "
         "count every voxel. The truth has no lesion where CSF fills 30 % of a voxel or a large "
-        "vessel 1 %: overlap in all voxels takes every find there for an error, overlap in valid "
-        "voxels leaves these out."
+        "vessel 1 %: overlap in all voxels counts every detection there as an error, overlap in "
+        "valid voxels excludes them."
     )
 
 

@@ -1,6 +1,6 @@
 """Where the network's errors are: an exam's scale, detail, late tissue, a lesion's edge.
 
-On the exams that validated its training (``make weights``), in voxels where the truth holds, of
+On the validation exams of its training (``make weights``), in voxels where the truth is valid, of
 brains scaled to the usual volume of blood: ``python benchmarks/error_sources.py``.
 """
 
@@ -25,9 +25,9 @@ EVERY = 2
 LATE_S = 6.0
 LESION_ML = 10.0
 SMOOTH_MM = 10.0
-"""SD of the Gaussian beyond which an error is no longer fine."""
+"""SD of the Gaussian that separates fine from smooth errors."""
 FAR_OFF = 0.1
-"""A scale is worth a line of its own if it is off by more."""
+"""Scale error above which an exam is listed."""
 CBF, TMAX = TARGETS.index("cbf"), TARGETS.index("tmax")
 SHOWN = ("cbf", "cbv", "mtt", "tmax")
 
@@ -56,12 +56,12 @@ class Drawn:
 
     @property
     def late(self) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) as drawn and as is."""
+        """(n,) predicted and true."""
         return self.maps[TMAX] > LATE_S, self.truth[TMAX] > LATE_S
 
 
 def draw(path: Path) -> Drawn:
-    """What the shipped network makes of a prepared exam."""
+    """Output of the shipped network for a prepared exam."""
     exam, model = read_prepared(path), load_model(WEIGHTS)
     factors = np.array([model.card.factors[name] for name in TARGETS], np.float32)[:, None]
     found = []
@@ -118,7 +118,7 @@ def errors(exams: list[Drawn]) -> str:
 
 
 def far_off(exams: list[Drawn]) -> str:
-    """The exams whose flow has the wrong scale, and whether their standard errors say so."""
+    """The exams whose flow has the wrong scale, and whether their standard errors reflect it."""
     lines = []
     for one in sorted(exams, key=lambda one: -abs(np.log(one.scale[CBF]))):
         if abs(one.scale[CBF] - 1) > FAR_OFF:
@@ -156,8 +156,8 @@ def edges(exams: list[Drawn]) -> str:
     ]
     return (
         f"All exams together, of the voxels with true Tmax > {LATE_S:g} s: "
-        f"{100 * missed / true:.1f} % are missed, and {100 * false / true:.1f} % are drawn "
-        f"besides; volume {100 * (false - missed) / true:+.1f} %. "
+        f"{100 * missed / true:.1f} % are missed, and {100 * false / true:.1f} % are false "
+        f"positives; volume {100 * (false - missed) / true:+.1f} %. "
         f"Dice of the {len(dice)} lesions above {LESION_ML:g} ml: {over(dice, 3)}."
     )
 
@@ -166,10 +166,10 @@ def main() -> None:
     """Write ``results/error_sources.md``."""
     exams = [draw(path) for path in prepared(*VALIDATION, FOLDER / "exams")]
     parts = [
-        f"{len(exams)} simulated exams that validated the training, every other slice, valid "
+        f"{len(exams)} validation exams of the training (simulated), every other slice, valid "
         "voxels; mean ± SD over exams. The scale is the median over an exam's voxels of map over "
-        "truth; without it, each exam's map is divided by its own. Detail is what is left of the "
-        f"error without its mean around each voxel (Gaussian, SD {SMOOTH_MM:g} mm).",
+        "truth; without it, each exam's map is divided by its own. Detail is the error minus its "
+        f"local mean around each voxel (Gaussian, SD {SMOOTH_MM:g} mm).",
         errors(exams),
         f"## Exams whose flow is off by more than {100 * FAR_OFF:g} %",
         far_off(exams),

@@ -1,6 +1,6 @@
 """Every method on the hybrid example exam (real skull, simulated perfusion) against its truth.
 
-The exam was made by code that is not part of this project; no parameter was fitted to its truth.
+The exam was simulated by code outside this project; no parameter was fitted to its truth.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bolus.options import METHOD_NAMES, Choices
 from bolus.pipeline import analyse, run_exam
 from bolus.preprocessing import Stages
 from bolus.study.dose.add_noise import with_noise
-from bolus.study.dose.subsample import thinned
+from bolus.study.dose.subsample import subsampled
 from bolus.types import MAP_UNITS, Results
 from tables import markdown, write
 
@@ -80,11 +80,11 @@ def map_cells(results: Results, method: str, truth: dict[str, np.ndarray]) -> li
 
 
 def less_table(truth: dict[str, np.ndarray]) -> str:
-    """The network with fewer frames and a lower dose, beside `bma` with all and with as few."""
+    """The network with fewer frames and a lower dose, next to `bma` with all and with as few."""
     whole = read_exam(EXAM)
     exams = {
         "all frames, full dose": whole,
-        "every third frame": thinned(whole, range(0, len(whole.frames), 3)),
+        "every third frame": subsampled(whole, range(0, len(whole.frames), 3)),
         "quarter dose": with_noise(whole, 0.25, seed=1),
     }
     lines = []
@@ -100,7 +100,7 @@ def less_table(truth: dict[str, np.ndarray]) -> str:
 
 
 def rim_text(results: Results, truth: dict[str, np.ndarray], method: str) -> str:
-    """Where a method draws hypoperfused tissue that is none."""
+    """False positives of a method's hypoperfused tissue."""
     ml = results.geometry.voxel_ml
     drawn = results.methods[method].lesion.labels > 0
     hypo, valid, painted = (truth[name] > 0 for name in ("hypo", "valid", "painted"))
@@ -113,7 +113,7 @@ def rim_text(results: Results, truth: dict[str, np.ndarray], method: str) -> str
     told = ", ".join(f"{where.sum() * ml:.1f} ml {text}" for where, text in parts)
     dice_valid = dice(drawn & valid, hypo)
     return (
-        f"`{method}` draws {told} besides; it misses {(hypo & ~drawn).sum() * ml:.1f} ml. "
+        f"`{method}` has false positives of {told}; it misses {(hypo & ~drawn).sum() * ml:.1f} ml. "
         f"Dice in valid voxels {dice_valid:.2f}."
     )
 
@@ -130,8 +130,8 @@ def aif_text(results: Results, truth: dict[str, np.ndarray], facts: dict[str, An
     )
 
 
-def beside(before: dict[str, list[str]], now: list[list[str]]) -> list[list[str]]:
-    """Each cell of a table as it was and as it is."""
+def side_by_side(before: dict[str, list[str]], now: list[list[str]]) -> list[list[str]]:
+    """Each cell of a table before and now."""
     return [
         [name, *(f"{old} → {new}" for old, new in zip(before[name], cells, strict=True))]
         for name, *cells in now
@@ -142,7 +142,7 @@ def beside(before: dict[str, list[str]], now: list[list[str]]) -> list[list[str]
 def main() -> None:
     """Write ``results/hybrid.md``."""
     if not EXAM.exists():
-        sys.exit(f"the example exam is not there: {EXAM.name}")
+        sys.exit(f"the example exam is missing: {EXAM.name}")
     truth, facts = read_truth()
     lesions = []
     for preset in ("rapid", "calibrated"):
@@ -173,19 +173,19 @@ def main() -> None:
                 ["method", "CBF (ml/100g/min)", "CBV (ml/100g)", "MTT (s)", "Tmax (s)", "TTP (s)"],
                 maps,
             ),
-            "## Where hypoperfused tissue is drawn that is none",
+            "## False-positive hypoperfused tissue",
             "\n\n".join(rim_text(results, truth, method) for method in LESS_METHODS),
             "## Fewer frames, lower dose",
-            "r / MAE, calibrated thresholds; the noise added is like the exam's own.",
+            "r / MAE, calibrated thresholds; the added noise has the texture of the exam's own.",
             less_table(truth),
             f"## Side by side with the main job's first table ({before['bolus']})",
             markdown(
                 ["method, calibrated", "hypoperfused ml", "Dice", "core ml", "Dice"],
-                beside(before["lesions"], calibrated),
+                side_by_side(before["lesions"], calibrated),
             ),
             markdown(
                 ["method, r / MAE", "CBF", "CBV", "MTT", "Tmax", "TTP"],
-                beside(before["maps"], maps),
+                side_by_side(before["maps"], maps),
             ),
         ],
     )

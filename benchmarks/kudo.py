@@ -1,9 +1,10 @@
 """Every method on the Kudo digital phantom: 8 HU noise, three residue shapes.
 
 Pixels are filtered either as users of this phantom do, by a Gaussian of 2.5 pixels, or as bolus
-prepares an exam; the outer 8 pixels of each tile are left out because neighbouring tiles bleed into
-them.  The arterial input is measured in its noisy region and scaled by the venous one, as in an
-exam.  A second table moves tissue from 3 s before the input to 3 s after it.
+prepares an exam; the outer 8 pixels of each tile are left out because neighbouring
+tiles affect them.  The arterial input is measured in its noisy region and scaled by the venous
+one, as in an exam.  A second table varies the delay of tissue from 3 s before the input to 3 s
+after it.
 """
 
 from __future__ import annotations
@@ -151,21 +152,21 @@ def main() -> None:
     note = (
         "The phantom is made from its published analytic input and grid (`bolus.simulate.kudo`); "
         f"frames every 2 s, white noise of 8 HU per pixel, seed {SEED}. Accuracy on a simulated "
-        "phantom. delay is Tmax - MTT/2. `nlr` assumes a box: on other shapes its flow is too "
-        "low by construction, as that of every regularised deconvolution is. One weight of "
-        "`bma` was chosen on this phantom with other seeds, and that its prior of transit times is "
-        "shared by all residue functions after seeing this table."
+        "phantom. delay is Tmax - MTT/2. `nlr` assumes a box: for other shapes it underestimates "
+        "flow by construction, as every regularised deconvolution does. One weight of "
+        "`bma` was chosen on this phantom with other seeds, and the use of one prior of transit "
+        "times for all residue functions was decided after seeing this table."
     )
     parts = [
         note,
-        "## Filtered as an exam is by bolus",
+        "## Filtered as bolus filters an exam",
         own,
         f"## Filtered by a Gaussian of {SMOOTHING_PX:g} pixels, as in the literature",
         usual,
         "## Delay",
-        "Largest change of mean CBF, %, of tissue that comes -3 to +3 s after the input, against "
-        f"none; CBV {DELAY_CBV:g} ml/100g, noise {DELAY_NOISE_HU:g} HU (8 HU filtered by bolus), "
-        "exact input.",
+        "Largest change of mean CBF, %, of tissue that enhances -3 to +3 s after the input, "
+        f"relative to no delay; CBV {DELAY_CBV:g} ml/100g, noise {DELAY_NOISE_HU:g} HU (8 HU "
+        "filtered by bolus), exact input.",
         delays,
     ]
     write("kudo", "Kudo digital phantom", parts)

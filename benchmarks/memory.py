@@ -1,7 +1,7 @@
-"""Peak memory of whole runs against what is asked for before an exam is read.
+"""Peak memory of whole runs against the estimate made before an exam is read.
 
-An exam is refused where the estimate (`bolus.acquire.memory`) is more than there is: too low an
-estimate lets a run die in the midst of its work, too high a one refuses exams for nothing.
+An exam is refused where the estimate (`bolus.acquire.memory`) exceeds the available memory: too
+low an estimate lets a run fail halfway, too high an estimate refuses exams needlessly.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What it is worth to the network that bone of heads that moved does not stand for blood.
+"""Benefit for the network of the motion-artefact mask, which keeps moving bone out of the blood.
 
 Exams of `simulated.clinical_recipe` that moved by more than 5 mm, with all and with every third
-frame, drawn by the shipped network twice: with the blood it is given, and with every voxel of the
-vessel mask for blood: ``python benchmarks/moved_bone.py``.
+frame, mapped by the shipped network twice: with the masked blood, and with every voxel of the
+vessel mask as blood: ``python benchmarks/moved_bone.py``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from bolus.errors import BolusError
 from bolus.infer.model import load_model
 from bolus.infer.predict import predict
 from bolus.simulate.exam import simulate_exam
-from bolus.study.dose.subsample import thinned
+from bolus.study.dose.subsample import subsampled
 from bolus.train.prepare import TARGETS, prepare
 from simulated import Row, clinical_recipe, resumable
 from tables import markdown, write
 from weights import WEIGHTS
 
 SEEDS = range(9600, 9850)
-"""Others (9300-9599) were looked at when the limits were chosen."""
+"""Others (9300-9599) were used to choose the limits."""
 MOVED_MM = 5.0
 EVERY = {"all frames": 1, "every third frame": 3}
 CBF = TARGETS.index("cbf")
@@ -35,7 +35,7 @@ def measure(seed: int) -> list[Row]:
     model, rows = load_model(WEIGHTS), []
     for frames, every in EVERY.items():
         row: Row = {"seed": seed, "frames": frames}
-        some = thinned(exam, range(0, len(exam.frames), every))
+        some = subsampled(exam, range(0, len(exam.frames), every))
         try:
             seen = prepare(some, maps, truth.valid)
         except BolusError as error:
@@ -68,14 +68,14 @@ def main() -> None:
                     f"{np.sort(found)[-3]:.1f}, {np.sort(found)[-2]:.1f}, {found.max():.1f}",
                 ]
             )
-    header = ["frames", "taken for blood", "exams", "CBF MAE, ml/100g/min", "median", "three worst"]
+    header = ["frames", "used as blood", "exams", "CBF MAE, ml/100g/min", "median", "three worst"]
     parts = [
         f"{len(cases)} simulated exams of the recipe of `cohort.md` that moved by more than "
         f"{MOVED_MM:g} mm (seeds {SEEDS.start}-{SEEDS.stop - 1}); mean ± SD over exams, in voxels "
-        "where the truth holds.",
+        "where the truth is valid.",
         markdown(header, lines),
     ]
-    write("moved_bone", "Moving bone and the network's blood", parts)
+    write("moved_bone", "The motion-artefact mask of the network's blood", parts)
 
 
 if __name__ == "__main__":

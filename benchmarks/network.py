@@ -1,10 +1,10 @@
-"""The shipped network against every deconvolution, on simulated exams it never saw.
+"""The shipped network against every deconvolution, on held-out simulated exams.
 
 The exams come from `simulated.clinical_recipe`, not from the priors the network was trained on
-(`bolus.simulate.priors`), with seeds of their own.  Each is measured at full dose, at a quarter of
-it and with every third frame.  A second set of exams leaves what the network was trained on in one
-respect each: residue functions, bolus, noise, anatomy, lesion.  Finished exams are kept, so a run
-that was stopped goes on: ``python benchmarks/network.py [--exams N]``.
+(`bolus.simulate.priors`), with separate seeds.  Each is measured at full dose, at a quarter of
+it and with every third frame.  A second set of exams differs from the training distribution in one
+respect each: residue functions, bolus, noise, anatomy, lesion.  Finished exams are kept, so an
+interrupted run is resumed: ``python benchmarks/network.py [--exams N]``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bolus.preprocessing import Stages
 from bolus.simulate.exam import simulate_exam
 from bolus.simulate.recipe import Recipe
 from bolus.simulate.truth import Truth
-from bolus.study.dose.subsample import start_s, thinned
+from bolus.study.dose.subsample import start_s, subsampled
 from bolus.types import Exam, Maps
 from cohort import compare
 from simulated import Row, clinical_recipe, resumable
@@ -33,7 +33,7 @@ SEEDS = range(8644, 8688)
 SHIFT_SEEDS = range(8200, 8206)
 DECONVOLUTIONS = ("bma", "nlr", "osvd", "bsvd", "ssvd", "tikhonov")
 FULL, THIRD, QUARTER = "full dose", "every third frame", "quarter dose"
-GAPS = "a third of the frames missing, no two exams the same ones"
+GAPS = "a random third of the frames missing"
 SHIFTS: dict[str, dict[str, Any]] = {
     "as in training": {},
     "box residue functions only": {"residue_shares": (1.0, 0.0, 0.0, 0.0, 0.0)},
@@ -43,15 +43,15 @@ SHIFTS: dict[str, dict[str, Any]] = {
     "noise of a sharp kernel": {"noise_frequency_per_mm": 0.45},
     "noise of a soft kernel": {"noise_frequency_per_mm": 0.08},
     "flow halved in the whole head": {"flow": 0.5},
-    "transit half again as long in the whole head": {"transit": 1.5},
+    "transit time prolonged by half in the whole head": {"transit": 1.5},
     "dispersed collaterals": {"collateral_dispersion": 0.8},
-    "head nodded by 20 degrees, missing plate": {
+    "head nodded by 20 degrees, missing bone flap": {
         "tilt_deg": (20.0, 0.0, 0.0), "craniectomy": "right"},
-    "both sides ill": {"side": "both"},
+    "both sides affected": {"side": "both"},
     GAPS: {},
 }  # fmt: skip
 FLAGS = ("unlike-training", "blood-volume")
-"""Findings by which the network says that an exam is not as usual."""
+"""Findings of the network on unusual exams."""
 MEASURES = (
     ("CBF MAE, ml/100g/min", "cbf_mae", ".2f"),
     ("CBV MAE, ml/100g", "cbv_mae", ".3f"),
@@ -62,7 +62,7 @@ MEASURES = (
     ("hypoperfused Dice", "hypoperfused_dice_valid", ".3f"),
 )
 LESION_ML = 10.0
-"""Overlap is asked for on lesions above this."""
+"""Overlap is required for lesions above this."""
 ONE_SE = 0.68
 
 
@@ -87,7 +87,7 @@ def _rows(seed: int, condition: str, recipe: Recipe, methods: tuple[str, ...]) -
         kept = np.setdiff1d(kept, lost)
     # TTP counts from the first frame that is left
     start = start_s(exam.times_s, kept.tolist())
-    exam = thinned(exam, kept.tolist())
+    exam = subsampled(exam, kept.tolist())
     about: Row = {
         "seed": seed, "condition": condition, "core_ml": truth.core_ml,
         "hypoperfused_ml": truth.hypo_ml,
@@ -124,7 +124,7 @@ def mean_of(rows: list[Row], key: str) -> np.ndarray:
 
 
 def line(name: str, rows: list[Row]) -> list[str]:
-    """Mean ± SD of every measure over the exams, and what the volumes are worth."""
+    """Mean ± SD of every measure over the exams, and the accuracy of the volumes."""
     cells = [name, str(len([r for r in rows if "refused" not in r]))]
     for _, key, pattern in MEASURES:
         found = mean_of(rows, key)
@@ -147,7 +147,7 @@ def group(rows: list[Row], method: str, condition: str) -> list[Row]:
 
 
 def medians(rows: list[Row]) -> str:
-    """Median errors, on which an exam that a method can't read has no weight."""
+    """Median errors, robust to exams on which a method fails."""
     lines = []
     for method in ("cnn", *DECONVOLUTIONS):
         found = group(rows, method, FULL)
@@ -157,7 +157,7 @@ def medians(rows: list[Row]) -> str:
 
 
 def targets(rows: list[Row]) -> str:
-    """What was asked for, what was reached."""
+    """Targets and results."""
 
     def error(method: str, condition: str, name: str) -> float:
         return float(mean_of(group(rows, method, condition), f"{name}_mae").mean())
@@ -182,7 +182,7 @@ def targets(rows: list[Row]) -> str:
         r = pearson(true, true + [row[f"{part}_error_ml"] for row in found])
         lines.append([f"{part} volume, Pearson r", ">= 0.99", f"{r:.3f}",
                       "yes" if r >= 0.99 else "**no**"])  # fmt: skip
-    return markdown(["measure", "asked for", "reached", ""], lines)
+    return markdown(["measure", "target", "reached", ""], lines)
 
 
 def calibration(rows: list[Row]) -> str:
@@ -210,10 +210,11 @@ def main() -> None:
     cases += [(s, c) for s in SHIFT_SEEDS[: asked.shifts] for c in SHIFTS]
     rows = resumable("network", measure, cases, workers=asked.workers)
     parts = [
-        f"{asked.exams} exams of the recipe of `cohort.md` with seeds of their own "
+        f"{asked.exams} exams of the recipe of `cohort.md` with separate seeds "
         f"({SEEDS[0]}-{SEEDS[asked.exams - 1]}), a third of them moving; mean ± SD over exams, in "
-        "voxels where the truth holds. Accuracy on simulated exams; no real 4D exam was available.",
-        "## Asked for and reached", targets(rows),
+        "voxels where the truth is valid. Accuracy on simulated exams; no real 4D exam was "
+        "available.",
+        "## Targets and results", targets(rows),
     ]  # fmt: skip
     for condition in (FULL, THIRD, QUARTER):
         methods = [m for m in ("cnn", *DECONVOLUTIONS) if group(rows, m, condition)]
@@ -226,7 +227,7 @@ def main() -> None:
         "## Exams unlike those of the training", f"{asked.shifts} exams each, the same heads, "
         f"seeds {SHIFT_SEEDS[0]}-{SHIFT_SEEDS[asked.shifts - 1]}.", markdown(HEADER, lines),
         "## Standard errors of the network", f"Share of voxels whose error is within one standard "
-        f"error; {ONE_SE:g} if they tell the truth. Flagged: unlike the training, or with little "
+        f"error; {ONE_SE:g} if they are calibrated. Flagged: unlike the training, or with little "
         "blood in the whole brain.", calibration(rows),
     ]  # fmt: skip
     write("network", "The network against deconvolution", parts)

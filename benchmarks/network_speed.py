@@ -36,14 +36,14 @@ REPEATS = 7
 
 
 def an_exam() -> Sampled:
-    """Curves of a simulated exam of 256 x 256 pixels, as the network is given them."""
+    """Curves of a simulated exam of 256 x 256 pixels, as given to the network."""
     exam, _ = simulate_exam(SEED, RECIPE)
     ready = preprocess(exam)
     return sampled(ready.exam, ready.tissue, ready.measured, ready.curves, motion=ready.motion)
 
 
 def seconds(jobs: list[Callable[[], object]]) -> list[list[float]]:
-    """Times of each job; jobs take turns, so that a busy machine is busy for all."""
+    """Times of each job; jobs alternate, so that other load affects all equally."""
     found: list[list[float]] = [[] for _ in jobs]
     for job in jobs:
         job()
@@ -106,8 +106,8 @@ def main() -> None:
         f"One exam of 256 x 256 pixels, {slices} slices, {len(exam.times_s)} frames; the brain's "
         f"box is {shape[2]} x {shape[1]}. {numba.get_num_threads()} threads; median and range of "
         f"{REPEATS} runs in turn. Load of the machine at the end: {os.getloadavg()[0]:.1f} on "
-        f"{os.cpu_count()} cores (above the number of threads, others were at work). onnxruntime "
-        f"{version('onnxruntime')}, torch {version('torch').split('+')[0]}."
+        f"{os.cpu_count()} cores (above the number of threads: other processes were running). "
+        f"onnxruntime {version('onnxruntime')}, torch {version('torch').split('+')[0]}."
     )
     header = ["what", "ms per slice", "range", "ratio to PyTorch eager"]
     write("network_speed", "Speed of the network", [note, markdown(header, table)])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Rows = list[dict[str, Any]]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73")
-"""Told apart with any colour vision (Okabe & Ito 2008); markers differ as well."""
+"""Distinguishable with any colour vision (Okabe & Ito 2008); markers differ as well."""
 MARKERS = ("o", "s", "^")
 INK, BAND = "#1c2733", "#e7ebef"
 DPI = 110
@@ -55,7 +55,7 @@ def cohort_figure(by_method: dict[str, Rows], target: Path) -> None:
         reach = 1.1 * max(20.0, float(np.abs(errors).max()))
         for column, (method, rows) in enumerate(by_method.items()):
             limits = bland_altman(axes[row, column], rows, part, column)
-            if reach > 4 * VOLUME_LIMIT_ML:  # a few gross errors must not flatten all others
+            if reach > 4 * VOLUME_LIMIT_ML:  # a few gross errors must not compress the scale
                 axes[row, column].set_yscale("symlog", linthresh=2 * VOLUME_LIMIT_ML)
                 ticks = [s * t for s in (-1, 1) for t in (15, 30, 100, 300, 1000) if t < reach]
                 axes[row, column].set_yticks([0, *ticks], [f"{t:g}" for t in (0, *ticks)])
@@ -147,7 +147,7 @@ GRADE_LOOKS = {
 def verdicts_figure(
     by_check: dict[str, Rows], keys: dict[str, str], units: dict[str, str], target: Path
 ) -> None:
-    """Error of every exam over the number its check looks at, by grade.
+    """Error of every exam over the value of its check, by grade.
 
     Parameters
     ----------

@@ -1,10 +1,11 @@
 """A whole reading study with simulated raters: 15 simulated exams, two methods, two raters.
 
-Exams as clinics send them (`simulated.clinical_recipe`) go through the pipeline with ``nlr`` and
+Clinical-like exams (`simulated.clinical_recipe`) go through the pipeline with ``nlr`` and
 ``cnn``; then `bolus study raters` makes a blinded study, lets simulated raters read it and reports
 it as the paper does.  A program draws the outlines: the numbers show that the study works, and how
-far two methods' maps agree for a reader who goes by thresholds; they say nothing about people.
-Finished exams are kept, so a run that was stopped goes on.  The same seeds give the same numbers.
+far two methods' maps agree for a reader who applies thresholds; they say nothing about human
+readers.  Finished exams are kept, so an interrupted run is resumed.  The same seeds give the
+same numbers.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ from simulated import CACHE, Row, clinical_recipe, digest_of_code, resumable
 from tables import RESULTS, markdown, write
 
 SEEDS = range(10_000, 10_040)
-"""Some exams are refused; the first that aren't are read."""
+"""Some exams are refused; the first accepted ones are read."""
 EXAMS, METHODS, RATERS, REPEATS = 15, ("nlr", "cnn"), ("rater-1", "rater-2"), 8
 STUDY_SEED, RATERS_SEED = 5, 7
 PLACE = CACHE / f"raters-{digest_of_code('raters')}"
 
 
 def make(seed: int) -> list[Row]:
-    """Simulate an exam and write its results; the row tells its truth, or why it was refused."""
+    """Simulate an exam and write its results; the row holds its truth, or why it was refused."""
     recipe = clinical_recipe(seed)
     exam, truth = simulate_exam(seed, recipe)
     row: Row = {"seed": seed, "core_ml": truth.core_ml, "hypoperfused_ml": truth.hypo_ml}
@@ -59,7 +60,7 @@ def exams(count: int, workers: int) -> list[Row]:
 
 
 def read(rows: list[Row]) -> Gathered:
-    """Make the study anew, read it with simulated raters, and write its report."""
+    """Create a new study, read it with simulated raters, and write its report."""
     folders = [PLACE / f"exam-{row['seed']}" for row in rows if "refused" not in row]
     study, report = PLACE / "study", PLACE / "report"
     shutil.rmtree(study, ignore_errors=True)
@@ -84,7 +85,7 @@ def main() -> None:
         for quantity, value, source, by_region in paper_rows(found)
     ]
     parts += [
-        "## The paper's numbers, and this study's",
+        "## Results of the paper and of this study",
         markdown(["quantity", "paper", "here", "paper's source"], paper),
     ]
     for kind, title in KINDS.items():
@@ -98,8 +99,8 @@ def main() -> None:
     headings, lines = trial_matrix([(one.name, one.agreement) for one in found])
     parts += [
         "## Treatment eligibility by imaging",
-        "Cohen's kappa (95 % interval; how many the first and the second side take; how often both "
-        "decide the same).",
+        "Cohen's kappa (95 % interval; eligible exams on the first and the second side; number of "
+        "equal decisions).",
         markdown(headings, lines),
     ]
     parts += ["![Maps against maps, per rater](raters.png)"]
@@ -115,8 +116,8 @@ def _note(rows: list[Row], gathered: Gathered) -> str:
     return (
         f"Raters are **simulated**: a program drew all {len(gathered.finished)} outlines, from "
         "thresholds (Tmax > 6 s, CBF < 30 %, for both methods, whose names it doesn't know), with "
-        "a bias of each rater's own, a hand's noise and islands missed. The numbers show that the "
-        "study works; they say nothing about people. "
+        "a bias for each simulated rater, hand tremor and missed islands. The numbers show that "
+        "the study works; they say nothing about human readers. "
         f"{len(kept)} simulated exams ({exam_name(0)} is seed {kept[0]['seed']}; the last is "
         f"{kept[-1]['seed']}), true core {min(core):.0f}-{max(core):.0f} ml, hypoperfused "
         f"{min(all_ml):.0f}-{max(all_ml):.0f} ml. {len(refused)} exams were refused by the program"

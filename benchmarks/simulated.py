@@ -1,9 +1,9 @@
-"""What studies on simulated exams share: clinical recipes, and results kept so a run can go on.
+"""Shared parts of studies on simulated exams: clinical recipes, and resumable results.
 
 Seeds in use: 6000-6349 verdicts (published) and 6500-6849 (their limits), 7000-7059 arteries,
 8000-8049 the cohort, 8200-8205 and 8644-8687 the network (8100-8143, 8400-8543 and 8600-8643 once),
-8300-8307 spoilt exams (9310-9325 while their score was made), 9000-9099 thresholds,
-9100-9299 standard errors, 9300-9849 bone that looks like blood, 10000-10039 the reading study.
+8300-8307 corrupted exams (9310-9325 while their score was developed), 9000-9099 thresholds,
+9100-9299 standard errors, 9300-9849 bone that resembles blood, 10000-10039 the reading study.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Row = dict[str, Any]
 
 
 def clinical_recipe(seed: int) -> Recipe:
-    """A protocol, bolus, lesion and posture as clinics send them; every third head moves.
+    """A protocol, bolus, lesion and head pose as in clinical practice; every third head moves.
 
     Noise is 5-10 HU in the brain's centre; the width of the bolus and the mixture of residue
     functions in each voxel are drawn by the simulator (`bolus.simulate.bolus`, ``perfusion``).
@@ -61,7 +61,7 @@ def clinical_recipe(seed: int) -> Recipe:
 
 
 def one_thread_each() -> None:
-    """Let the processes that are started from now on compute with one thread."""
+    """Restrict processes started from now on to one thread."""
     os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
@@ -70,13 +70,13 @@ def resumable(
 ) -> list[Row]:
     """The rows of ``study(case)`` for all cases, each computed once.
 
-    Finished cases stand in ``.cache``, one line each, so a run that was killed goes on where it
-    was.  The file's name holds a digest of the code: other code, other results.
+    Finished cases are kept in ``.cache``, one line each, so an interrupted run is
+    resumed.  The file's name holds a digest of the code: other code, other results.
 
     Parameters
     ----------
     study : a module's function, so that it can be sent to the worker processes.
-    cases : anything whose ``repr`` tells one from the other.
+    cases : anything with a unique ``repr``.
     workers : processes; each computes with one thread.
     """
     CACHE.mkdir(exist_ok=True)
@@ -94,14 +94,14 @@ def resumable(
 
 
 def digest_of_code(name: str) -> str:
-    """Of everything that shapes a result: the package without input and output, and the study."""
+    """Digest of what determines a result: the package without input and output, and the study."""
     here = Path(__file__)
     study = here, here.with_name(f"{name}.py")
     return code_digest.digest_of_code((*ANALYSIS, *LESIONS, "simulate"), *study)
 
 
 def _finished(file: Path) -> dict[str, list[Row]]:
-    """Cases by name; a last line cut off by a kill is dropped from the file."""
+    """Cases by name; an incomplete last line is removed from the file."""
     if not file.exists():
         return {}
     whole = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]

@@ -1,8 +1,8 @@
 """Voxels per second of every method, as a ratio to a limit measured in the same run.
 
-The limit is one float32 matrix product from 45 samples to 90: what any linear deconvolution must
-at least do.  Times and peak memory of the demo and of a large exam are those of whole processes.
-How cost grows with voxels and samples is drawn, and put in a number: the exponent of the fitted
+The limit is one float32 matrix product from 45 samples to 90: the minimum work of any linear
+deconvolution.  Times and peak memory of the demo and of a large exam are those of whole processes.
+The growth of cost with voxels and samples is plotted, and quantified by the exponent of the fitted
 power law, 1 where twice as much takes twice as long.
 """
 
@@ -158,7 +158,7 @@ def stages(results: Path) -> dict[str, float]:
 def demo_rows(folder: Path) -> list[list[str]]:
     """Stage times of ``bolus demo``, and the whole, at first and once the kernels are compiled."""
     first, _ = timed("demo", str(folder / "first"))
-    # what the demo doesn't need is compiled, too
+    # kernels that the demo doesn't need are compiled as well
     timed("run", str(folder / "first" / "exam.zip"), "-o", str(folder / "other"))
     total, peak_mb = timed("demo", str(folder / "demo"))
     rows = [[name, f"{s:.1f} s"] for name, s in stages(folder / "demo" / "results").items()]
@@ -213,7 +213,7 @@ def main() -> None:
         "maps included:",
         markdown(["method", "voxels/s", "ratio to the limit"], rows),
         "Growth of cost: seconds, and the exponent of the power law through them (1 is linear; "
-        "less where a fixed cost has a share). The common grid has 1 s, or 0.5 s where frames come "
+        "less where there is a fixed cost). The common grid has 1 s, or 0.5 s where frames come "
         "faster than one per second:",
         *(
             f"By {label}:\n\n"
@@ -222,7 +222,7 @@ def main() -> None:
             for label, (sizes, seconds) in panels.items()
         ),
         "![Seconds against voxels and samples](speed.png)",
-        "`bolus demo`, from nothing to the report:",
+        "`bolus demo`, from start to report:",
         markdown(["stage", "time"], demo),
         f"An exam of {LARGE.matrix} x {LARGE.matrix} x {LARGE.slices} x {LARGE.frames} "
         f"({LARGE.slices * LARGE.frames} files), from its files to the report:",

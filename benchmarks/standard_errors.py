@@ -1,10 +1,10 @@
-"""How large the standard errors of ``bma`` must be, and whether they are right on other exams.
+"""Calibration of the standard errors of ``bma``, and its validation on other exams.
 
-A standard error made from noise and ignorance of the residue function misses what smoothing and
-an imperfect arterial input do, and what neighbours know of each other.  For each map this script
+A standard error from noise and the unknown residue function misses the effects of smoothing, of
+an imperfect arterial input, and of the correlation between neighbours.  For each map this script
 finds, on one half of the exams, the factor on the standard error (where it is too large) or the
 relative error to add (where it is too small) so that 68 % of the errors are within one standard
-error, and shows the share in the other half.  The numbers it finds stand in
+error, and shows the share in the other half.  The resulting numbers are in
 ``bolus.deconvolution.bma.POSTERIOR_SHARE`` and ``UNMODELLED``.
 """
 
@@ -51,7 +51,7 @@ def share(rows: np.ndarray, factor: float, part: float) -> float:
 
 
 def fitted(exams: list[np.ndarray]) -> tuple[float, float]:
-    """Factor and relative part for a mean share over exams of 68 %; one of them is idle."""
+    """Factor and relative part for a mean share over exams of 68 %; one of them has no effect."""
 
     def off(factor: float, part: float) -> float:
         return float(np.mean([share(rows, factor, part) for rows in exams])) - ONE_SD

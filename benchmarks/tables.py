@@ -13,7 +13,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def slope(found: np.ndarray, truth: np.ndarray) -> float:
-    """Least-squares slope of what was found over the truth."""
+    """Least-squares slope of the result over the truth."""
     return float(np.polyfit(truth, found, 1)[0])
 
 
@@ -24,7 +24,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def write(name: str, title: str, parts: Sequence[str]) -> None:
-    """Print the result and keep it as ``results/<name>.md``."""
+    """Print the result and save it as ``results/<name>.md``."""
     machine = f"Python {platform.python_version()}, numpy {version('numpy')}, {platform.machine()}"
     text = "\n\n".join([f"# {title}", *parts, f"bolus {version('bolus')}, {machine}."]) + "\n"
     RESULTS.mkdir(exist_ok=True)

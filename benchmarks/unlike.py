@@ -1,8 +1,8 @@
-"""Is an exam that the network can't read flagged, and one that it can left alone?
+"""Whether exams that the network can't read are flagged, and readable ones are not.
 
-Simulated exams are spoilt in one way each, as scanners and people spoil them, and go through the
-whole pipeline.  What may come of it: refused with an error, flagged as not reliable, a warning, or
-nothing.  Finished exams are kept, so a run that was stopped goes on.
+Simulated exams are corrupted in one way each, as happens in practice, and go through the
+whole pipeline.  Possible outcomes: refused with an error, flagged as not reliable, a warning, or
+nothing.  Finished exams are kept, so an interrupted run is resumed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def metal(exam: Exam, rng: np.random.Generator) -> Exam:
 
 
 def no_contrast(exam: Exam, rng: np.random.Generator) -> Exam:
-    """The injection failed: frames from before the bolus, again and again, with their noise."""
+    """The injection failed: frames from before the bolus, repeated, with their noise."""
     before = int((exam.times_s[:, 0] < 5).sum())
     chosen = rng.integers(0, max(before, 2), len(exam.frames))
     noise = rng.normal(0, 2, exam.frames.shape).astype(np.float32)
@@ -88,7 +88,7 @@ def truncated(exam: Exam, rng: np.random.Generator) -> Exam:
 
 
 def shuffled(exam: Exam, rng: np.random.Generator) -> Exam:
-    """Frames in an order that is not theirs."""
+    """Frames in a wrong order."""
     return replace(exam, frames=exam.frames[rng.permutation(len(exam.frames))])
 
 
@@ -124,7 +124,7 @@ SPOILT: dict[str, Callable[[Exam, np.random.Generator], Exam]] = {
 
 
 def measure(case: tuple[int, str]) -> list[Row]:
-    """What became of one exam spoilt in one way."""
+    """The outcome of one exam corrupted in one way."""
     seed, kind = case
     exam, _ = simulate_exam(seed, clinical_recipe(seed))
     exam = SPOILT[kind](exam, np.random.default_rng(seed))
@@ -174,7 +174,7 @@ def main() -> None:
     ]  # fmt: skip
     write("unlike", "Exams that the network can't read", [
         f"{asked.exams} simulated exams (seeds {SEEDS[0]}-{SEEDS[asked.exams - 1]}, a third of "
-        "them moving) spoilt in one way each. The network's own finding compares an exam with "
+        "them moving) corrupted in one way each. The network's own finding compares an exam with "
         "those of its training; the verdict is the worst of all checks and findings, the one in "
         "the report. "
         "Standard errors are medians over the parenchyma, already widened by the score.",

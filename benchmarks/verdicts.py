@@ -1,9 +1,9 @@
-"""Do the quality checks predict error?  One cohort for each trouble, graded by its own check.
+"""Whether the quality checks predict error: one cohort for each fault, graded by its own check.
 
-In each cohort of simulated exams one thing goes from harmless to hopeless and all else is a usual
-stroke exam.  Exams that a check passes must have smaller errors than those it warns of or fails.
+In each cohort of simulated exams one parameter goes from harmless to hopeless and all else is a
+typical stroke exam.  Exams that a check passes must have smaller errors than the others.
 ``--development`` prints exams of other seeds than those published, to choose the limits in
-``bolus.quality.checks`` on.  Finished exams are kept: a run that was stopped goes on.
+``bolus.quality.checks`` on.  Finished exams are kept: an interrupted run is resumed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from simulated import Row, resumable
 from tables import RESULTS, markdown, write
 
 PUBLISHED, DEVELOPMENT = 6000, 6500
-"""First seeds; each trouble has fifty of its own."""
+"""First seeds; each fault has its own fifty."""
 SEEDS_EACH = 50
 EXAMS = 16
 METHOD = "bma"
@@ -42,15 +42,15 @@ ERRORS = {
     "cbf": "CBF, ml/100g/min",
 }
 LEADING = "tmax"
-"""The error that grades are tested against, whatever the exam's lesion."""
+"""The error that grades are tested against, independent of the exam's lesion."""
 LEADING_FOR = {"coverage": "hypoperfused"}
-"""A slab's maps are as good as any; what it misses is volume."""
+"""A thin slab's maps are as good as any; it misses volume."""
 
 Cut = tuple[int, int]
 
 
-class Trouble(NamedTuple):
-    """What varies, and how much of it the exam with ``share`` 0 (harmless) to 1 (hopeless) has."""
+class Fault(NamedTuple):
+    """The parameter that varies, with its value for ``share`` 0 (harmless) to 1 (hopeless)."""
 
     about: str
     recipe: Callable[[Recipe, float], Recipe]
@@ -61,32 +61,32 @@ def _between(low: float, high: float, share: float) -> float:
     return float(low * (high / low) ** share)
 
 
-TROUBLES: dict[str, Trouble] = {
-    "motion": Trouble(
+FAULTS: dict[str, Fault] = {
+    "motion": Fault(
         "the head moves by 0-15 mm", lambda usual, x: replace(usual, motion_mm=15.0 * x**2)
     ),
-    "truncation": Trouble(
+    "truncation": Fault(
         "the scan ends after 65-20 s",
         lambda usual, x: replace(usual, frames=round((65 - 45 * x) / usual.dt_s)),
     ),
-    "bolus": Trouble(
+    "bolus": Fault(
         "the bolus peaks at 400-30 HU",
         lambda usual, x: replace(usual, peak_hu=_between(400, 30, x)),
     ),
-    "noise": Trouble(
+    "noise": Fault(
         "tube load of 300-10 mAs (6-33 HU)",
         lambda usual, x: replace(usual, mas=_between(300, 10, x)),
     ),
-    "aif": Trouble(
+    "aif": Fault(
         "4 slices of 5 mm from above the circle of Willis up to the vertex, 200-30 mAs",
         lambda usual, x: replace(usual, slices=4, bottom_mm=5 + 47 * x, mas=_between(200, 30, x)),
     ),
-    "timing": Trouble(
+    "timing": Fault(
         "frames every 1-6 s",
         lambda usual, x: replace(usual, dt_s=1 + 5 * x, frames=round(60 / (1 + 5 * x)) + 1),
     ),
-    "coverage": Trouble(
-        "of a brain of 16 slices of 5 mm, 16-1 about the middle of the lesion or beside it",
+    "coverage": Fault(
+        "of a brain of 16 slices of 5 mm, 16-1 around the middle of the lesion or next to it",
         lambda usual, x: replace(usual, slices=16, bottom_mm=-25.0),
     ),
 }
@@ -102,16 +102,16 @@ class Case:
 
 
 def cases(first_seed: int, count: int) -> list[Case]:
-    """Exams of all troubles, from harmless to hopeless in even steps."""
+    """Exams with all faults, from harmless to hopeless in even steps."""
     return [
         Case(name, first_seed + SEEDS_EACH * row + n, n / (count - 1))
-        for row, name in enumerate(TROUBLES)
+        for row, name in enumerate(FAULTS)
         for n in range(count)
     ]
 
 
 def usual_recipe(seed: int) -> Recipe:
-    """A usual exam with a lesion, coarse enough to be quick."""
+    """A typical exam with a lesion, coarse enough to be fast."""
     rng = np.random.default_rng(seed)
     return Recipe(
         matrix=144,
@@ -128,8 +128,8 @@ def usual_recipe(seed: int) -> Recipe:
 
 
 def study(case: Case) -> list[Row]:
-    """Grade and value of the trouble's check, and the exam's errors."""
-    recipe = TROUBLES[case.trouble].recipe(usual_recipe(case.seed), case.share)
+    """Grade and value of the fault's check, and the exam's errors."""
+    recipe = FAULTS[case.trouble].recipe(usual_recipe(case.seed), case.share)
     exam, truth = simulate_exam(case.seed, recipe)
     cut = (0, recipe.slices)
     if case.trouble == "coverage":
@@ -171,7 +171,7 @@ def errors(results: Results, truth: Truth, cut: Cut) -> Row:
 
 
 def _slab(truth: Truth, case: Case) -> Cut:
-    """Slices (first, end) of a slab that gets thinner, about the lesion or a little beside it."""
+    """Slices (first, end) of a slab that gets thinner, around the lesion or slightly off it."""
     depth = truth.hypo.shape[0]
     count = max(1, round(depth - (depth - 1) * case.share))
     rng = np.random.default_rng(case.seed)
@@ -211,14 +211,14 @@ def by_grade(rows: list[Row]) -> list[list[str]]:
 
 
 def verdict(name: str, rows: list[Row]) -> list[str]:
-    """How well a check's value and its grade go with the leading error."""
+    """Correlation of a check's value and its grade with the leading error."""
     leading = LEADING_FOR.get(name, LEADING)
     rows = [row for row in rows if leading in row]
     found = np.array([row[leading] for row in rows])
     passed = np.array([row["grade"] == Grade.NOTE.name for row in rows])
     values = np.array([row["value"] for row in rows])
     rho = float(spearmanr(values, found).statistic) if np.ptp(values) > 0 else 0.0
-    cells = [name, TROUBLES[name].about, ERRORS[leading], f"{rho:+.2f}"]
+    cells = [name, FAULTS[name].about, ERRORS[leading], f"{rho:+.2f}"]
     graded = {grade: found[[row["grade"] == grade for row in rows]] for grade in GRADES}
     for grade in GRADES:
         cells.append(f"{np.median(graded[grade]):.2f}" if graded[grade].size else "")
@@ -227,7 +227,7 @@ def verdict(name: str, rows: list[Row]) -> list[str]:
 
 
 def _greater(found: np.ndarray, worse: BoolArray) -> str:
-    """p of the errors marked being greater than the others, and whether that is clear."""
+    """p value for the marked errors being greater than the others, and its significance."""
     if worse.all() or not worse.any():
         return "no exams"
     p = float(mannwhitneyu(found[~worse], found[worse], alternative="less").pvalue)
@@ -235,7 +235,7 @@ def _greater(found: np.ndarray, worse: BoolArray) -> str:
 
 
 def slab_edge(rows: list[Row]) -> str:
-    """What the mark "the lesion reaches the slab's edge" is worth."""
+    """Value of the mark "the lesion reaches the slab's edge"."""
     lines = []
     for marked in (False, True):
         errors_ml = [r["hypoperfused"] for r in rows if r.get("lower_bound") == marked]
@@ -249,12 +249,12 @@ def main() -> None:
     """Write ``results/verdicts.md`` and ``verdicts.png``; development only prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--development", action="store_true", help="other seeds; for limits")
-    parser.add_argument("--exams", type=int, default=EXAMS, help="number for each trouble")
+    parser.add_argument("--exams", type=int, default=EXAMS, help="number for each fault")
     parser.add_argument("--workers", type=int, default=2, help="processes, 1 GB each")
     asked = parser.parse_args()
     first_seed = DEVELOPMENT if asked.development else PUBLISHED
     rows = resumable("verdicts", study, cases(first_seed, asked.exams), workers=asked.workers)
-    of = {name: [row for row in rows if row["trouble"] == name] for name in TROUBLES}
+    of = {name: [row for row in rows if row["trouble"] == name] for name in FAULTS}
     if asked.development:
         for row in rows:
             numbers = [f"{key} {row[key]:.2f}" for key in ("value", *ERRORS) if key in row]
@@ -269,9 +269,9 @@ def main() -> None:
     parts = [_note(rows, first_seed, asked.exams), markdown(header, summary)]
     for name, found in of.items():
         table = markdown(["grade", "exams", *ERRORS.values()], by_grade(found))
-        parts += [f"## {name}: {TROUBLES[name].about}", table]
+        parts += [f"## {name}: {FAULTS[name].about}", table]
     parts += [slab_edge(of["coverage"]), "![Error over what each check measures](verdicts.png)"]
-    write("verdicts", "What the quality checks are worth", parts)
+    write("verdicts", "Performance of the quality checks", parts)
     shown = {n: [r for r in found if LEADING in r] for n, found in of.items()}
     keys = {name: LEADING_FOR.get(name, LEADING) for name in of}
     verdicts_figure(shown, keys, ERRORS, RESULTS / "verdicts.png")
@@ -281,9 +281,9 @@ def _note(rows: list[Row], first_seed: int, exams: int) -> str:
     refused = [row for row in rows if "refused" in row]
     text = (
         f"{exams} simulated exams per check, seeds from {first_seed} on; limits are from the "
-        "literature, or were chosen on other exams before filter and estimator had their present "
-        f"form (seeds about 7000-7600 and 6900-6922). Method {METHOD}. Every exam has a lesion and "
-        "one trouble, "
+        "literature, or were chosen on other exams with earlier versions of filter and "
+        f"estimator (seeds about 7000-7600 and 6900-6922). Method {METHOD}. Every exam has a "
+        "lesion and one fault, "
         "from harmless to hopeless. Errors of volumes are against the whole lesion, those of maps "
         "are means of the absolute error in valid parenchyma; tables show the median exam."
     )

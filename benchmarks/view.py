@@ -1,9 +1,9 @@
-"""How fast the page of `bolus view` is in a real browser.
+"""Speed of the page of `bolus view` in a real browser.
 
 One simulated exam of 512 x 512 pixels and 16 slices, two methods, every map on the screen; Chromium
 without a graphics card, as `apt-get install chromium` gives it.  Opening is timed twice: from the
-start of the command's process, with a browser that is open already, and from the address alone,
-with a server that has been running.  A slice change is the time from the key to the frame after the
+start of the command's process, with the browser already open, and from the address alone,
+with the server already running.  A slice change is the time from the key to the frame after the
 one in which all panels were drawn.  Writes benchmarks/results/view.md.
 
     python benchmarks/view.py [FOLDER with results to use instead]
@@ -48,7 +48,7 @@ OPENINGS = 5
 CHANGES = 60
 OUT = Path(__file__).with_name("results") / "view.md"
 
-# the second frame begins when the first, with the new slice, has been handed to the screen
+# the second frame begins when the first, with the new slice, has been passed to the screen
 CHANGE = """async (key) => {
     const frame = () => new Promise(requestAnimationFrame);
     await frame();
@@ -151,20 +151,20 @@ def main() -> None:
             load = os.getloadavg()
         found, panels = measure(folder)
     lines = [
-        "# The page's speed",
+        "# Speed of the web viewer",
         "",
         "| ms | median | 95% | worst | wanted |",
         "|---|---|---|---|---|",
         *(row(name, found[name], WANTED.get(name, "")) for name in ROWS),
         "",
         f"A simulated exam of 512 x 512 x 16, {' and '.join(METHODS)}, {panels} panels in a "
-        f"window of 1366 x 768. {OPENINGS} openings each, by a browser that was running and had "
-        "nothing of the page; the command's time is from the start of its process, Python's own "
-        f"included, with files that the system had read before. {CHANGES} slice changes. Chromium "
+        f"window of 1366 x 768. {OPENINGS} openings each, by a running browser with an "
+        "empty cache; the command's time is from the start of its process, including "
+        f"Python's, with files in the system's cache. {CHANGES} slice changes. Chromium "
         "without a graphics card, driven by playwright "
         f"{version('playwright')}; {os.cpu_count()} cores ({platform.machine()}), load before the "
-        f"measurement {load[0]:.1f} (above the number of cores, others were at work). Written by "
-        "`benchmarks/view.py`.",
+        f"measurement {load[0]:.1f} (above the number of cores: other processes were running). "
+        "Written by `benchmarks/view.py`.",
         "",
     ]
     OUT.write_text("\n".join(lines), "utf-8")

@@ -1,8 +1,8 @@
-"""Train the network that ships with bolus, from nothing: ``make weights``.
+"""Train the network that ships with bolus from scratch: ``make weights``.
 
-1000 exams of the simulated cohort 1 to learn from, 24 of cohort 99 to validate on; then the recipe
-`bolus` with seed 1.  Everything that is finished is kept, so a run that was stopped goes on; what
-other code made is not used.  ``results/weights.md``, the network's card, tells how it went.
+1000 training exams of the simulated cohort 1, 24 validation exams of cohort 99; then the recipe
+`bolus` with seed 1.  Everything finished is kept, so an interrupted run is resumed; results of
+other code are not used.  ``results/weights.md``, the network's card, documents the training.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ SEED = 1
 PACKAGE = Path(__file__).parents[1] / "src" / "bolus"
 WEIGHTS = PACKAGE / "infer" / "weights.onnx"
 CODE = (*ANALYSIS, "infer", "simulate", "train")
-"""What shapes the exams and the weights, beside libraries and the machine."""
+"""Digest of the code that determines exams and weights, besides libraries and the machine."""
 CODE_DIGEST = digest_of_code(CODE, Path(__file__))
 FOLDER = Path(__file__).parent / ".cache" / f"weights-{CODE_DIGEST}"
 
 
 def prepared(cohort: int, cases: int, folder: Path) -> list[Path]:
-    """Exams of a cohort as the network sees them; those that the pipeline refuses are left out."""
+    """Exams of a cohort as input of the network; those that the pipeline refuses are left out."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{case_seed(cohort, number)}.npz" for number in range(cases)]
     missing = [path for path in paths if not path.exists()]
@@ -52,7 +52,7 @@ def prepared(cohort: int, cases: int, folder: Path) -> list[Path]:
 
 
 def prepare_case(path: Path) -> str:
-    """Simulate the case whose seed is the file's name, and write what the network sees of it."""
+    """Simulate the case whose seed is the file's name, and write the network's input for it."""
     seed = int(path.stem)
     exam, truth = scan(seed, clinical_case(seed))
     try:
@@ -79,17 +79,17 @@ def report(rows: Sequence[Row], training: int, validation: int, weights: Path) -
     units = (f"{name.upper()} MAE, {MAP_UNITS[name]}" for name in TARGETS)
     parts = [
         f"{PURPOSE} {USE} The weights' licence: {LICENCE}.",
-        f"`make weights`: {training} simulated exams of cohort {TRAINING[0]} to learn from, "
-        f"{validation} of cohort {VALIDATION[0]} to validate on, recipe `bolus`, seed {SEED}, "
+        f"`make weights`: {training} simulated training exams of cohort {TRAINING[0]}, "
+        f"{validation} validation exams of cohort {VALIDATION[0]}, recipe `bolus`, seed {SEED}, "
         f"{len(rows)} epochs of {STEPS_PER_EPOCH} batches on {os.cpu_count()} CPU cores, "
         f"{sum(row['seconds'] for row in rows) / 60:.0f} minutes. Digest of the code: "
         f"`{CODE_DIGEST}`. The file's SHA-256: "
         f"`{hashlib.sha256(weights.read_bytes()).hexdigest()}`.",
         markdown(["epoch", "training loss", "validation loss", *units, "seconds"], lines),
         "Errors on the validation exams, every other slice, of brains scaled to the usual volume "
-        "of blood. The training loss is that of augmented crops while the network learns; the "
-        "validation's that of a moving average of the network on whole slices.",
-        "Other exams, with deconvolutions beside it: [network](network.md); exams that it can't "
+        "of blood. The training loss is that of augmented crops during training; the "
+        "validation loss that of a moving average of the network on whole slices.",
+        "Other exams, compared with deconvolutions: [network](network.md); exams that it can't "
         "read: [unlike](unlike.md).",
         "\n".join(f"* {limit}" for limit in (*LIMITS, SIMULATED)),
     ]

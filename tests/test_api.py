@@ -131,7 +131,7 @@ def test_an_exam_that_was_read_is_run_like_its_path(exam: Exam, tmp_path: Path) 
         ({"vof": "here"}, "three whole numbers"),
         ({"aif": (-1, 2, 3)}, "three whole numbers"),
         ({"series": 3}, "choose it in read_exam"),
-        ({"methods": "bma", "model": "mine.onnx"}, "a model is for"),
+        ({"methods": "bma", "model": "mine.onnx"}, "a model requires"),
     ],
 )
 def test_wrong_arguments_say_what_would_be_right(
@@ -322,7 +322,7 @@ def test_a_mask_gives_curves_their_places() -> None:
     np.testing.assert_array_equal(by_image.cbf[mask], flat.cbf)
     np.testing.assert_array_equal(by_rows.cbf, by_image.cbf)
     assert (by_image.cbf[~mask] == 0).all()
-    with pytest.raises(bolus.UsageError, match="give a geometry"):
+    with pytest.raises(bolus.UsageError, match="have no geometry"):
         by_image.to_nifti("cbf")
 
 
@@ -341,7 +341,7 @@ ARTERY, TISSUE = drawn(TIMES_S)
         ({"curves": np.where(TISSUE > 5, np.nan, TISSUE)}, "curves hold NaN or infinity"),
         ({"curves": TISSUE.astype(str)}, "give numbers"),
         ({"aif": ARTERY * np.nan}, "aif holds NaN"),
-        ({"aif": -ARTERY}, "is its sign right"),
+        ({"aif": -ARTERY}, "check its sign"),
         ({"mask": np.ones(3, bool)}, "neither the 3 voxels of the mask"),
         ({"mask": np.zeros(4, bool)}, "the mask holds no voxel"),
         ({"mask": np.ones((1, 1, 2, 2), bool)}, "at most three"),

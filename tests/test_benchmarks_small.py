@@ -123,8 +123,8 @@ def test_a_thinner_slab_keeps_its_place_and_times() -> None:
     np.testing.assert_allclose(thin.times_s, times_s[:, 2:5] - 0.2)
 
 
-def test_each_trouble_goes_from_harmless_to_hopeless_on_its_own_seeds() -> None:
+def test_each_fault_goes_from_harmless_to_hopeless_on_its_own_seeds() -> None:
     made = verdicts.cases(6000, 5)
     assert len({case.seed for case in made}) == len(made)
-    for name in verdicts.TROUBLES:
+    for name in verdicts.FAULTS:
         assert [c.share for c in made if c.trouble == name] == [0, 0.25, 0.5, 0.75, 1]

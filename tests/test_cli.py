@@ -17,7 +17,7 @@ from bolus import __version__
 from bolus.cli import MethodName, PresetName
 from bolus.lesion.presets import PRESET_NAMES
 from bolus.options import METHOD_NAMES
-from bolus.publish.identity import stand_in
+from bolus.publish.identity import substitute_uids
 from bolus.simulate.dicom import write_dicom
 from bolus.simulate.truth import Truth
 from bolus.types import Exam
@@ -103,7 +103,7 @@ def test_deidentified_results_hold_no_uid_of_the_exam(exam_zip: Path, tmp_path: 
             content = path.read_bytes()
             assert not any(uid.encode() in content for uid in uids.values()), path.name
     hashed = json.loads((out / "summary.json").read_text())["dicom_identity"]
-    assert hashed == {tag: stand_in(uid) for tag, uid in uids.items()}
+    assert hashed == {tag: substitute_uids(uid) for tag, uid in uids.items()}
     assert all(len(uid) <= 64 and uid.startswith("2.25.") for uid in hashed.values())
 
 
@@ -161,7 +161,7 @@ def test_each_kind_of_failure_has_its_exit_code_and_writes_nothing(
 @pytest.mark.parametrize(
     "arguments", [("\x1b[2J",), ("info", "x", "y\u202e"), ("run", "x", "-o", "y", "--\x1b]0;z\x07")]
 )
-def test_wrong_usage_is_told_in_one_line_that_commands_no_terminal(
+def test_wrong_usage_is_reported_in_one_line_that_commands_no_terminal(
     arguments: tuple[str, ...],
 ) -> None:
     failed = bolus(*arguments)
@@ -194,7 +194,7 @@ def test_the_demo_finds_what_it_simulated(tmp_path: Path) -> None:
     home.mkdir()
     environment = os.environ | {"HOME": str(home), "TMPDIR": str(home)}
     command = [sys.executable, "-P", "-m", "bolus", "demo", str(out)]
-    if possible():  # without a network, and nobody is asked for
+    if possible():  # without a network, and no other permission needed
         done = alone(command, tmp_path / "asked", env=environment, timeout=300)
         assert (tmp_path / "asked").read_text() == ""
     else:

@@ -75,7 +75,7 @@ def test_the_midline_is_the_heads_not_the_images(name: str) -> None:
     assert wrong.sum() < 0.025 * brain.sum()
 
 
-def test_an_easy_head_raises_no_doubts() -> None:
+def test_an_easy_head_raises_no_concerns() -> None:
     assert codes("easy") <= {"lesion-at-slab-edge"}
 
 
@@ -92,7 +92,7 @@ def test_an_old_infarct_is_not_core_and_is_named() -> None:
     assert "left" not in note.message
 
 
-def test_an_old_infarct_beside_a_fresh_one_stays_out_of_its_volumes() -> None:
+def test_an_old_infarct_next_to_a_fresh_one_stays_out_of_its_volumes() -> None:
     _, truth = analysed("old and fresh")
     assert "old-infarct" in codes("old and fresh")
     old = truth.tissue == 5
@@ -104,7 +104,7 @@ def test_ventricles_and_sulci_are_no_old_infarct(name: str) -> None:
     assert "old-infarct" not in codes(name)
 
 
-def test_a_head_with_both_sides_ill_says_so_and_has_its_reference_on_both() -> None:
+def test_a_head_with_both_sides_affected_says_so_and_has_its_reference_on_both() -> None:
     found = lesion("both sides")
     _, truth = analysed("both sides")
     assert found.side == "both"
@@ -132,7 +132,7 @@ def test_an_open_skull_keeps_its_brain() -> None:
     assert (results.tissue.brain & ~truth.brain).sum() < 0.01 * truth.brain.sum()
 
 
-def test_motion_of_a_thin_slab_is_told_and_what_it_disturbed_is_no_vessel() -> None:
+def test_motion_of_a_thin_slab_is_reported_and_what_it_disturbed_is_no_vessel() -> None:
     results, truth = analysed("moved")
     assert {"motion-through-plane", "motion-edge-slices"} <= codes("moved")
     assert results.arrival_s == pytest.approx(truth.recipe.arrival_s, abs=2)
@@ -145,7 +145,7 @@ def test_motion_of_a_thin_slab_is_told_and_what_it_disturbed_is_no_vessel() -> N
 
 
 @pytest.mark.parametrize("number", [1, 11])
-def test_flow_is_on_its_scale_where_bone_moved_beside_vessels(number: int) -> None:
+def test_flow_is_on_its_scale_where_bone_moved_next_to_vessels(number: int) -> None:
     """Two heads of the network's validation; flow was drawn 34 and 20 % too high when bone that
     moved in counted as blood."""
     seed = case_seed(99, number)

@@ -62,7 +62,7 @@ def job(
 ) -> Callable[..., tuple[list[str], set[str]]]:
     """Run Python with arguments, or a command of bolus; what was asked for and what was left."""
     if not possible():
-        pytest.skip("this computer lets nobody make a network of his own")
+        pytest.skip("this computer allows no private network")
     base = tmp_path_factory.mktemp("alone")
     write_dicom(small[0], base / "exam.zip")
 

@@ -1,1 +1,1 @@
-"""bolus and its open peers on the same curves, in the same run."""
+"""bolus and other open software on the same curves, in the same run."""

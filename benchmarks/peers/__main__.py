@@ -24,11 +24,11 @@ Every tool gets the same curves and the same arterial input, interpolated to 1 s
 `benchmarks/kudo.py`), and tiles of tissue reached from 3 s before to 3 s after the artery. Errors \
 are averages over box, exponential and linear residues; MAE in ml/100g/min, ml/100g and s. The \
 voxels per second are those of a brain of {voxels:,} voxels x {samples} samples on {cores} cores, \
-shortest of up to three runs, each tool in a process of its own; load of the machine before: \
+shortest of up to three runs, each tool in a separate process; load of the machine before: \
 {load:.1f}. Accuracy on a simulated phantom."""
 
 DEFINITIONS = """\
-What the tools mean by their maps differs:
+The definitions of the maps differ between the tools:
 
 * Tmax. Truth is the centre of the residue function, delay + MTT/2. `nlr` and `bma` of bolus and \
 boxNLR of PyPeT estimate that; all others take the time of the largest sample of the residue \
@@ -44,12 +44,12 @@ interval (it overrides it by 1.677 s), and its normalisation of the mean CBV to 
 interval and is right at 1 s only.
 * Regularisation as each tool has it by default (dcmri has none by default: two usual tolerances).
 * Slow methods get a random part of the voxels, shown in the tables; their speed is measured on it.
-* bolus gets what its pipeline hands to an estimator: the samples at their own times, of which the \
-others get the interpolation to 1 s, and where the voxels lie (`bma` asks their neighbours)."""
+* bolus gets what its pipeline passes to an estimator: the samples at their own times, which the \
+others get interpolated to 1 s, and the voxels' positions (`bma` uses their neighbours)."""
 
 
 def collect(folder: Path, adapter: str, problem: str) -> Results:
-    """What a child has left behind, by tool and method; `problem` stands for what is missing."""
+    """Output of a child process, by tool and method; `problem` stands for what is missing."""
     tool = importlib.import_module(f"peers.adapters.{adapter}")
     results: Results = {}
     for method in tool.METHODS:
@@ -62,7 +62,7 @@ def collect(folder: Path, adapter: str, problem: str) -> Results:
 
 
 def run_child(python: Path, adapter: str, folder: Path) -> str:
-    """Run one tool in its own process; the last line it complains with, if it fails."""
+    """Run one tool in its own process; returns its last error line if it fails."""
     place = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     command = [python, "-m", "peers.child", adapter, folder]
     done = subprocess.run(command, env=place, stderr=subprocess.PIPE, text=True)
@@ -97,7 +97,7 @@ def main() -> None:
     for case in cases:
         if case.name.startswith("kudo"):
             parts += [f"## {case.name[5:]} residue: r / MAE / slope", details(results, case)]
-    write("peers", "bolus and its open peers", parts)
+    write("peers", "bolus and other open software", parts)
     update_page(table)
 
 

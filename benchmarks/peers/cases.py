@@ -1,4 +1,4 @@
-"""The curves every tool gets, and the truth only the table sees."""
+"""The curves for every tool, and the truth for the table only."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Case:
     """(V,) by map name; empty where only speed is measured."""
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What is handed to the tools: nothing of the truth."""
+        """Input of the tools, without the truth."""
         common = {"time_s": self.curves.time_s, "curves": gridded(self.curves), "aif": self.aif}
         return {**common, "scale": np.array(CBV_SCALE), **fields(self.curves)}
 

@@ -1,4 +1,4 @@
-"""One tool in a process of its own: ``python -m peers.child ADAPTER FOLDER``.
+"""One tool in a separate process: ``python -m peers.child ADAPTER FOLDER``.
 
 Reads every case of the folder, writes ``FOLDER/ADAPTER/METHOD/CASE.npz`` for each method: the maps,
 the rows they belong to and the seconds they took; or the error in their place.
@@ -36,7 +36,7 @@ def subset(case: Mapping[str, np.ndarray], limit: int) -> tuple[dict[str, np.nda
 def timed(
     job: Callable[[], dict[str, np.ndarray]], repeats: int
 ) -> tuple[dict[str, np.ndarray], float]:
-    """What the job returns and the shortest of its runs, s."""
+    """The job's result and its shortest run time, s."""
     taken: list[float] = []
     while not taken or (len(taken) < repeats and sum(taken) < ENOUGH_S):
         start = time.perf_counter()
@@ -46,7 +46,7 @@ def timed(
 
 
 def run(adapter: str, folder: Path) -> None:
-    """Every method of the tool on every case; a method that fails is not asked again."""
+    """Every method of the tool on every case; a method that fails is not run again."""
     tool = importlib.import_module(f"peers.adapters.{adapter}")
     for method, limit in tool.METHODS.items():
         out = folder / adapter / method
@@ -71,7 +71,7 @@ def measured(tool: ModuleType, method: str, limit: int, path: Path) -> dict[str,
 
 
 def explained(error: Exception) -> str:
-    """Why a tool has no numbers, for the table."""
+    """Reason for a tool without numbers, for the table."""
     if isinstance(error, ImportError):
         return f"not run: {error}"
     return f"{type(error).__name__}: {error}"

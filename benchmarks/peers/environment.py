@@ -1,4 +1,4 @@
-"""The virtual environment of the peers, apart from that of bolus."""
+"""The virtual environment of the other tools, separate from that of bolus."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ REQUIREMENTS = HERE / "requirements.txt"
 WITHOUT_DEPENDENCIES = ("mia_processes",)
 """Their declared dependencies are those of a desktop application; the numerics need none of it."""
 CANDIDATES = ("python3.13", "python3.12", "python3.14")
-"""osipy asks for Python 3.12; without one, its rows say so."""
+"""osipy requires Python 3.12; without it, its rows say so."""
 
 
 def interpreter() -> str:
     """The Python to make the environment with: $PEERS_PYTHON, a newer one, or the one running."""
     for name in filter(None, (os.environ.get("PEERS_PYTHON"), *CANDIDATES)):
         path = shutil.which(name)
-        # a launcher may be there without the version it stands for
+        # a launcher may exist without its version
         if path and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0:
             return path
     return sys.executable

@@ -101,7 +101,7 @@ def details(results: Results, case: Case) -> str:
 
 
 def put_between_markers(text: str, table: str) -> str:
-    """The text with what stands between its two markers replaced; as it is if it has none."""
+    """The text with the part between its two markers replaced; unchanged without markers."""
     if BEGIN not in text or END not in text:
         return text
     before, _, rest = text.partition(BEGIN)

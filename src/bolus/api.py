@@ -40,7 +40,7 @@ PathLike = str | os.PathLike[str]
 
 
 def describe(path: PathLike, *, series: str | int | None = None) -> Description:
-    """What is in an exam, without decoding its pixels, as ``bolus info`` prints it.
+    """Describe an exam without decoding its pixels, as ``bolus info`` prints it.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def predict(preprocessed: Preprocessed, *, model: PathLike | None = None) -> Pre
     Raises
     ------
     DamagedFile
-        The network can't be read, fails, or gives values that can't be.
+        The network can't be read, fails, or gives impossible values.
     """
     ready = preprocessed
     network = load_model(None if model is None else Path(model))
@@ -263,7 +263,7 @@ def measure_lesion(
     UsageError
         There is no such preset, or it needs a map that the method doesn't make.
     ImplausibleValues
-        The maps hold values that can't be.
+        The maps hold impossible values.
     """
     check_name("preset", preset, PRESET_NAMES)
     if maps.cbf.shape != geometry.shape or tissue.brain.shape != geometry.shape:
@@ -304,7 +304,7 @@ def compare(
     UsageError
         The extra ``study`` isn't installed, or a mask is paired with a map.
     NoReadableFiles, DamagedFile, BadGeometry
-        A file is missing, can't be read, or lies elsewhere.
+        A file is missing, can't be read, or does not overlap its partner.
     """
     from bolus.study.agreement.compare import compare as compare_paths
 

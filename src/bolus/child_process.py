@@ -1,8 +1,8 @@
-"""A child process that does what may crash, hang or fill the memory, and how its parent asks it.
+"""A child process for work that may crash, hang or exhaust memory, and its parent's side.
 
 A request is one line of JSON and some bytes on the child's standard input, an answer the same on
-its standard output.  The parent limits the child's time, the child its own memory: whatever
-happens in there costs one process and ends in one `ChildEnded`.
+its standard output.  The parent limits the child's time, the child its own memory: any
+failure costs one process and ends in one `ChildEnded`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from contextlib import suppress
 from typing import Any
 
 LONGEST_LINE = 1_000_000
-"""Bytes; a child that writes more without an end of line is out of its mind."""
+"""Bytes; a child that writes more without an end of line is broken."""
 ENVIRONMENT = {
-    # a pool of threads per child, and a heap per thread, would eat its address space
+    # a thread pool per child, and a heap per thread, would use up its address space
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
@@ -33,7 +33,7 @@ Head = dict[str, Any]
 
 
 class ChildEnded(Exception):
-    """The child crashed, was ended, or didn't answer in time; says which."""
+    """The child crashed, was ended, or didn't answer in time; the message says which."""
 
 
 class Child:
@@ -135,8 +135,8 @@ def serve(answer: Callable[[Head, bytes], tuple[Head, bytes]], most_memory_bytes
     ----------
     answer : from a request's line and bytes to an answer's; what it raises becomes the entry
         ``error`` of the answer.
-    most_memory_bytes : of address space; where the system knows no such limit, that of the time
-        remains.
+    most_memory_bytes : of address space; where the system has no such limit, only the time limit
+        applies.
     """
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
@@ -170,6 +170,6 @@ def _limit(memory_bytes: int) -> None:
 
 
 def _alarm(seconds: float) -> None:
-    """Die after so long even if the parent, which should see to it, was killed; 0 calls it off."""
+    """End this process after a time limit even if the parent was killed; 0 cancels the limit."""
     if hasattr(signal, "alarm"):
         signal.alarm(math.ceil(seconds))

@@ -1,4 +1,4 @@
-"""A digest of the code that shapes a result, by which kept results are told from outdated ones."""
+"""A digest of the code that determines a result, to detect outdated stored results."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import bolus
 
 ANALYSIS = ("align", "anatomy", "arteries", "curves", "deconvolution")
-"""Folders of the package that shape maps made by deconvolution."""
+"""Folders of the package that determine the maps of deconvolution."""
 LESIONS = ("infer", "lesion", "quality")
-"""And those that shape the network's maps, lesions and verdicts."""
+"""And those that determine the network's maps, lesions and verdicts."""
 ALWAYS = ("types.py", "metrics.py", "pipeline.py", "preprocessing.py", "timegrid.py")
-"""Modules beside the folders that count for every result."""
+"""Further modules that affect every result."""
 DATA = frozenset({".py", ".json", ".onnx"})
 
 

@@ -1,4 +1,4 @@
-"""What all data classes that hold arrays share: comparing them, and a short way to print them."""
+"""Base of all data classes with arrays: comparison and a short repr."""
 
 from __future__ import annotations
 

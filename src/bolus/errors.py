@@ -3,7 +3,7 @@
 ::
 
     BolusError                 1   base of all
-      UsageError               2   the command line asks for something that can't be
+      UsageError               2   impossible or contradictory arguments
       NotAnExam                3   nothing in there is a CT perfusion exam
         NoReadableFiles        3   no file of a known format
         NotCT                  3   images, but not CT, or none with time
@@ -11,9 +11,9 @@
       BrokenExam               4   a CT perfusion exam that can't be used as it is
         DamagedFile            4   a file can't be read or decoded
         MissingTiming          4   no usable time axis
-        BadGeometry            4   slices that form no stack, mixed grids
+        BadGeometry            4   slices that don't form a stack, mixed grids
         AmbiguousExam          4   several patients or exams, and no way to choose
-        IncompleteExam         4   frames or slices are missing beyond repair
+        IncompleteExam         4   too many frames or slices are missing
         ImplausibleValues      4   the numbers can't be those of a head
         TooLarge               4   an exam that this computer's memory can't hold
       NoPerfusion              5   readable, but no bolus, no brain or no artery in it
@@ -28,7 +28,7 @@ from bolus.plain_text import one_line
 
 
 class BolusError(Exception):
-    """Base of all errors that are bolus's own; the message is meant for the user."""
+    """Base class of all errors of bolus; the message is meant for the user."""
 
     exit_code = 1
 
@@ -38,7 +38,7 @@ class BolusError(Exception):
 
 
 class UsageError(BolusError):
-    """The command line or an argument asks for something that can't be."""
+    """The command line or an argument is invalid."""
 
     exit_code = 2
 
@@ -80,11 +80,11 @@ class BadGeometry(BrokenExam):
 
 
 class AmbiguousExam(BrokenExam):
-    """Several patients or exams that can't be told apart safely."""
+    """Several patients or exams that can't be distinguished safely."""
 
 
 class IncompleteExam(BrokenExam):
-    """Slices or frames are missing beyond repair."""
+    """Too many slices or frames are missing."""
 
 
 class ImplausibleValues(BrokenExam):

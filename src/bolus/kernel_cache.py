@@ -1,7 +1,7 @@
-"""Somewhere for numba to keep compiled kernels, even where bolus is installed read-only.
+"""A folder for numba's compiled kernels, even where bolus is installed read-only.
 
-numba keeps them beside the source or in the user's cache folder, and refuses to work where it can
-write to neither: usual in containers.
+numba stores them next to the source or in the user's cache folder, and refuses to work where it
+can write to neither, as is usual in containers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the user of a run can ask for, and the names there are."""
+"""Options of a run, and the names of methods and presets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bolus.lesion.presets import DELAY_PRESETS, PRESET_NAMES
 from bolus.types import CNN, Voxel
 
 METHOD_NAMES = (*METHODS, CNN)
-"""Everything that makes maps: the deconvolutions, and the network, which needs no artery."""
+"""All methods that give maps: the deconvolutions, and the network, which needs no artery."""
 WITH_DELAY = (*DELAY_METHODS, CNN)
 """Methods that estimate when contrast arrives in the tissue."""
 
@@ -44,10 +44,10 @@ class Choices:
         if self.preset in DELAY_PRESETS and without:
             raise UsageError(
                 f"preset '{self.preset}' is a threshold on the delay, which {', '.join(without)} "
-                f"can't tell; choose from {', '.join(WITH_DELAY)}"
+                f"can't estimate; choose from {', '.join(WITH_DELAY)}"
             )
         if self.model is not None and CNN not in self.methods:
-            raise UsageError(f"a model is for --method {CNN}, which was not asked for; add it")
+            raise UsageError(f"a model requires --method {CNN}; add it")
 
     def network(self) -> Model | None:
         """The model that ``cnn`` needs; the same errors as `bolus.infer.model.load_model`."""
@@ -55,7 +55,7 @@ class Choices:
 
 
 def check_name(kind: str, name: str, known: tuple[str, ...]) -> None:
-    """Raise UsageError, which lists the right ones, for a name that is none of ``known``."""
+    """Raise UsageError, listing the valid names, for a name that is not in ``known``."""
     if name not in known:
         raise UsageError(f"no {kind} '{name}'; choose from {', '.join(known)}")
 

@@ -1,4 +1,4 @@
-"""The whole job, in the order in which a paper's Methods section would tell it."""
+"""The complete analysis, in the order of a paper's Methods section."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def run_exam(path: Path, choices: Choices, stages: Stages | None = None) -> Resu
         exam = read_exam(path, series=choices.series)
     times_s = exam.times_s
     with stages("align"):
-        # the frames as they moved are not kept: they are the largest array of all
+        # the uncorrected frames are not kept: they are the largest array
         exam, motion = correct_motion(exam)
     try:
         return _analyse_still(exam, motion, times_s, choices, model, stages)
-    except (NoPerfusion, ImplausibleValues) as error:  # what is found late doesn't know the path
+    except (NoPerfusion, ImplausibleValues) as error:  # late errors don't know the path
         raise type(error)(f"{path}: {error}") from error
 
 
@@ -124,7 +124,7 @@ def _analyse_still(
         arteries=arteries,
         methods={m: MethodResult(maps[m], lesions[m]) for m in maps},
         checks=checks,
-        # what is true of the exam is found by every method anew
+        # findings on the exam are found again by every method
         findings=tuple(dict.fromkeys(findings)),
         parameters=_parameters(curves, maps, lesions),
         timings_s=stages.seconds,

@@ -1,16 +1,16 @@
-"""Text that others wrote, fit for terminals, reports and files."""
+"""Text from outside, made safe for terminals, reports and files."""
 
 from __future__ import annotations
 
 LONGEST_TEXT = 64
-"""Signs of a text that an exam brings, of which any number may be there (DICOM's LO has 64)."""
+"""Characters kept of a text in an exam, which may have any length (DICOM's LO has 64)."""
 
 
 def printable(text: str) -> str:
-    """The text with a question mark for each sign that is none.
+    """The text with a question mark for each unprintable character.
 
-    Escape codes would command the terminal, marks of direction turn words around, and lone
-    surrogates can be written to no file.
+    Escape codes would control the terminal, direction marks reorder words, and lone
+    surrogates can't be written to a file.
     """
     if text.isprintable():
         return text
@@ -18,10 +18,10 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Likewise, with the lines of libraries' messages in one."""
+    """Likewise, with multi-line messages of libraries on one line."""
     return printable(" ".join(line.strip() for line in text.splitlines()))
 
 
 def short(text: str) -> str:
-    """Likewise, the text's beginning only where it is longer than any that is meant."""
+    """Likewise, truncated where it is longer than any legitimate text."""
     return printable(text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "...")

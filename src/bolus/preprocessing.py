@@ -39,7 +39,7 @@ class Stages:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Preprocessed(WithArrays):
-    """An exam after everything that all methods share."""
+    """A preprocessed exam, as shared by all methods."""
 
     exam: Exam
     """Free of motion, without the frames that could not be aligned."""
@@ -67,7 +67,7 @@ def preprocess(exam: Exam) -> Preprocessed:
     NoPerfusion
         There is no brain or no bolus in it.
     ImplausibleValues
-        The head is larger or smaller than any.
+        The size of the head is impossible.
     """
     still, motion = correct_motion(exam)
     return preprocess_still(still, motion, Stages())
@@ -79,7 +79,7 @@ def preprocess_still(exam: Exam, motion: Motion, stages: Stages) -> Preprocessed
     Parameters
     ----------
     exam : after `bolus.align.register.correct_motion`.
-    motion : what it was freed of.
+    motion : the motion that was corrected.
     """
     with stages("segment"):
         baseline = baseline_and_arrival(exam, motion.largest_mm)

@@ -1,4 +1,4 @@
-"""What a user of the library holds: results, a method's maps and lesion, and how they are shown."""
+"""Results for users of the library: maps and lesion of each method, and their display."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Maps(types.Maps):
     """
 
     geometry: Geometry | None = None
-    """Where the voxels are; None for maps made of plain arrays."""
+    """Geometry of the voxels; None for maps from plain arrays."""
 
     @classmethod
     def of(cls, maps: types.Maps, geometry: Geometry | None = None) -> Maps:
@@ -49,7 +49,7 @@ class Maps(types.Maps):
         Raises
         ------
         UsageError
-            There is no such map, or nobody knows where its voxels are.
+            There is no such map, or its geometry is unknown.
         """
         import nibabel as nib
 
@@ -57,7 +57,7 @@ class Maps(types.Maps):
 
         where = geometry or self.geometry
         if where is None:
-            raise UsageError("maps of plain arrays have no place in space; give a geometry")
+            raise UsageError("maps from plain arrays have no geometry; give one")
         what = f"{name} {self._unit(name)}, {self.method}"
         content = gzip.decompress(nifti_bytes(self.volume(name), where, what))
         image: nib.Nifti1Image = nib.Nifti1Image.from_bytes(content)
@@ -93,7 +93,7 @@ class Maps(types.Maps):
         return "\n".join(lines) + ">"
 
     def _repr_html_(self) -> str:
-        """The maps as pictures, for a notebook."""
+        """The maps as images, for a notebook."""
         from bolus.publish.notebook import maps_html
 
         return maps_html(self, self.geometry)
@@ -101,7 +101,7 @@ class Maps(types.Maps):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MethodResult(types.MethodResult):
-    """What one method made of the exam: ``maps``, ``lesion``, and the maps by their names."""
+    """Results of one method: ``maps``, ``lesion``, and the maps by their names."""
 
     maps: Maps
     lesion: Lesion
@@ -133,7 +133,7 @@ class MethodResult(types.MethodResult):
 
     @property
     def delay(self) -> Float32Array | None:
-        """(Z, Y, X) arrival after the arterial input, s; None where the method can't tell it."""
+        """Arrival time after the arterial input, s, (Z, Y, X); None where the method has none."""
         return self.maps.delay
 
     def to_nifti(self, name: str = "cbf") -> nib.Nifti1Image:
@@ -150,7 +150,7 @@ class MethodResult(types.MethodResult):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Results(types.Results):
-    """Everything that a run found: ``results["bma"].cbf``, ``results["cnn"].lesion.core_ml``."""
+    """All results of a run: ``results["bma"].cbf``, ``results["cnn"].lesion.core_ml``."""
 
     @classmethod
     def of(cls, found: types.Results) -> Results:
@@ -177,11 +177,11 @@ class Results(types.Results):
         return method in self.methods
 
     def save(self, folder: str | os.PathLike[str], *, deidentified: bool = False) -> None:
-        """Write the files of ``bolus run``: report, summary, NIfTI; whole or not at all.
+        """Write the files of ``bolus run``: report, summary, NIfTI; all or nothing.
 
         Parameters
         ----------
-        folder : missing, empty, or former results, which are replaced.
+        folder : missing, empty, or previous results, which are replaced.
         deidentified : write hashes in place of the exam's UIDs.
 
         Raises

@@ -1,4 +1,4 @@
-"""What people see on the terminal: progress, and what is in an exam."""
+"""Terminal output: progress, and the description of an exam."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def stage_printer(quiet: bool) -> Iterator[Progress]:
     """A progress function for `bolus.pipeline.run_exam`; prints to standard error.
 
-    A spinner names the stage where a person looks on; a pipe gets plain lines.
+    A spinner with the stage on a terminal; plain lines in a pipe.
     """
     if quiet:
         yield lambda stage, seconds: None
@@ -35,7 +35,7 @@ def stage_printer(quiet: bool) -> Iterator[Progress]:
 
 
 def print_description(found: Description) -> None:
-    """Tell a person what is in an exam."""
+    """Print the description of an exam."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for series in found.series:
         console.print(
@@ -64,6 +64,6 @@ def print_description(found: Description) -> None:
     for finding in found.findings:
         console.print(f"{finding.grade.name.lower():8s} {finding.code}: {finding.message}")
     if found.error is None:
-        console.print("usable       yes, as far as can be seen without decoding the pixels")
+        console.print("usable       yes, as far as the headers show")
     else:
         console.print(f"usable       no: {found.error}")

@@ -1,4 +1,4 @@
-"""One even time grid for all slices, and curves moved onto it from each slice's own times."""
+"""One regular time grid for all slices, and interpolation to it from each slice's own times."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bolus.types import Float32Array, Float64Array, IntArray
 # costs nothing measurable (science: sampling table, 1-2 s flat).
 COARSE_DT_S = 1.0
 FINE_DT_S = 0.5
-# The grid covers what all slices share, unless one short slice would then shorten everybody's.
+# The grid covers the time all slices share, unless one short slice would shorten it too much.
 MIN_SHARED_SUPPORT = 0.8
 # Steps this many times the usual one are gaps: a frame was dropped.
 GAP = 1.6
@@ -30,8 +30,8 @@ def common_grid(times_s: Float64Array) -> Float64Array:
     -------
     (N,) float64, s
         1 s apart, or 0.5 s where frames come faster than one per second; from the first to the
-        last moment seen by every slice.  Where a short slice would cut that to less than 80 % of
-        the exam, the median slice's first and last moments are taken instead.
+        last moment measured in every slice.  Where a short slice would cut that to less than 80 %
+        of the exam, the median slice's first and last moments are taken instead.
     """
     first, last = times_s[0], times_s[-1]
     start, stop = float(first.max()), float(last.min())
@@ -54,8 +54,8 @@ def resample(
 ) -> Float32Array:
     """Curves of tissue on the common grid, by linear interpolation between frames.
 
-    Linear never overshoots, so the noise stays what it was or less.  Outside a slice's own support
-    its edge value holds.
+    Linear interpolation never overshoots, so noise does not increase.  Outside a slice's own
+    support its edge value holds.
 
     Parameters
     ----------

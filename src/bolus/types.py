@@ -1,4 +1,4 @@
-"""The data that flows through bolus, in the order in which it comes to be.
+"""The data that flows through bolus, in the order in which it is created.
 
 One convention everywhere inside the package: arrays are indexed ``(t, z, y, x)``, positions are
 DICOM patient coordinates in mm (LPS: +x left, +y posterior, +z superior), times are seconds after
@@ -30,11 +30,11 @@ Voxel = tuple[int, int, int]
 MAP_UNITS = {"cbf": "ml/100g/min", "cbv": "ml/100g", "mtt": "s", "tmax": "s", "ttp": "s"}
 """Unit of each of the five maps, everywhere."""
 CNN = "cnn"
-"""The name of the one method that is no deconvolution: the network."""
+"""The name of the one method that is not a deconvolution: the network."""
 
 
 class Grade(IntEnum):
-    """How bad a finding is; the verdict on an exam is its worst grade."""
+    """Severity of a finding; the verdict on an exam is its worst grade."""
 
     NOTE = 0
     WARNING = 1
@@ -79,7 +79,7 @@ class Geometry(WithArrays):
 
 @dataclass(frozen=True)
 class Scanner:
-    """What the exam says about its making; nothing in here identifies a person."""
+    """Acquisition parameters of the exam; nothing in here identifies a person."""
 
     source: str
     """"dicom", "nifti" or "unitobrain"."""
@@ -105,7 +105,7 @@ class Exam(WithArrays):
     scanner: Scanner
     findings: tuple[Finding, ...] = ()
     dicom_identity: dict[str, str] = field(default_factory=dict)
-    """UIDs needed to tie results to their source (StudyInstanceUID, FrameOfReferenceUID...).
+    """UIDs needed to link results to their source (StudyInstanceUID, FrameOfReferenceUID...).
     Never names, numbers or dates of a person."""
 
 
@@ -132,7 +132,7 @@ class Motion(WithArrays):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Tissue(WithArrays):
-    """What is where in the slab, from the baseline image.  All (Z, Y, X)."""
+    """Anatomy of the slab, from the baseline image.  All (Z, Y, X)."""
 
     baseline: Float32Array
     """Mean of the frames before the bolus, HU."""
@@ -162,14 +162,14 @@ class Vessel(WithArrays):
     voxels: IntArray
     """(n, 3) indices z, y, x."""
     confidence: float
-    """0..1 quality score of the choice; 1 for a curve that has every mark of a vessel."""
+    """0..1 quality score of the choice; 1 for a curve with every feature of a vessel."""
     manual: bool = False
     fraction: float = 1.0
     """Share of blood in its voxels, measured against the VOF (partial volume)."""
     score: float = 0.0
-    """0..1 what candidates compete in: the product of ``parts``."""
+    """0..1 ranking score of candidates: the product of ``parts``."""
     parts: dict[str, float] = field(default_factory=dict)
-    """0..1 by mark, 1 for what a perfect vessel has."""
+    """0..1 by feature, 1 for a perfect vessel."""
     delay_s: float = 0.0
     """Of its curve after that of the AIF."""
     diameter_mm: float | None = None
@@ -183,10 +183,10 @@ class Arteries(WithArrays):
     aif: Vessel
     vof: Vessel
     scale: float
-    """What the AIF is multiplied with so that its area equals that of the VOF (partial volume)."""
+    """Factor by which the AIF is scaled to the area of the VOF (partial volume)."""
     findings: tuple[Finding, ...] = ()
     candidates: tuple[Vessel, ...] = ()
-    """Distinct arteries that competed, the best first; an AIF chosen automatically leads."""
+    """Distinct candidate arteries, the best first; an automatically chosen AIF comes first."""
     vein_candidates: tuple[Vessel, ...] = ()
     """Likewise for the VOF."""
 
@@ -198,14 +198,14 @@ class Arteries(WithArrays):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class NearVessels(WithArrays):
-    """Enhancement in and around large vessels as measured: what another artery is chosen from."""
+    """Enhancement in and around large vessels as measured: used to choose another artery."""
 
     voxels: BoolArray
     """(Z, Y, X) mask with M true voxels."""
     enhancement_hu: NDArray[np.float16]
     """(M, T), not filtered, in C order of the mask; HU."""
     moved_mm: float
-    """By how much the head had moved at most."""
+    """Largest displacement of the head."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -251,7 +251,7 @@ class Maps(WithArrays):
 
     CBV = CBF x MTT / 60 holds exactly.  Tmax is s after the arterial input: for `nlr`, `bma` and
     `cnn` the centre of the residue function (delay + MTT/2), for the SVD family the maximum of the
-    impulse response, which regularisation brings to about the same place.  TTP is s after the first
+    impulse response, which regularisation shifts to about the same time.  TTP is s after the first
     frame.
     """
 
@@ -267,7 +267,7 @@ class Maps(WithArrays):
     ttp: Float32Array
     """s."""
     delay: Float32Array | None = None
-    """Arrival of tissue after the arterial input, s; None where a method can't tell it."""
+    """Arrival of tissue after the arterial input, s; None where a method can't estimate it."""
     parameters: dict[str, float | str] = field(default_factory=dict)
     """Every number the method used, for the report and summary.json."""
     se: dict[str, Float32Array] = field(default_factory=dict)
@@ -285,7 +285,7 @@ class Lesion(WithArrays):
     """The threshold of the core in words, for example "CBF < 30 % of normal tissue"."""
     hypoperfused_rule: str
     rule_source: str
-    """Who says so."""
+    """Source of the thresholds."""
     side: str
     """Side of the lesion: "left", "right", "both" or "none" (the patient's sides)."""
     reference_cbf: float
@@ -328,7 +328,7 @@ class Check:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MethodResult(WithArrays):
-    """What one method made of the exam."""
+    """Results of one method."""
 
     maps: Maps
     lesion: Lesion
@@ -358,13 +358,13 @@ class Results(WithArrays):
     findings: tuple[Finding, ...]
     """Every finding of every stage, in order."""
     parameters: dict[str, dict[str, float | int | str | None]]
-    """By stage: every number that shaped the result."""
+    """By stage: every parameter that affects the result."""
     timings_s: dict[str, float]
     """Wall time by stage, s, in order."""
     versions: dict[str, str]
     """bolus, Python and the libraries that do arithmetic."""
     curves: Curves | None = None
-    """Denoised, as the maps were made from them; None where nobody shall look at them."""
+    """Denoised, as used for the maps; None where they are not kept for viewing."""
     near_vessels: NearVessels | None = None
     """None where no artery was found."""
 

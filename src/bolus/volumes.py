@@ -90,7 +90,7 @@ def _volume(stream: BinaryIO, name: str) -> Volume:
             "give a file with three axes"
         )
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
-        raise BadGeometry(f"{name} has an affine that is no grid; mend its header")
+        raise BadGeometry(f"{name} has an affine that is not a grid; correct its header")
     values = np.ascontiguousarray(stored.transpose(2, 1, 0))
     return Volume(values, Geometry(values.shape, from_nifti(affine)))
 
@@ -140,7 +140,7 @@ def on_grid(moved: Volume, target: Geometry, name: str) -> Volume:
     Raises
     ------
     BadGeometry
-        If the two grids have no place in common.
+        If the two grids don't overlap.
     """
     back = np.linalg.inv(moved.geometry.affine) @ target.affine
     z, y, x = np.indices(target.shape, np.float64, sparse=True)
@@ -153,7 +153,7 @@ def on_grid(moved: Volume, target: Geometry, name: str) -> Volume:
         inside &= (axis >= 0) & (axis < size)
     if not inside.any():
         raise BadGeometry(
-            f"{name} lies beside the volume it is compared with: no voxel of one is in the other; "
+            f"{name} does not overlap the volume it is compared with; "
             "give volumes of the same head in the same space"
         )
     values = np.zeros(target.shape, moved.values.dtype)

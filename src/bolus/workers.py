@@ -68,8 +68,8 @@ def spread(
 ) -> Iterator[Result]:
     """The results in the order of the tasks, from ``count`` processes or as many as are worth it.
 
-    A process of its own takes a second to load its libraries, and a program that wants several must
-    guard its main module, so one is the default everywhere but on the command line.
+    A separate process takes a second to load its libraries, and a program that uses several must
+    guard its main module, so one is the default everywhere except on the command line.
     """
     several = _worth_it(len(tasks)) if count is None else count
     if several < 2:
@@ -86,7 +86,7 @@ def _worth_it(tasks: int) -> int:
 
 
 def _begin() -> None:
-    """Set up a worker: one thread, no interest in Ctrl-C, no life after its parent."""
+    """Set up a worker: one thread, ignores Ctrl-C, ends with its parent."""
     os.environ |= dict.fromkeys(THREADS, "1")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()

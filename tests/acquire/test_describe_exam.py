@@ -60,7 +60,7 @@ def test_an_unusable_exam_is_described_with_its_error(tmp_path):
     assert len(found.series) == 2
 
 
-def test_description_is_json_and_names_nobody(tmp_path):
+def test_description_is_json_and_identifies_nobody(tmp_path):
     text = json.dumps(describe(save(tmp_path / "d", with_localizer())).to_dict(), allow_nan=False)
     assert "FACTORY^HEAD" not in text
     assert json.loads(text)["geometry"]["slices"] == 3

@@ -1,4 +1,4 @@
-"""Whatever of an exam is not used is counted, told and judged."""
+"""Every unused part of an exam is counted, reported and graded."""
 
 from __future__ import annotations
 
@@ -206,14 +206,14 @@ def described(path: Path) -> subprocess.CompletedProcess[str]:
 def test_a_folder_that_may_not_be_opened_is_counted(closed: Path) -> None:
     save(closed.parent, exam())
     told = described(closed.parent)
-    assert "warning  closed-folder: 1 folders may not be opened" in told.stdout, told.stderr
+    assert "warning  closed-folder: 1 folders can't be opened" in told.stdout, told.stderr
 
 
 def test_nifti_in_a_closed_folder_ends_in_one_line(closed: Path) -> None:
     told = described(closed / "head.nii.gz")
     assert told.returncode == 3
     assert told.stderr.count("\n") == 1
-    assert "may not be read" in told.stderr
+    assert "access is denied" in told.stderr
 
 
 def test_folders_too_deep_are_counted(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_plain_exam_is_what_was_stored(plain):
     assert plain.findings == ()
 
 
-def test_scanner_exposure_is_current_times_time_and_nobody_is_named(plain):
+def test_scanner_exposure_is_current_times_time_and_nobody_is_identified(plain):
     assert plain.scanner.exposure_mas == pytest.approx(200)
     assert (plain.scanner.source, plain.scanner.kvp) == ("dicom", 80)
     assert set(plain.dicom_identity) == {

@@ -36,7 +36,7 @@ def codes(exam):
     return {f.code: f for f in exam.findings}
 
 
-def test_a_still_head_comes_back_bit_for_bit():
+def test_a_head_at_rest_comes_back_bit_for_bit():
     exam = exam_with([STILL] * 8)
     corrected, motion = correct_motion(exam)
     assert corrected.frames.tobytes() == exam.frames.tobytes()
@@ -122,14 +122,14 @@ def test_an_exam_with_too_many_bad_frames_fails_but_loses_none():
     assert codes(corrected)["motion-uncorrectable"].grade is Grade.FAIL
 
 
-def test_a_long_gap_left_by_dropped_frames_is_told():
+def test_a_long_gap_left_by_dropped_frames_is_reported():
     exam = exam_with([STILL] * 12)
     frames = exam.frames.copy()
     frames[4:6] = -1024
     assert "6.0 s" in codes(correct_motion(replace(exam, frames=frames))[0])["motion-gap"].message
 
 
-def test_motion_out_of_the_slab_is_told_and_filled_from_the_nearest_slice():
+def test_motion_out_of_the_slab_is_reported_and_filled_from_the_nearest_slice():
     poses = [STILL] * 5 + [np.array([0, 0, 0, 0, 0, -7.0])]
     corrected, motion = correct_motion(exam_with(poses, sd_hu=0))
     found = codes(corrected)
@@ -140,7 +140,7 @@ def test_motion_out_of_the_slab_is_told_and_filled_from_the_nearest_slice():
     assert np.abs(corrected.frames[5, 0] - corrected.frames[5, 1]).mean() < 30
 
 
-def test_an_exam_without_skull_is_left_alone_and_told():
+def test_an_exam_without_skull_is_left_alone_and_reported():
     exam = exam_of(np.full((4, *GEOMETRY.shape), 40, np.float32), GEOMETRY)
     corrected, motion = correct_motion(exam)
     assert corrected.frames is exam.frames

@@ -108,7 +108,7 @@ def test_vessels_are_found_with_their_rim_and_tissue_kept(
     assert tissue.vessel[far].mean() < 0.002
 
 
-def test_bone_that_moved_in_beside_a_vessel_is_neither_blood_nor_brain(
+def test_bone_that_moved_in_next_to_a_vessel_is_neither_blood_nor_brain(
     drawn: tuple[Exam, Head, Tissue],
 ) -> None:
     exam, head, tissue = drawn

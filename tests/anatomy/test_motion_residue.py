@@ -26,7 +26,7 @@ def half_bone() -> np.ndarray:
     return image
 
 
-def test_a_still_head_has_no_edges_to_fear() -> None:
+def test_a_head_at_rest_has_no_edges_to_fear() -> None:
     assert not edge_hu(half_bone(), GEOMETRY, 0.0).any()
 
 

@@ -1,11 +1,11 @@
-"""Contrast is told from what motion does to a voxel."""
+"""Contrast is distinguished from the effects of motion on a voxel."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from bolus.anatomy.time_course import change_over_time, likeness
+from bolus.anatomy.time_course import change_over_time, lagged_correlation
 from drawn_head import DT_S, FRAMES, blood, draw_head
 
 TIMES = np.arange(FRAMES) * DT_S
@@ -18,7 +18,7 @@ def test_a_bolus_earlier_or_later_weak_or_strong_is_like_the_brains(
     onset_s: float, height: float
 ) -> None:
     curve = 40 + height * blood(TIMES, onset_s, 7.0)
-    assert likeness(curve[None].astype(np.float32), COURSE, TIMES)[0] > 0.9
+    assert lagged_correlation(curve[None].astype(np.float32), COURSE, TIMES)[0] > 0.9
 
 
 @pytest.mark.parametrize("step_s", [5.0, 13.0, 25.0, 40.0])
@@ -26,7 +26,7 @@ def test_a_bolus_earlier_or_later_weak_or_strong_is_like_the_brains(
 def test_steps_and_drifts_are_not(step_s: float, sign: float) -> None:
     step = sign * (step_s < TIMES)
     drift = sign * TIMES / 50
-    both = likeness(np.stack([step, drift]).astype(np.float32), COURSE, TIMES)
+    both = lagged_correlation(np.stack([step, drift]).astype(np.float32), COURSE, TIMES)
     assert both.max() < 0.8
 
 

@@ -1,4 +1,4 @@
-"""The reader is told in the page when what he looks at is no longer what is on the disk."""
+"""The page tells the reader when the shown results have changed on the disk."""
 
 from __future__ import annotations
 

@@ -262,7 +262,7 @@ def test_right_drag_moves_the_window_of_a_map_in_all_methods(page: Any, server: 
     assert after[0] == after[1] != before
 
 
-def test_another_artery_gives_new_maps_beside_the_old(page: Any, server: Server) -> None:
+def test_another_artery_gives_new_maps_next_to_the_old(page: Any, server: Server) -> None:
     opened(page, server.url)
     page.locator(".box > summary", has_text="AIF and VOF").click()
     page.get_by_role("button", name="Go to the slice of the AIF").click()

@@ -54,7 +54,7 @@ def denoise(frames, mask, protected, geometry, noise_hu=8.0, **settings):
 
 
 def filtered(curves, voxels, geometry, **settings):
-    """Rows filtered with their own likeness."""
+    """Rows filtered with their own similarity."""
     times_s = np.repeat(np.arange(curves.shape[1], dtype=float)[:, None], len(voxels), axis=1)
     times = SliceTimes(times_s, times_s[:, 0], np.ones(curves.shape[1]))
     return denoise_curves(

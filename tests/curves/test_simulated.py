@@ -56,7 +56,7 @@ def test_clear_csf_and_vessels_are_left_out(found: Found) -> None:
     assert bloody[tissue.parenchyma].mean() < 0.005
 
 
-def test_a_painted_core_is_not_taken_for_csf(found: Found) -> None:
+def test_a_painted_core_is_not_mistaken_for_csf(found: Found) -> None:
     _, truth, _, tissue, _ = found
     assert tissue.csf[truth.core].mean() < 0.01
 

@@ -215,7 +215,7 @@ def test_split_needs_test_or_folds(cohort: Path, tmp_path: Path) -> None:
             run("split", tmp_path / "index.json", "-o", tmp_path / "split.json", *choice)
 
 
-def test_findings_of_a_case_are_told_once(cohort: Path) -> None:
+def test_findings_of_a_case_are_reported_once(cohort: Path) -> None:
     for case in check_index(index_folder(cohort)).cases:
         assert len(case.findings) == len(set(case.findings))
         assert all(finding.grade is not Grade.NOTE for finding in case.findings)

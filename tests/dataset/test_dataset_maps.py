@@ -131,13 +131,13 @@ def test_nifti_with_fewer_slices_is_refused(tmp_path: Path) -> None:
         read_map(path, geometry())
 
 
-def test_damaged_missing_and_flat_niftis_are_told(tmp_path: Path) -> None:
+def test_damaged_missing_and_flat_niftis_are_reported(tmp_path: Path) -> None:
     path = nifti(tmp_path / "cbf.nii.gz", numbered(), geometry())
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(DamagedFile, match="cbf"):
         read_map(path, geometry())
     path.write_bytes(b"no NIfTI")
-    with pytest.raises(DamagedFile, match="no readable NIfTI"):
+    with pytest.raises(DamagedFile, match="not a readable NIfTI"):
         read_map(path, geometry())
     with pytest.raises(NoReadableFiles, match="missing"):
         read_map(tmp_path / "cbv.nii.gz", geometry())
@@ -162,7 +162,7 @@ def test_truth_has_maps_and_masks(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["cbf"], np.float32(30))
 
 
-def test_truth_of_a_case_without_it_is_told(tmp_path: Path) -> None:
+def test_truth_of_a_case_without_it_is_reported(tmp_path: Path) -> None:
     simulated_case(tmp_path / "case-00000", 1)
     simulated_case(tmp_path / "case-00001", 2)
     (tmp_path / "case-00000/truth/truth.json").unlink()

@@ -70,10 +70,10 @@ def test_data_set_and_index_can_be_moved_together(cohort: Path, tmp_path: Path) 
     assert moved.cases[0].exam == tmp_path / "elsewhere/case-00000/exam.nii.gz"
 
 
-def test_data_set_that_has_gone_is_told(cohort: Path, tmp_path: Path) -> None:
+def test_data_set_that_has_gone_is_reported(cohort: Path, tmp_path: Path) -> None:
     write_index(index_folder(cohort), tmp_path / "index.json")
     shutil.rmtree(cohort)
-    with pytest.raises(NoReadableFiles, match="not at"):
+    with pytest.raises(NoReadableFiles, match="no longer at"):
         read_index(tmp_path / "index.json")
 
 
@@ -143,7 +143,7 @@ def test_fields_of_another_kind_are_refused(written: Any, key: str, value: objec
         read_index(written(lambda fields: fields.update({key: value})))
 
 
-def test_missing_index_is_told(tmp_path: Path) -> None:
+def test_missing_index_is_reported(tmp_path: Path) -> None:
     with pytest.raises(NoReadableFiles, match="can't be read"):
         read_index(tmp_path / "index.json")
 

@@ -58,7 +58,7 @@ def test_unitobrain_as_distributed(tmp_path: Path) -> None:
     assert not codes(index, "MOL-002")
 
 
-def test_both_protocols_of_unitobrain_are_told_apart(tmp_path: Path) -> None:
+def test_both_protocols_of_unitobrain_are_distinguished(tmp_path: Path) -> None:
     for patient, seed, frames, dt_s in (("MOL-002", 2, 89, 0.5), ("MOL-001", 1, 18, 2.81)):
         exam = tmp_path / f"{patient}_Registered_Filtered_3mm_20HU"
         dicom_exam(exam, seed, frames=frames, slices=1, dt_s=dt_s)  # type: ignore[arg-type]

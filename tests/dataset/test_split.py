@@ -238,7 +238,7 @@ def test_file_that_is_no_split_is_refused(tmp_path: Path, text: str) -> None:
         read_split(tmp_path / "missing.json")
 
 
-def test_what_cannot_be_split_is_told() -> None:
+def test_what_cannot_be_split_is_reported() -> None:
     for ask in (
         lambda: hold_out(patients(3), 4),
         lambda: hold_out(patients(3), 3),

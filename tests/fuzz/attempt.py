@@ -124,7 +124,7 @@ def _open_again(top: Path) -> None:
 
 
 def _forget_peak() -> None:
-    """Linux counts the largest memory of a process anew."""
+    """Linux restarts the count of a process's peak memory."""
     if Path("/proc/self/clear_refs").exists():
         Path("/proc/self/clear_refs").write_text("5")
 

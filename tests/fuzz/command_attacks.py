@@ -1,4 +1,4 @@
-"""Command lines that nobody means: the `bolus` command with odd arguments, in a process of its own.
+"""Unintended command lines: the `bolus` command with odd arguments, in a separate process.
 
 Every input ends before anything is computed, or on an exam in which no perfusion is found.
 """

@@ -1,4 +1,4 @@
-"""Folders of DICOM files as damage, odd scanners or somebody may make them."""
+"""Folders of DICOM files corrupted by damage, odd scanners or on purpose."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 
+import corruption
 import pydicom
-import spoiling
 from attack import Allowed, Attack
 from pydicom.dataset import Dataset
 from pydicom.uid import (
@@ -96,17 +96,17 @@ def damaged_bytes(rng: random.Random, folder: Path) -> Attack:
     """Files whose bytes changed; most of DICOM has no checksum."""
     files = named_files()
     chosen = [names()[i] for i in _several(rng)]
-    spoil = rng.choice(spoiling.ALL)
+    corrupt = rng.choice(corruption.ALL)
     only_header = rng.random() < 0.5
     for name in chosen:
         data = files[name]
         at = rng.choice((0, 128, 340)) if only_header else 0
         end = data.index(b"\xe0\x7f\x10\0") + 12 if only_header else len(data)
         # what is cut off is missing to the end
-        tail = b"" if spoil is spoiling.cut else data[end:]
-        files[name] = data[:at] + spoil(rng, data[at:end]) + tail
-    allowed = Allowed.NOTICED if spoil is spoiling.cut else Allowed.ANYTHING
-    what = f"{spoil.__name__} in {len(chosen)} files{' (header)' if only_header else ''}"
+        tail = b"" if corrupt is corruption.cut else data[end:]
+        files[name] = data[:at] + corrupt(rng, data[at:end]) + tail
+    allowed = Allowed.NOTICED if corrupt is corruption.cut else Allowed.ANYTHING
+    what = f"{corrupt.__name__} in {len(chosen)} files{' (header)' if only_header else ''}"
     return Attack(write(folder / "exam", files), allowed, what)
 
 
@@ -180,16 +180,16 @@ def _other_length(rng: random.Random, elements: list[Element], tag: int) -> byte
 def damaged_streams(rng: random.Random, folder: Path) -> Attack:
     """Compressed images whose code streams are damaged; these have no checksums either."""
     files = named_files(rng.choice(CODECS))
-    spoil = rng.choice(spoiling.ALL)
+    corrupt = rng.choice(corruption.ALL)
     chosen = rng.sample(names(), rng.choice((1, 1, 2, 6)))
     only_stream = rng.random() < 0.7
     for name in chosen:
         at = files[name].rindex(b"\xe0\x7f\x10\0") + (28 if only_stream else 0)
-        files[name] = files[name][:at] + spoil(rng, files[name][at:])
+        files[name] = files[name][:at] + corrupt(rng, files[name][at:])
     if rng.random() < 0.1:
         head, elements = split(dicom_files()[0])
         files[chosen[0]] = joined(labelled(head, rng.choice(CODECS)), elements)
-    what = f"{spoil.__name__} in {len(chosen)} code streams"
+    what = f"{corrupt.__name__} in {len(chosen)} code streams"
     return Attack(write(folder / "exam", files), Allowed.ANYTHING, what)
 
 
@@ -206,7 +206,7 @@ def damaged_deflated(rng: random.Random, folder: Path) -> Attack:
         body = files[name][len(labelled(head, DEFLATED)) :]
         start = files[name][: -len(body)]
         if what == "cut":
-            files[name] = start + spoiling.cut(rng, body)
+            files[name] = start + corruption.cut(rng, body)
         elif what == "bomb":
             long = [*elements, Element(0x60003000, b"OW", bytes(2**24))]
             files[name] = deflated(joined(head, sorted(long)))
@@ -216,11 +216,11 @@ def damaged_deflated(rng: random.Random, folder: Path) -> Attack:
             files[name] += rng.randbytes(rng.choice((1, 2, 100)))
         elif what == "damaged":
             allowed = Allowed.ANYTHING
-            files[name] = start + rng.choice(spoiling.ALL)(rng, body)
+            files[name] = start + rng.choice(corruption.ALL)(rng, body)
         else:
             allowed = Allowed.ANYTHING
-            spoilt = rng.choice(spoiling.ALL)(rng, joined(b"", elements))
-            files[name] = start + zlib.compress(spoilt, wbits=-zlib.MAX_WBITS)
+            corrupted = rng.choice(corruption.ALL)(rng, joined(b"", elements))
+            files[name] = start + zlib.compress(corrupted, wbits=-zlib.MAX_WBITS)
     return Attack(
         write(folder / "exam", files), allowed, f"deflated, {what}, in {len(chosen)} files"
     )
@@ -229,10 +229,10 @@ def damaged_deflated(rng: random.Random, folder: Path) -> Attack:
 def damaged_enhanced(rng: random.Random, folder: Path) -> Attack:
     """One multi-frame file with wrong counts, indices, frames and values, or damaged bytes."""
     if rng.random() < 0.3:
-        spoil = rng.choice(spoiling.ALL)
-        data = spoil(rng, enhanced_file())
+        corrupt = rng.choice(corruption.ALL)
+        data = corrupt(rng, enhanced_file())
         # a file that is cut off in its header has no checksum either
-        return _alone(folder, data, Allowed.ANYTHING, f"enhanced, {spoil.__name__}")
+        return _alone(folder, data, Allowed.ANYTHING, f"enhanced, {corrupt.__name__}")
     file = pydicom.dcmread(BytesIO(enhanced_file()))
     change = rng.choice(OF_ENHANCED)
     allowed = change(rng, file)

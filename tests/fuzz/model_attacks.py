@@ -1,4 +1,4 @@
-"""Model files that somebody spoilt; they are made in ``tests/infer``."""
+"""Corrupted model files; they are made in ``tests/infer``."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from bolus.types import MAP_UNITS
 
 
 def attack_model(rng: random.Random, folder: Path) -> str:
-    """Load a spoilt model and make maps with it: refused, or finite maps."""
+    """Load a corrupted model and make maps with it: refused, or finite maps."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "spoilt.onnx"
+    path = folder / "corrupted.onnx"
     path.write_bytes(hostile_model(rng))
     try:
         maps = predict(_slab(), load_model(path)).maps

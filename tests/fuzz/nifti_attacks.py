@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import spoiling
+import corruption
 from attack import Allowed, Attack
 from untouched import nifti_file, nifti_gz, sidecar
 
@@ -55,7 +55,7 @@ def _packed(rng: random.Random, data: bytes) -> bytes:
 
 def _field(rng: random.Random) -> tuple[bytes, Allowed]:
     """Nothing in a header has a checksum."""
-    spoilt = bytearray(nifti_file())
+    corrupted = bytearray(nifti_file())
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         at, kind, count = HEADER[rng.choice(list(HEADER))]
         size = struct.calcsize(kind)
@@ -68,17 +68,17 @@ def _field(rng: random.Random) -> tuple[bytes, Allowed]:
             kind = kind.upper()
             if at == 70:
                 value = rng.choice(DATATYPES)
-        struct.pack_into(f"<{kind}", spoilt, at, value)
-    return _packed(rng, bytes(spoilt)), Allowed.ANYTHING
+        struct.pack_into(f"<{kind}", corrupted, at, value)
+    return _packed(rng, bytes(corrupted)), Allowed.ANYTHING
 
 
 def _not_a_number(rng: random.Random) -> tuple[bytes, Allowed]:
     """A scale or an affine that is none."""
-    spoilt = bytearray(nifti_file())
+    corrupted = bytearray(nifti_file())
     at, _, count = HEADER[rng.choice(("srow", "scl_inter", "scl_slope", "pixdim", "qoffset"))]
     value = rng.choice((float("nan"), float("inf"), float("-inf"), 3e38))
-    struct.pack_into("<f", spoilt, at + 4 * rng.randrange(count), value)
-    return _packed(rng, bytes(spoilt)), Allowed.NOTICED
+    struct.pack_into("<f", corrupted, at + 4 * rng.randrange(count), value)
+    return _packed(rng, bytes(corrupted)), Allowed.NOTICED
 
 
 def _of_floats(rng: random.Random) -> tuple[bytes, Allowed]:
@@ -100,26 +100,26 @@ def _of_floats(rng: random.Random) -> tuple[bytes, Allowed]:
 
 
 def _bytes(rng: random.Random) -> tuple[bytes, Allowed]:
-    return rng.choice(spoiling.ALL)(rng, nifti_file()), Allowed.ANYTHING
+    return rng.choice(corruption.ALL)(rng, nifti_file()), Allowed.ANYTHING
 
 
 def _bytes_of_header(rng: random.Random) -> tuple[bytes, Allowed]:
     data = nifti_file()
-    return rng.choice(spoiling.ALL)(rng, data[:352]) + data[352:], Allowed.ANYTHING
+    return rng.choice(corruption.ALL)(rng, data[:352]) + data[352:], Allowed.ANYTHING
 
 
 def _cut(rng: random.Random) -> tuple[bytes, Allowed]:
-    return spoiling.cut(rng, rng.choice((nifti_file(), nifti_gz()))), Allowed.NOTICED
+    return corruption.cut(rng, rng.choice((nifti_file(), nifti_gz()))), Allowed.NOTICED
 
 
 def _bit_of_gz(rng: random.Random) -> tuple[bytes, Allowed]:
-    spoilt = bytearray(nifti_gz())
-    spoilt[rng.randrange(len(spoilt))] ^= 1 << rng.randrange(8)
-    return bytes(spoilt), Allowed.NOTICED
+    corrupted = bytearray(nifti_gz())
+    corrupted[rng.randrange(len(corrupted))] ^= 1 << rng.randrange(8)
+    return bytes(corrupted), Allowed.NOTICED
 
 
 def _bytes_of_gz(rng: random.Random) -> tuple[bytes, Allowed]:
-    return rng.choice(spoiling.ALL)(rng, nifti_gz()), Allowed.NOTICED
+    return rng.choice(corruption.ALL)(rng, nifti_gz()), Allowed.NOTICED
 
 
 def _rest(rng: random.Random) -> tuple[bytes, Allowed]:

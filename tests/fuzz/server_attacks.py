@@ -29,14 +29,14 @@ from bolus.serve.study_app import study_app
 
 
 def attack_results(rng: random.Random, folder: Path) -> str:
-    """A spoilt folder of results and the requests of a page that looks at it."""
+    """A corrupted folder of results and the requests of a page that looks at it."""
     path = folder / "results"
     hostile_results(rng, path, good_results(folder / "good"))
     return _answered(path, lambda: results_app([path]), OF_RESULTS)
 
 
 def attack_study(rng: random.Random, folder: Path) -> str:
-    """A spoilt reading study and the requests of a rater."""
+    """A corrupted reading study and the requests of a rater."""
     path = folder / "study"
     codes = good_study(folder / "good study", good_results(folder / "good"))
     hostile_study(rng, path, folder / "good study")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
-import spoiling
+import corruption
 from attack import Allowed, Attack
 from untouched import nifti_file, sidecar, write
 
@@ -106,7 +106,7 @@ def _huge_number(rng: random.Random, path: Path) -> Allowed:
 
 
 def _damaged(rng: random.Random, path: Path) -> Allowed:
-    path.write_bytes(rng.choice(spoiling.ALL)(rng, json.dumps(sidecar()).encode()))
+    path.write_bytes(rng.choice(corruption.ALL)(rng, json.dumps(sidecar()).encode()))
     return Allowed.ANYTHING
 
 

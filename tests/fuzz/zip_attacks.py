@@ -10,7 +10,7 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
-import spoiling
+import corruption
 from attack import Allowed, Attack
 from untouched import named_files
 
@@ -86,7 +86,7 @@ def _renamed(rng: random.Random, data: bytes) -> bytes:
 
 def _fields(rng: random.Random, data: bytes) -> bytes:
     """Other numbers in an entry: sizes, checksum, method, flags, offset, lengths of its names."""
-    spoilt = bytearray(data)
+    corrupted = bytearray(data)
     mark, places = rng.choice((
         (CENTRAL, {6: "H", 8: "H", 10: "H", 16: "I", 20: "I", 24: "I", 28: "H", 30: "H", 32: "H",
                    34: "H", 42: "I"}),
@@ -98,10 +98,10 @@ def _fields(rng: random.Random, data: bytes) -> bytes:
         at = rng.choice(list(places))
         value = rng.choice((*NUMBERS, 8, 9, 12, 14, 99, rng.randrange(2**16)))
         try:
-            struct.pack_into(f"<{places[at]}", spoilt, entry + at, value)
+            struct.pack_into(f"<{places[at]}", corrupted, entry + at, value)
         except struct.error:  # too large for the field, or behind the end
             continue
-    return bytes(spoilt)
+    return bytes(corrupted)
 
 
 def _found(data: bytes, mark: bytes) -> list[int]:
@@ -113,21 +113,21 @@ def _found(data: bytes, mark: bytes) -> list[int]:
 
 
 def _encrypted(rng: random.Random, data: bytes) -> bytes:
-    spoilt = bytearray(data)
+    corrupted = bytearray(data)
     for at in rng.sample(_found(data, CENTRAL), min(2, len(_found(data, CENTRAL)))):
-        spoilt[at + 8] |= 1
-    return bytes(spoilt)
+        corrupted[at + 8] |= 1
+    return bytes(corrupted)
 
 
 def _overlapping(rng: random.Random, data: bytes) -> bytes:
     """Entries that share one member's bytes."""
     entries = _found(data, CENTRAL)
-    spoilt = bytearray(data)
+    corrupted = bytearray(data)
     if len(entries) > 1:
         a = rng.choice(entries)
         for b in rng.sample(entries, rng.choice((1, 2, len(entries)))):
-            spoilt[b + 42 : b + 46] = data[a + 42 : a + 46]
-    return bytes(spoilt)
+            corrupted[b + 42 : b + 46] = data[a + 42 : a + 46]
+    return bytes(corrupted)
 
 
 def _damaged_member(rng: random.Random, data: bytes) -> bytes:
@@ -137,8 +137,8 @@ def _damaged_member(rng: random.Random, data: bytes) -> bytes:
     for _ in range(rng.choice((1, 1, 3))):
         number = rng.randrange(len(members) - 1)
         at, end = members[number] + 46, members[number + 1]
-        spoil = rng.choice((spoiling.flipped, spoiling.overwritten))
-        data = data[:at] + spoil(rng, data[at:end]) + data[end:]
+        corrupt = rng.choice((corruption.flipped, corruption.overwritten))
+        data = data[:at] + corrupt(rng, data[at:end]) + data[end:]
     return data
 
 
@@ -178,12 +178,12 @@ def _behind(rng: random.Random, data: bytes) -> bytes:
 
 
 def _anywhere(rng: random.Random, data: bytes) -> bytes:
-    return rng.choice(spoiling.ALL)(rng, data)
+    return rng.choice(corruption.ALL)(rng, data)
 
 
 def _directory(rng: random.Random, data: bytes) -> bytes:
     at = data.find(CENTRAL)
-    return data[:at] + rng.choice(spoiling.ALL)(rng, data[at:]) if at > 0 else data
+    return data[:at] + rng.choice(corruption.ALL)(rng, data[at:]) if at > 0 else data
 
 
 Change = Callable[[random.Random, bytes], bytes]

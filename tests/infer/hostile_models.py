@@ -1,4 +1,4 @@
-"""Model files as somebody might spoil them, by chance or on purpose."""
+"""Model files corrupted by chance or on purpose."""
 
 from __future__ import annotations
 
@@ -191,11 +191,11 @@ def _in_the_head(rng: random.Random, content: bytes) -> int:
 
 
 def _flipped_bits(rng: random.Random, content: bytes) -> bytes:
-    spoilt = bytearray(content)
+    corrupted = bytearray(content)
     for _ in range(rng.choice((1, 1, 2, 8, 64))):
-        if spoilt:
-            spoilt[_in_the_head(rng, content)] ^= 1 << rng.randrange(8)
-    return bytes(spoilt)
+        if corrupted:
+            corrupted[_in_the_head(rng, content)] ^= 1 << rng.randrange(8)
+    return bytes(corrupted)
 
 
 def _cut(rng: random.Random, content: bytes) -> bytes:

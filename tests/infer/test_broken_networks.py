@@ -86,10 +86,10 @@ def test_outputs_that_are_no_numbers_are_not_clipped_but_refused(
     made: str, value: float, slab: Sampled, written: Callable[[ModelProto], Path]
 ) -> None:
     """In one voxel of one map as everywhere."""
-    spoilt = np.zeros((1, 5, 32, 32), np.float32)
-    spoilt[0, 2, 9, 9] = value
+    corrupted = np.zeros((1, 5, 32, 32), np.float32)
+    corrupted[0, 2, 9, 9] = value
     start = "good" if made == "maps" else "sure"
-    network = small_network([node("Add", start, "spoilt", to=made)], {"spoilt": spoilt})
+    network = small_network([node("Add", start, "corrupted", to=made)], {"corrupted": corrupted})
     refused(written(network), slab, "not finite")
 
 
@@ -138,7 +138,7 @@ def test_the_built_in_network_is_to_blame_if_it_is_damaged(
     network = small_network([node("Mul", "good", "no", to="maps")], {"no": np.float32([np.nan])})
     (tmp_path / "weights.onnx").write_bytes(network.SerializeToString())
     monkeypatch.setattr("bolus.infer.model.files", lambda _: tmp_path)
-    with pytest.raises(DamagedFile, match=r"the built-in network .* Install bolus anew"):
+    with pytest.raises(DamagedFile, match=r"the built-in network .* Reinstall bolus"):
         predict(slab, load_model())
 
 

@@ -12,7 +12,7 @@ from made_slab import a_slab
 from bolus.errors import DamagedFile
 from bolus.infer.model import load_model
 from bolus.infer.predict import predict
-from bolus.train.cnn.export import export, look, require_same
+from bolus.train.cnn.export import export, require_same, run_on_exam
 from bolus.train.cnn.network import PerfusionNet
 from bolus.train.prepare import Prepared, write_prepared
 
@@ -56,7 +56,7 @@ def test_two_thirds_of_the_validation_errors_lie_within_one_standard_error(
     net = PerfusionNet()
     net.load_state_dict(torch.load(checkpoint, weights_only=True)["model"])
     net.eval()
-    ratios = look(net, exams[3]).ratios
+    ratios = run_on_exam(net, exams[3]).ratios
     factors = list(load_model(out).card.factors.values())
     for ratio, factor in zip(ratios, factors, strict=True):
         assert np.mean(ratio <= factor) == pytest.approx(0.683, abs=0.01)

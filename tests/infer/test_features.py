@@ -22,9 +22,9 @@ from bolus.infer.features import (
     VOLUMES_ML,
     Sampled,
     blood,
-    if_little,
     level_reference,
     log_volume,
+    scale_if_low,
     slice_inputs,
     smoother,
 )
@@ -113,7 +113,7 @@ def test_brains_with_about_the_usual_blood_or_more_are_left_alone(share: float) 
 
 def test_the_step_from_usual_to_little_is_smooth() -> None:
     logs = np.linspace(0.5, -2.5, 400)
-    volumes = np.log([if_little(float(log)) for log in logs])
+    volumes = np.log([scale_if_low(float(log)) for log in logs])
     assert (volumes[logs >= USUAL_LOG] == 0).all()
     believed = (logs <= LITTLE_LOG) & (logs >= LEAST_LOG)
     np.testing.assert_allclose(volumes[believed], logs[believed])
@@ -183,7 +183,7 @@ def test_a_few_voxels_of_vessel_are_enough(vessels: int) -> None:
     assert all(np.isfinite(part).all() for part in seen(replace(exam, vessel=few)))
 
 
-def test_whole_voxels_of_blood_are_told_from_parts() -> None:
+def test_whole_voxels_of_blood_are_distinguished_from_parts() -> None:
     """Ten voxels of 50 mm3: what a large vein fills evenly, small ones don't."""
     exam = replace(a_slab(), spacing_mm=(5.0, 1.0, 1.0))
     voxels = int(BLOOD_ML * 1000 / 5)

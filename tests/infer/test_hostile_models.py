@@ -1,4 +1,4 @@
-"""Files that somebody spoilt are refused in words, or give maps."""
+"""Files that somebody corrupted are refused in words, or give maps."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from bolus.types import MAP_UNITS
 FILES = 60
 
 
-def test_spoilt_files_are_refused_in_one_line_or_give_finite_maps(
+def test_corrupted_files_are_refused_in_one_line_or_give_finite_maps(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     slab = a_slab(slices=1, rows=12, columns=10)
-    path = tmp_path / "spoilt.onnx"
+    path = tmp_path / "corrupted.onnx"
     refusals: dict[int, str] = {}
     for number in range(FILES):
         path.write_bytes(hostile_model(random.Random(number)))

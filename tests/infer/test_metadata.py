@@ -34,7 +34,7 @@ def test_a_card_comes_back_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize(("key", "value"), [("format", 99), ("inputs", 99), ("maps", {"cbf": "%"})])
-def test_another_version_is_told_from_damage(key: str, value: object) -> None:
+def test_another_version_is_distinguished_from_damage(key: str, value: object) -> None:
     content = json.loads(write_card(a_card())) | {key: value}
     with pytest.raises(WrongVersionError, match="this bolus has"):
         read_card(json.dumps(content))
@@ -59,7 +59,7 @@ def without(key: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "corrupt",
     [
         without("name"),
         without("usual"),
@@ -88,9 +88,9 @@ def without(key: str) -> Any:
         lambda c: c["usual"][0].update(whitening={}),
     ],
 )
-def test_a_damaged_card_is_refused(spoil: Any) -> None:
+def test_a_damaged_card_is_refused(corrupt: Any) -> None:
     content = json.loads(write_card(a_card()))
-    spoil(content)
+    corrupt(content)
     with pytest.raises(ValueError, match="damaged"):
         read_card(json.dumps(content))
 

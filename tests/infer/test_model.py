@@ -95,11 +95,11 @@ def test_a_huge_file_is_not_even_read(tmp_path: Path) -> None:
 
 def changed(tmp_path: Path, **keys: object) -> Path:
     """The built-in network with other words about itself."""
-    spoilt = onnx.load_from_string(WEIGHTS)
-    content = json.loads(spoilt.metadata_props[0].value) | keys
-    spoilt.metadata_props[0].value = json.dumps(content)
+    corrupted = onnx.load_from_string(WEIGHTS)
+    content = json.loads(corrupted.metadata_props[0].value) | keys
+    corrupted.metadata_props[0].value = json.dumps(content)
     path = tmp_path / "mine.onnx"
-    path.write_bytes(spoilt.SerializeToString())
+    path.write_bytes(corrupted.SerializeToString())
     return path
 
 
@@ -120,10 +120,10 @@ def test_a_description_of_other_exams_than_there_are_is_refused(tmp_path: Path) 
 
 def test_settings_for_the_runtime_are_refused(tmp_path: Path) -> None:
     """ONNX Runtime can be told to take its own settings from a file's metadata."""
-    spoilt = onnx.load_from_string(WEIGHTS)
-    spoilt.metadata_props.add(key="ort_config", value="{}")
+    corrupted = onnx.load_from_string(WEIGHTS)
+    corrupted.metadata_props.add(key="ort_config", value="{}")
     path = tmp_path / "mine.onnx"
-    path.write_bytes(spoilt.SerializeToString())
+    path.write_bytes(corrupted.SerializeToString())
     refused(path, DamagedFile, "more than that")
 
 
@@ -142,8 +142,8 @@ def test_a_network_with_other_inputs_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_that_the_runtime_refuses_is_a_damaged_file(tmp_path: Path) -> None:
-    spoilt = onnx.load_from_string(WEIGHTS)
-    spoilt.graph.node[0].op_type = "NoSuchOperation"
+    corrupted = onnx.load_from_string(WEIGHTS)
+    corrupted.graph.node[0].op_type = "NoSuchOperation"
     path = tmp_path / "mine.onnx"
-    path.write_bytes(spoilt.SerializeToString())
+    path.write_bytes(corrupted.SerializeToString())
     refused(path, DamagedFile, "ONNX Runtime refuses it")

@@ -22,7 +22,7 @@ from unlike import METAL_HU, SPOILT
 CNN_ALONE = Choices(methods=("cnn",))
 
 
-def spoilt(exam: Exam, kind: str) -> Exam:
+def corrupted(exam: Exam, kind: str) -> Exam:
     changed = SPOILT[kind](exam, np.random.default_rng(1))
     return replace(changed, frames=np.rint(changed.frames))
 
@@ -50,14 +50,14 @@ def test_an_exam_like_the_trainings_is_not_flagged(as_it_was: Results) -> None:
 @pytest.mark.parametrize("kind", ["no contrast", "wrong organ"])
 def test_what_is_no_perfusion_of_a_head_is_refused(small: tuple[Exam, Truth], kind: str) -> None:
     with pytest.raises(NoPerfusion):
-        analyse(spoilt(small[0], kind), CNN_ALONE, Stages())
+        analyse(corrupted(small[0], kind), CNN_ALONE, Stages())
 
 
 @pytest.mark.parametrize("kind", ["metal", "ends after 22 s", "frames reversed", "times a third"])
 def test_standard_errors_rise_and_the_exam_does_not_pass(
     small: tuple[Exam, Truth], as_it_was: Results, kind: str
 ) -> None:
-    results = analyse(spoilt(small[0], kind), CNN_ALONE, Stages())
+    results = analyse(corrupted(small[0], kind), CNN_ALONE, Stages())
     assert score(results) > 1 > score(as_it_was)
     assert median_se(results) > 1.3 * median_se(as_it_was)
     (finding,) = (f for f in results.findings if f.code == "unlike-training")
@@ -66,7 +66,7 @@ def test_standard_errors_rise_and_the_exam_does_not_pass(
 
 
 def test_the_metal_is_metal(small: tuple[Exam, Truth]) -> None:
-    assert spoilt(small[0], "metal").frames.max() == METAL_HU
+    assert corrupted(small[0], "metal").frames.max() == METAL_HU
 
 
 WITHOUT_TORCH = """

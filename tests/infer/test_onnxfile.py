@@ -93,7 +93,7 @@ def many_names(model: ModelProto) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("corrupt", "words"),
     [
         (other_domain, "com.example"),
         (imports_other_domain, "com.microsoft"),
@@ -110,10 +110,10 @@ def many_names(model: ModelProto) -> None:
     ],
 )
 def test_what_does_more_than_compute_is_refused(
-    spoil: Callable[[ModelProto], None], words: str
+    corrupt: Callable[[ModelProto], None], words: str
 ) -> None:
     model = a_model()
-    spoil(model)
+    corrupt(model)
     with pytest.raises(UnsafeModelError, match=words):
         metadata_of(model.SerializeToString())
 
@@ -122,7 +122,7 @@ def test_a_field_that_others_would_see_under_another_number_is_refused() -> None
     """Readers of protobuf cut field numbers off at 32 bits."""
     hidden = (14 << 3 | 2) + (1 << 32)  # metadata, and a bit more
     key = bytes((hidden >> 7 * i) & 127 | (128 if i < 4 else 0) for i in range(5))
-    with pytest.raises(UnsafeModelError, match="no ONNX file"):
+    with pytest.raises(UnsafeModelError, match="not an ONNX file"):
         metadata_of(WEIGHTS + key + b"\0")
     assert metadata_of(WEIGHTS + bytes([14 << 3 | 2, 0])) == metadata_of(WEIGHTS) | {"": ""}
 
@@ -171,9 +171,9 @@ def test_any_bytes_are_read_or_refused_but_never_anything_else(content: bytes) -
 
 @given(place=st.integers(0, 4000), value=st.integers(0, 255))
 def test_a_changed_byte_is_read_or_refused_but_never_anything_else(place: int, value: int) -> None:
-    spoilt = bytearray(WEIGHTS)
-    spoilt[place] = value
+    corrupted = bytearray(WEIGHTS)
+    corrupted[place] = value
     try:
-        metadata_of(bytes(spoilt))
+        metadata_of(bytes(corrupted))
     except UnsafeModelError:
         return

@@ -10,12 +10,12 @@ from bolus.infer.out_of_distribution import (
     FAIL,
     GROUP_NAMES,
     Description,
-    SliceSeen,
+    SliceSample,
     describe,
+    distance_finding,
     fit,
-    never_known_again,
+    lasting_uncertainty,
     scores,
-    unlike_finding,
 )
 from bolus.types import Grade
 
@@ -74,26 +74,26 @@ def test_one_absurd_number_is_enough(usual) -> None:  # type: ignore[no-untyped-
     ("score", "grade"), [(0.99, None), (1.5, Grade.WARNING), (FAIL + 0.1, Grade.FAIL)]
 )
 def test_the_score_decides_on_the_grade(score: float, grade: Grade | None) -> None:
-    finding = unlike_finding({"vessels' curves": score, "tissue's curves": 0.5})
+    finding = distance_finding({"vessels' curves": score, "tissue's curves": 0.5})
     assert (finding.grade if finding else None) == grade
     if finding:
         assert "vessels' curves" in finding.message
         assert f"{score:.1f} times" in finding.message
 
 
-def a_slice(seed: int, scale: float = 1.0) -> SliceSeen:
+def a_slice(seed: int, scale: float = 1.0) -> SliceSample:
     rng = np.random.default_rng(seed)
     pixels = rng.normal(0, scale, (PIXEL_CHANNELS, 300)).astype(np.float32)
     pixels[-1] = rng.uniform(size=300) < 0.05
     spread = rng.uniform(1, 2, (5, 300)).astype(np.float32)
-    return SliceSeen(pixels, rng.normal(size=CONTEXT).astype(np.float32), spread)
+    return SliceSample(pixels, rng.normal(size=CONTEXT).astype(np.float32), spread)
 
 
 def test_a_description_does_not_depend_on_the_order_of_slices_and_voxels() -> None:
     slices = [a_slice(seed) for seed in range(4)]
     order = np.random.default_rng(9).permutation(300)
     mixed = [
-        SliceSeen(one.pixels[:, order], one.context, one.spread[:, order])
+        SliceSample(one.pixels[:, order], one.context, one.spread[:, order])
         for one in reversed(slices)
     ]
     for name, numbers in describe(slices).items():
@@ -104,7 +104,7 @@ def test_large_vessels_do_not_describe_the_tissue() -> None:
     one = a_slice(1)
     louder = one.pixels.copy()
     louder[:-1, one.pixels[-1] == 1] = 50
-    other = SliceSeen(louder, one.context, one.spread)
+    other = SliceSample(louder, one.context, one.spread)
     np.testing.assert_array_equal(describe([one])[TISSUE], describe([other])[TISSUE])
 
 
@@ -117,8 +117,8 @@ def test_frames_missing_in_between_are_no_early_end() -> None:
     frames = np.arange(-6, 50, 1.5)
     gap = frames[(frames < 12) | (frames > 24)]
     short = frames[frames < 12]
-    whole = never_known_again(unknown(frames))
+    whole = lasting_uncertainty(unknown(frames))
     assert np.ptp(unknown(gap) - unknown(frames)) > 0.5
-    np.testing.assert_allclose(never_known_again(unknown(gap)), whole, atol=0.05)
+    np.testing.assert_allclose(lasting_uncertainty(unknown(gap)), whole, atol=0.05)
     later = GRID_S > 24
-    assert (never_known_again(unknown(short))[later] > whole[later] + 0.5).all()
+    assert (lasting_uncertainty(unknown(short))[later] > whole[later] + 0.5).all()

@@ -210,7 +210,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path: Path, inside: b
     assert {name for name in content(out) if not name.startswith(".")} == {"new.txt"}
 
 
-def test_results_of_a_run_killed_while_moving_in_are_not_taken_for_somebodys_work(
+def test_results_of_a_run_killed_while_moving_in_are_not_mistaken_for_somebodys_work(
     tmp_path: Path,
 ) -> None:
     gone = "12345-0123abcd"  # as former versions named it
@@ -227,7 +227,7 @@ def test_results_of_a_run_killed_while_moving_in_are_not_taken_for_somebodys_wor
     assert [p.name for p in tmp_path.iterdir()] == ["new.txt"]
 
 
-@pytest.mark.skipif(not possible(), reason="nobody may make containers here")
+@pytest.mark.skipif(not possible(), reason="containers are not allowed here")
 def test_containers_with_the_same_process_numbers_leave_each_other_alone(tmp_path: Path) -> None:
     out = tmp_path / "out"
     code = (
@@ -255,7 +255,7 @@ def test_containers_with_the_same_process_numbers_leave_each_other_alone(tmp_pat
     second.communicate(b"\n", timeout=60)
 
 
-def test_what_somebody_puts_beside_results_while_they_are_made_is_kept(tmp_path: Path) -> None:
+def test_what_somebody_puts_next_to_results_while_they_are_made_is_kept(tmp_path: Path) -> None:
     out = tmp_path / "out"
     make_former_results(out)
     making = staged(out, check_output)

@@ -124,7 +124,7 @@ def test_a_lesion_inside_the_scan_has_exact_volumes(results: Results) -> None:
     assert sentences.edge_notes(inside) == []
 
 
-def test_the_slab_edge_is_named_beside_the_figures(html: str) -> None:
+def test_the_slab_edge_is_named_next_to_the_figures(html: str) -> None:
     text = Page(html).text
     assert text.index("Mismatch ratio") < text.index("reaches the top slice")
     assert text.index("reaches the top slice") < text.index("Baseline CT with lesion")
@@ -166,7 +166,7 @@ def test_every_lesion_is_shown_once_and_up_to_five_at_the_top(
 
 
 def test_limits_of_absolute_flow_are_said_beneath_the_maps(html: str, averaged: Results) -> None:
-    limit = "about half of the true CBF and about twice the true MTT"
+    limit = "about half the true CBF and about twice the true MTT"
     assert Page(html).text.count(limit) == 2 + 1  # CBF and MTT of both methods; definitions
     assert "cbf_se.nii.gz" not in html
     text = Page(report_html(averaged)).text
@@ -198,7 +198,7 @@ def test_maps_without_an_artery_are_reported_all_the_same(averaged: Results) -> 
     method = replace(averaged.methods["bma"], maps=maps)
     html = report_html(replace(averaged, arteries=None, methods={"cnn": method}))
     text = Page(html).text
-    assert "None were found. The network (cnn) draws its maps without them." in text
+    assert "None were found. The network (cnn) computes its maps without them." in text
     assert "Standard error of CBF by cnn" in html
     assert "Enhancement over time" not in text
 

@@ -39,11 +39,11 @@ def test_the_table_names_the_marks_that_cost_most(results: Results) -> None:
     assert numbers.weakest_marks(results.arteries.candidates[1]) == "earliness 0.62"
     assert numbers.weakest_marks(results.arteries.candidates[0]) == numbers.NONE
     page = report_html(results)
-    assert "What competed" in page
+    assert "<strong>Candidates" in page
     assert "earliness 0.62" in page
     assert "<td>47 %</td>" in page
 
 
 def test_a_report_without_candidates_has_no_empty_table(results: Results) -> None:
     alone = replace(results.arteries, candidates=(), vein_candidates=())
-    assert "What competed" not in report_html(replace(results, arteries=alone))
+    assert "<strong>Candidates" not in report_html(replace(results, arteries=alone))

@@ -94,7 +94,7 @@ def test_a_good_exam_passes(name: str) -> None:
     assert check.remedy == ""
 
 
-TROUBLES = {
+FAULTS = {
     "timing": lambda x: {"exam": an_exam(dt_s=1 + 7 * x)},
     "coverage": lambda x: {"exam": an_exam(slices=round(12 - 11 * x))},
     "motion": lambda x: {"motion": a_motion(largest_mm=15 * x)},
@@ -109,13 +109,13 @@ TROUBLES = {
 @pytest.mark.parametrize("name", NAMES)
 @given(shares=st.tuples(st.floats(0, 1), st.floats(0, 1)))
 def test_more_trouble_never_earns_a_better_grade(name: str, shares: tuple[float, float]) -> None:
-    less, more = (check_of(name, **TROUBLES[name](x)) for x in sorted(shares))
+    less, more = (check_of(name, **FAULTS[name](x)) for x in sorted(shares))
     assert less.grade <= more.grade
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_worst_is_not_passed_and_says_what_to_do(name: str) -> None:
-    check = check_of(name, **TROUBLES[name](1.0))
+    check = check_of(name, **FAULTS[name](1.0))
     assert check.grade == (Grade.WARNING if name == "timing" else Grade.FAIL)
     assert check.remedy
 

@@ -1,7 +1,7 @@
 """Folders of results, reading studies and requests that mean harm, drawn at random.
 
 `good_results` and `good_study` make small folders in order, `hostile_results` and `hostile_study`
-spoil a copy of one in one to three ways, `hostile_request` draws a request.  The same generator
+corrupt a copy of one in one to three ways, `hostile_request` draws a request.  The same generator
 gives the same ones.
 """
 
@@ -190,17 +190,17 @@ def good_study(path: Path, results: Path) -> dict[str, str]:
     return codes
 
 
-# ---- spoilt
+# ---- corrupted
 
 
 def hostile_results(rng: random.Random, path: Path, good: Path) -> str:
-    """A spoilt copy of `good_results` at ``path``, which is new; what was done to it."""
+    """A corrupted copy of `good_results` at ``path``, which is new; what was done to it."""
     shutil.copytree(good, path)
     return ", ".join(_spoil(rng, path) for _ in range(rng.choice((1, 1, 2, 3))))
 
 
 def hostile_study(rng: random.Random, path: Path, good: Path) -> str:
-    """A spoilt copy of `good_study` at ``path``, which is new; what was done to it."""
+    """A corrupted copy of `good_study` at ``path``, which is new; what was done to it."""
     return hostile_results(rng, path, good)
 
 
@@ -223,7 +223,7 @@ def _spoil(rng: random.Random, path: Path) -> str:
         _link_to_itself, _folder, _sparse,
     ]  # fmt: skip
     if target.is_symlink() or not target.is_file() or target.stat().st_size > 2**24:
-        work = _missing  # spoilt already
+        work = _missing  # corrupted already
     else:
         work = rng.choice(own[suffix] if rng.random() < 0.7 else general)
     return f"{target.relative_to(path)}: {work(rng, target)}"
@@ -458,7 +458,7 @@ def _arrays(target: Path) -> dict[str, Any] | None:
     try:
         with target.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except Exception:  # spoilt already
+    except Exception:  # corrupted already
         return None
 
 

@@ -230,7 +230,7 @@ def test_another_address_gets_a_token(out: Path) -> None:
         server.communicate()
 
 
-def test_wrong_usage_is_told_in_one_line(out: Path, tmp_path: Path) -> None:
+def test_wrong_usage_is_reported_in_one_line(out: Path, tmp_path: Path) -> None:
     for arguments, code, sentence in (
         ((), 2, "bolus view OUT"),
         ((str(tmp_path),), 3, "holds no results"),

@@ -1,4 +1,4 @@
-"""Who opens connections and says nothing, or says it slowly, holds up nobody."""
+"""Silent or slow connections hold up nobody else."""
 
 from __future__ import annotations
 

@@ -136,16 +136,16 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def _bomb(path: Path) -> None:
-    from hostile_results import _bomb as spoil
+    from hostile_results import _bomb as corrupt
 
     for name in ("nlr/cbf.nii.gz", "brain.nii.gz", "outlines/anna/outline.nii.gz"):
-        spoil(random.Random(0), path / name)
+        corrupt(random.Random(0), path / name)
 
 
 def _compressed(path: Path) -> None:
-    from hostile_results import _compressed as spoil
+    from hostile_results import _compressed as corrupt
 
-    spoil(random.Random(1), path / "voxels.npz")
+    corrupt(random.Random(1), path / "voxels.npz")
 
 
 def _vast(path: Path) -> None:
@@ -160,12 +160,12 @@ def _endless(path: Path) -> None:
         (path / name).symlink_to("/dev/zero")
 
 
-@pytest.mark.parametrize("spoil", [_bomb, _compressed, _vast, _endless])
+@pytest.mark.parametrize("corrupt", [_bomb, _compressed, _vast, _endless])
 def test_small_files_take_no_large_memory(
-    good: Path, tmp_path: Path, spoil: Callable[[Path], None]
+    good: Path, tmp_path: Path, corrupt: Callable[[Path], None]
 ) -> None:
     own = shutil.copytree(good, tmp_path / "own")
-    spoil(own)
+    corrupt(own)
     command = [sys.executable, "-c", OPEN_AND_ASK, str(Path(__file__).parent), str(own)]
     begin = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -27,7 +27,7 @@ from bolus.publish.voxels import read_voxels
 from bolus.serve.colours import colour_tables
 from bolus.serve.lesions import rules
 from bolus.serve.open_results import Volumes, open_results
-from bolus.serve.results_app import telling_names
+from bolus.serve.results_app import unique_names
 from bolus.simulate.truth import Truth
 from bolus.types import CNN, Exam, Results
 
@@ -251,10 +251,10 @@ def test_an_artery_that_is_none_is_refused_with_the_reason(
     assert page.post("/api/exams/0/recompute", json={"method": "nlr"}).status_code == 422
 
 
-def test_folders_of_one_name_are_told_apart_by_those_above(tmp_path: Path) -> None:
+def test_folders_of_one_name_are_distinguished_by_those_above(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("a/x/out", "b/x/out", "b/other")]
-    assert telling_names(folders) == ["a/x/out", "b/x/out", "other"]
-    assert telling_names(folders[1:]) == ["out", "other"]
+    assert unique_names(folders) == ["a/x/out", "b/x/out", "other"]
+    assert unique_names(folders[1:]) == ["out", "other"]
 
 
 def test_what_is_written_down_for_speed_is_what_it_stands_for() -> None:
@@ -276,7 +276,9 @@ def test_curves_survive_the_file(out: Path, ran: Results) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 100, 5000, -30])
-def test_damaged_curves_are_told_from_good_ones(out: Path, tmp_path: Path, cut: int) -> None:
+def test_damaged_curves_are_distinguished_from_good_ones(
+    out: Path, tmp_path: Path, cut: int
+) -> None:
     path = tmp_path / "voxels.npz"
     path.write_bytes((out / "voxels.npz").read_bytes()[:cut])
     with pytest.raises(DamagedFile, match="run the exam again"):

@@ -123,7 +123,7 @@ def _wait_until_alone(group: int) -> None:
     raise AssertionError("a worker outlives its parent")
 
 
-def test_a_kill_leaves_no_half_case_and_the_next_run_goes_on(cohort: Path, tmp_path: Path) -> None:
+def test_a_kill_leaves_no_half_case_and_the_next_run_resumes(cohort: Path, tmp_path: Path) -> None:
     folder = _with_one_case(cohort, tmp_path / "killed")
     process = _start(folder)
     # inside the second case, while its files are being written
@@ -244,6 +244,6 @@ def test_the_command_knows_the_layouts_and_tells_what_it_made(
 ) -> None:
     assert get_args(LayoutName) == tuple(LAYOUTS)
     simulate(cohort, cases=3, seed=SEED)
-    assert capsys.readouterr().out == f"3 cases in {cohort}, 0 of them made now\n"
+    assert capsys.readouterr().out == f"3 cases in {cohort}, 0 of them new\n"
     simulate(cohort, cases=2, seed=SEED, quiet=True)
     assert capsys.readouterr() == ("", "")

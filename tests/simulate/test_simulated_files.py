@@ -87,7 +87,7 @@ def test_left_is_left_in_dicom_and_in_nifti(
     assert truth.hypo[k[n], j[n], i[n]]
 
 
-def test_nobody_is_in_it(files: list[FileDataset]) -> None:
+def test_no_patient_is_identified(files: list[FileDataset]) -> None:
     for image in files:
         names = {str(e.value) for e in image.iterall() if e.VR == "PN" and e.value}
         assert names == {"SYNTHETIC^BOLUS"}

@@ -52,7 +52,7 @@ def test_a_ball_moves_as_the_motion_says(degrees: list[float], millimetres: list
     assert (GEOMETRY.affine @ [*seen, 1])[:3] == pytest.approx(expected, abs=0.2)
 
 
-def test_sub_slices_of_a_still_head_average_to_the_slice() -> None:
+def test_sub_slices_of_a_head_at_rest_average_to_the_slice() -> None:
     fine = np.random.default_rng(0).normal(size=(12, 8, 8)).astype(np.float32)
     still = np.eye(4)[:3]
     slices = moved_slices(fine, still, 4, np.ones((8, 8), np.bool_), 0, 3)

@@ -111,7 +111,7 @@ def test_headers_are_those_known_of_the_data_set(data_set: Path) -> None:
     assert cbv.SOPClassUID == pydicom.uid.CTImageStorage
 
 
-def test_all_series_are_one_study_of_nobody(data_set: Path) -> None:
+def test_all_series_are_one_study_without_a_patient(data_set: Path) -> None:
     folders = [p for p in data_set.rglob("*") if p.is_dir() and list(p.glob("*.dcm"))]
     images = [pydicom.dcmread(min(folder.glob("*.dcm"))) for folder in folders]
     assert len(images) == 8

@@ -18,7 +18,7 @@ from bolus.simulate.noise import noise_profile, noise_sd
 from bolus.simulate.recipe import Recipe
 from bolus.simulate.truth import Truth
 from bolus.study.dose.add_noise import Noise, measure_noise, stated_sd_hu, with_noise
-from bolus.study.dose.subsample import thinned
+from bolus.study.dose.subsample import subsampled
 from bolus.types import BoolArray, Exam, Float32Array
 from small_exam import SMALL
 
@@ -140,4 +140,4 @@ def test_the_stated_tube_load_follows_the_dose(fine: Doses) -> None:
 
 def test_noise_of_too_few_frames_is_not_guessed(fine: Doses) -> None:
     with pytest.raises(TooFewFrames):
-        measure_noise(thinned(fine.full, (0, 5, 10, 15)))
+        measure_noise(subsampled(fine.full, (0, 5, 10, 15)))

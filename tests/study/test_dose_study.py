@@ -199,7 +199,7 @@ def test_a_network_needs_no_artery(
     assert lost == {"nlr": refusal, "bsvd": refusal}
 
 
-def test_a_network_of_ones_own_is_studied_and_named(
+def test_a_user_supplied_network_is_studied_and_named(
     cohort: Path, tmp_path: Path, model: Path
 ) -> None:
     plan = DosePlan(methods=("cnn",), frames=(10,), phases=1)

@@ -26,7 +26,7 @@ def cells(text: str, title: str, condition: str) -> list[str]:
     return [cell.strip() for cell in line.strip("|").split("|")]
 
 
-def test_spread_over_exams_and_over_phases_are_told_apart() -> None:
+def test_spread_over_exams_and_over_phases_are_distinguished() -> None:
     rows = of_method(by_condition(made_up())[Condition("frames", 10, 1.0)], "bma")
     found = summary(rows, CBF)
     assert found is not None
@@ -62,7 +62,7 @@ def test_refused_analyses_are_counted_and_say_where_and_why() -> None:
                        "NoPerfusion: no bolus / in one"]  # fmt: skip
 
 
-def test_a_dose_that_differs_between_protocols_is_told_as_a_range() -> None:
+def test_a_dose_that_differs_between_protocols_is_reported_as_a_range() -> None:
     """Ten frames are a quarter of one exam's dose and a half of another's."""
     text = markdown_text(two_protocols())
     found = cells(text, "Conditions", "10 frames")

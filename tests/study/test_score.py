@@ -63,20 +63,20 @@ def test_a_shift_of_one_map_is_its_bias_and_nobody_elses(name: str, shift: float
     assert all(row[f"{other}_mae"] == 0 for other in MAPS if other != name)
 
 
-def test_ttp_is_told_on_the_whole_exams_clock() -> None:
+def test_ttp_is_reported_on_the_whole_exams_clock() -> None:
     late = TRUE | {"ttp": np.asarray(TRUE["ttp"] - np.float32(4.5), np.float32)}
     row = score(result(late, LABELS), TISSUE, REFERENCE, start_s=4.5)
     assert row["ttp_mae"] == pytest.approx(0, abs=1e-5)
 
 
 def test_only_valid_voxels_that_were_mapped_count() -> None:
-    spoilt = {name: values.copy() for name, values in TRUE.items()}
-    for values in spoilt.values():
+    corrupted = {name: values.copy() for name, values in TRUE.items()}
+    for values in corrupted.values():
         values[~VALID] = 1e6
     unmapped = VALID & (np.arange(SHAPE[2]) == 3)
-    for values in spoilt.values():
+    for values in corrupted.values():
         values[unmapped] = 0
-    row = score(result(spoilt, LABELS), TISSUE, REFERENCE)
+    row = score(result(corrupted, LABELS), TISSUE, REFERENCE)
     assert all(row[f"{name}_mae"] == 0 for name in MAPS)
     assert row["covered"] == pytest.approx(1 - unmapped.sum() / VALID.sum())
     csf = replace(TISSUE, csf=unmapped)

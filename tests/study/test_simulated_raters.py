@@ -88,7 +88,7 @@ def test_the_border_moves_by_a_few_mm_and_not_as_dust(made: Path) -> None:
     assert parts <= before + 1
 
 
-def test_whoever_draws_outside_draws_more(made: Path) -> None:
+def test_a_rater_who_draws_outside_draws_more(made: Path) -> None:
     seen = read_images(open_study(made).images_of("rater-1", "r0001"))
     sizes = [
         int((draw(seen, Habits(6.0, 0.3, mm), np.random.default_rng(4)) > 0).sum())

@@ -16,7 +16,7 @@ from bolus.study.dose.subsample import (
     selections,
     some_phases,
     start_s,
-    thinned,
+    subsampled,
     two_rate,
 )
 from bolus.types import Exam
@@ -85,7 +85,7 @@ def test_a_study_skips_counts_the_exam_does_not_have() -> None:
 def test_frames_stay_as_they_were_and_when_they_were(small: tuple[Exam, Truth]) -> None:
     exam, _ = small
     kept = (3, 7, 12, 31)
-    thin = thinned(exam, kept)
+    thin = subsampled(exam, kept)
     assert thin.times_s.min() == 0
     shift = start_s(exam.times_s, kept)
     assert shift == exam.times_s[3].min() > 0
@@ -97,4 +97,4 @@ def test_frames_stay_as_they_were_and_when_they_were(small: tuple[Exam, Truth]) 
 @pytest.mark.parametrize("kept", [(), (2, 1), (1, 1), (-1, 2), (0, 32)])
 def test_impossible_choices_are_refused(kept: tuple[int, ...], small: tuple[Exam, Truth]) -> None:
     with pytest.raises(UsageError):
-        thinned(small[0], kept)
+        subsampled(small[0], kept)

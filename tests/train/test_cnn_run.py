@@ -77,9 +77,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     """Index and split; the second exam has no bolus."""
     folder = tmp_path_factory.mktemp("bolus-run")
     index, split = write_set(folder, (1, 2, 3, 4))
-    spoilt = folder / "set" / NAMES[1] / "exam.nii.gz"
-    exam = read_exam(spoilt)
-    write_exam(replace(exam, frames=np.repeat(exam.frames[:1], TINY.frames, axis=0)), spoilt)
+    corrupted = folder / "set" / NAMES[1] / "exam.nii.gz"
+    exam = read_exam(corrupted)
+    write_exam(replace(exam, frames=np.repeat(exam.frames[:1], TINY.frames, axis=0)), corrupted)
     return index, split
 
 

@@ -158,7 +158,7 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_reason(
 ) -> None:
     task = BolusTask(exams[:2], exams[2:], seed=1, epochs=2)
     monkeypatch.setattr(task, "validate", lambda bf16: {"loss": float("nan")})
-    with pytest.raises(BolusError, match=r"run: the loss of epoch 1 is no number"):
+    with pytest.raises(BolusError, match=r"run: the loss of epoch 1 is not a number"):
         fit(task, tmp_path / "run", Settings(2, 2, 1, "a"))
     assert not list((tmp_path / "run").iterdir())
 

@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 
 
 class Host:
-    """What a brick inherits from its application: a place to declare parameters."""
+    """What a brick inherits from its application: a declaration of parameters."""
 
     def __init__(self) -> None:
         self.dict4runtime: dict[str, float] = {}
@@ -23,6 +23,6 @@ class Host:
 
 
 def stand_in(*names: str) -> None:
-    """Put an object that accepts everything in the place of modules that aren't needed."""
+    """Replace modules that aren't needed by an object that accepts everything."""
     for name in names:
         sys.modules.setdefault(name, MagicMock())

@@ -1,4 +1,4 @@
-"""When the frames of a 4D NIfTI were taken, by its BIDS-style JSON file."""
+"""Acquisition times of the frames of a 4D NIfTI, from its BIDS-style JSON file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bolus.types import Finding, Float64Array, Grade, Scanner
 MAX_SIDECAR_BYTES = 16 * 2**20
 HOW_TO_GIVE_TIMES = (
     'give the start of each frame in s as "VolumeTiming": [0, 1.5, ...] in a JSON file of the same '
-    "name beside it"
+    "name next to it"
 )
 
 
@@ -36,7 +36,7 @@ def read_sidecar(nifti: Path) -> dict[str, Any]:
     Raises
     ------
     DamagedFile
-        If there is one, but it is no JSON object.
+        If there is one, but it is not a JSON object.
     """
     path = sidecar_path(nifti)
     try:
@@ -45,7 +45,7 @@ def read_sidecar(nifti: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedFile(
-            f"{path.name}: is no valid JSON ({error}); correct it or write it again."
+            f"{path.name}: is not valid JSON ({error}); correct it or write it again."
         ) from error
     if not isinstance(fields, dict):
         raise DamagedFile(f"{path.name}: must hold a JSON object with fields such as VolumeTiming.")
@@ -64,7 +64,7 @@ def frame_times(
 ) -> tuple[Float64Array, list[Finding]]:
     """Time of each frame and slice, in the file's slice order.
 
-    The first of these that is there: VolumeTiming; FrameTimesStart (middle of the frame where
+    The first of these that is present: VolumeTiming; FrameTimesStart (middle of the frame where
     FrameDuration is given); RepetitionTime; FrameDuration; the header's pixdim[4].  SliceTiming is
     added to it.
 
@@ -94,14 +94,14 @@ def frame_times(
             Finding(
                 "timing-assumed",
                 Grade.WARNING,
-                f"No JSON file gives the frame times; they were taken to be {header_step_s:.3g} s "
-                "apart, as the NIfTI header says.",
+                f"No JSON file gives the frame times; they were assumed to be "
+                f"{header_step_s:.3g} s apart, as the NIfTI header says.",
                 HOW_TO_GIVE_TIMES[0].upper() + HOW_TO_GIVE_TIMES[1:] + ".",
             )
         )
     else:
         raise MissingTiming(
-            f"{name}: nothing says when its frames were taken; {HOW_TO_GIVE_TIMES}."
+            f"{name}: the acquisition times of its frames are unknown; {HOW_TO_GIVE_TIMES}."
         )
     offset = _numbers(fields, "SliceTiming", slices, name)
     if str(fields.get("SliceEncodingDirection", "")).endswith("-"):
@@ -129,7 +129,7 @@ def _numbers(
 
 
 def scanner(fields: Mapping[str, Any]) -> Scanner:
-    """What the JSON file says of the scanner."""
+    """Scanner parameters in the JSON file."""
     return Scanner(
         source="nifti",
         manufacturer=_text(fields.get("Manufacturer")),

@@ -1,6 +1,6 @@
-"""Graded plausibility: what can be read is not yet a CT perfusion exam.
+"""Graded plausibility checks: a readable exam is not yet a CT perfusion exam.
 
-Errors are for numbers no perfusion map can be made of, findings for what its reader must know.
+Errors are for data that allow no perfusion map, findings for what its reader must know.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from bolus.errors import AmbiguousExam, ImplausibleValues, MissingTiming, TooFew
 from bolus.types import Finding, Float32Array, Float64Array, Grade, Scanner
 
 INTERVAL_LIMITS_S = (0.3, 6.0)
-"""Cine scans take a frame per 0.5 s; a bolus lasts 10 s, which 6 s barely resolve."""
+"""Cine scans acquire a frame every 0.5 s; a bolus lasts 10 s, which 6 s barely resolve."""
 COARSE_INTERVAL_S = 3.5
 """CBF by deconvolution is 2-9 % low at 3 s and 8-17 % low at 4 s."""
 MAX_PAUSE_S = MAX_PAUSE_US / 1e6
 MAX_DURATION_S = 600.0
-"""Scans of the first pass last 40 to 90 s, with phases of permeability 4 minutes."""
+"""First-pass scans last 40 to 90 s, with a permeability phase 4 minutes."""
 LARGEST_LAG = 2.0
-"""Slices of a frame that a moving table takes in turn lie within an interval of each other."""
+"""Slices of a frame that a shuttling table scans in turn are within one interval of each other."""
 GAP_S = 4.0
 """Interpolating a curve over more than this invents its course."""
 UNEVEN_RATIO = 1.5
 SHORTEST_S = 0.2
-"""The fastest gantries take 0.25 s for a turn."""
+"""The fastest gantries rotate in 0.25 s."""
 SHORT_SCAN_S = 40.0
 """Scans of 48 s cut off the tissue curve in two thirds of large-vessel occlusions."""
 FEW_FRAMES = 15
@@ -38,7 +38,7 @@ CENTRE = 0.4
 """Share of the image's width and height that is brain in every head CT."""
 BRAIN_LIMITS_HU = (-50.0, 150.0)
 BRAIN_WITHOUT_AIR_HU = 80.0
-"""Upper limit where no air proves that the scale is right: grey levels reach 120 in brain."""
+"""Upper limit where no air confirms the scale: uncalibrated grey levels reach 120 in brain."""
 BRAIN_USUAL_HU = (5.0, 80.0)
 """Median over the brain: CSF is near 5 HU, grey matter near 40, enhanced grey matter near 55."""
 AIR_BELOW_HU = -800.0
@@ -66,7 +66,7 @@ def check_times(times_s: Float64Array, where: str) -> list[Finding]:
     TooFewFrames
         Below 8 frames.
     MissingTiming
-        If times don't increase, or intervals, lags or the whole are not those of a perfusion scan.
+        If times don't increase, or intervals, lags or duration are not those of a perfusion scan.
     AmbiguousExam
         If a pause shows that these are two scans.
     """
@@ -74,7 +74,7 @@ def check_times(times_s: Float64Array, where: str) -> list[Finding]:
     if count < MIN_FRAMES:
         raise TooFewFrames(f"{where}: has {count} frames; at least {MIN_FRAMES} are needed.")
     if not np.isfinite(times_s).all():
-        raise MissingTiming(f"{where}: a frame time is no number; correct it at the source.")
+        raise MissingTiming(f"{where}: a frame time is not a number; correct it at the source.")
     steps = np.diff(times_s, axis=0)
     if steps.min() <= 0:
         raise MissingTiming(f"{where}: its frame times don't increase; correct them at the source.")
@@ -88,7 +88,7 @@ def check_times(times_s: Float64Array, where: str) -> list[Finding]:
     if steps.max() > MAX_PAUSE_S:
         raise AmbiguousExam(
             f"{where}: {steps.max():.0f} s pass between two of its frames, so it holds two scans; "
-            "put the files of one of them into a folder of their own."
+            "put the files of one of them into a separate folder."
         )
     lag = float(np.ptp(times_s, axis=1).max())
     if lag > LARGEST_LAG * float(steps.max()):
@@ -99,7 +99,7 @@ def check_times(times_s: Float64Array, where: str) -> list[Finding]:
     duration = float(np.median(times_s[-1] - times_s[0]))
     if duration > MAX_DURATION_S:
         raise MissingTiming(
-            f"{where}: its frames span {duration:.0f} s, which no perfusion scan does (at most "
+            f"{where}: its frames span {duration:.0f} s, longer than any perfusion scan (at most "
             f"{MAX_DURATION_S:.0f} s); the time tags are wrong, or these are several scans."
         )
     return _sampling(steps, interval) + _length(count, duration)
@@ -113,8 +113,8 @@ def _sampling(steps: Float64Array, interval: float) -> list[Finding]:
             Finding(
                 "sampling-coarse",
                 Grade.WARNING,
-                f"A frame every {interval:.1f} s is coarse: CBF will be about 10 % too low or more "
-                f"above {COARSE_INTERVAL_S} s.",
+                f"A frame every {interval:.1f} s is coarse: above {COARSE_INTERVAL_S} s CBF "
+                "is too low by about 10 % or more.",
             )
         )
     if longest > max(GAP_S, UNEVEN_RATIO * interval):
@@ -130,14 +130,14 @@ def _sampling(steps: Float64Array, interval: float) -> list[Finding]:
         message = (
             f"Frames are {steps.min():.2f} to {longest:.2f} s apart (usually {interval:.2f} s)."
         )
-        # an image that carries the time of another one comes too early or too late
+        # an image that carries the time of another one appears too early or too late
         wrong = float(steps.min()) < SHORTEST_S
         findings.append(
             Finding(
                 "sampling-uneven",
                 Grade.WARNING if wrong else Grade.NOTE,
                 message,
-                "No gantry turns that fast: export the exam again." if wrong else "",
+                "No gantry rotates that fast: export the exam again." if wrong else "",
             )
         )
     return findings
@@ -150,19 +150,19 @@ def _length(count: int, duration: float) -> list[Finding]:
             Finding(
                 "scan-short",
                 Grade.WARNING,
-                f"The scan lasts {duration:.1f} s; below {SHORT_SCAN_S:.0f} s late tissue is cut "
-                "off and the core looks larger than it is.",
+                f"The scan lasts {duration:.1f} s; below {SHORT_SCAN_S:.0f} s late enhancement "
+                "is cut off and the core looks larger than it is.",
                 "Scan for 60 to 70 s.",
             )
         )
     if count < FEW_FRAMES:
-        message = f"The exam has {count} frames; fewer than {FEW_FRAMES} make noisy maps."
+        message = f"The exam has {count} frames; fewer than {FEW_FRAMES} give noisy maps."
         findings.append(Finding("few-frames", Grade.WARNING, message))
     return findings
 
 
 def check_values(frames: Float32Array, where: str) -> list[Finding]:
-    """Grade the intensities by what is known of every head.
+    """Grade the intensities against those of any head CT.
 
     Parameters
     ----------
@@ -171,13 +171,13 @@ def check_values(frames: Float32Array, where: str) -> list[Finding]:
     Raises
     ------
     ImplausibleValues
-        If the middle of the head is not brain, nothing changes with time, or a value is none of CT.
+        If the middle of the head is not brain, nothing changes with time, or a value is impossible.
     """
     first = frames[0]
     largest = float(frames.max())
     if largest > LARGEST_HU:
         raise ImplausibleValues(
-            f"{where}: holds values of up to {largest:.4g} HU, which no CT gives; slope or "
+            f"{where}: holds values of up to {largest:.4g} HU, which cannot occur in CT; slope or "
             "intercept are wrong, or the image is damaged."
         )
     low, high = float(first.min()), float(first.max())
@@ -195,11 +195,11 @@ def check_values(frames: Float32Array, where: str) -> list[Finding]:
         raise ImplausibleValues(
             f"{where}: the middle of the images has a median of {brain:.0f} HU (all: {low:.0f} to "
             f"{high:.0f}) where brain has 20 to 50; slope or intercept are wrong, the values are "
-            "not Hounsfield units, or this is no head."
+            "not Hounsfield units, or this is not a head."
         )
     if all(np.array_equal(first, frame) for frame in frames[1:]):
         raise ImplausibleValues(
-            f"{where}: all frames are the same image, so nothing can be seen passing; the files "
+            f"{where}: all frames are identical, so no bolus can be seen; the files "
             "are copies of one volume."
         )
     saturated = float(np.mean(first >= SATURATED_HU))
@@ -295,7 +295,7 @@ _CONSTANT: tuple[tuple[str, Grade, str, Callable[[Slice], object]], ...] = (
 
 
 def check_scaling(slices: Sequence[Slice]) -> None:
-    """Refuse images whose scale can't be right.
+    """Refuse images whose rescaling is impossible.
 
     Raises
     ------
@@ -307,7 +307,7 @@ def check_scaling(slices: Sequence[Slice]) -> None:
         if not 0 < slope <= LARGEST_SLOPE or not abs(intercept) <= LARGEST_INTERCEPT:
             raise ImplausibleValues(
                 f"{image.name}: its RescaleSlope {slope:g} and RescaleIntercept {intercept:g} are "
-                "those of no CT; the header is damaged."
+                "impossible in CT; the header is damaged."
             )
 
 

@@ -58,15 +58,15 @@ class Description:
     geometry: Geometry | None = None
     slice_times: tuple[SliceTimes, ...] = ()
     clock: str = ""
-    """What the times come from."""
+    """Source of the times."""
     scanner: Scanner | None = None
     findings: tuple[Finding, ...] = ()
     error: BolusError | None = None
-    """Why the exam can't be used; None if it can, as far as can be seen without its pixels."""
+    """Why the exam can't be used; None if it can, as far as its headers show."""
 
     @property
     def usable(self) -> bool:
-        """Whether maps can be made, as far as can be seen without decoding the pixels."""
+        """Whether maps can be computed, as far as the headers show."""
         return self.error is None
 
     def to_dict(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Description:
 
 
 def describe(path: Path, *, series: str | None = None) -> Description:
-    """Tell what is in an exam: series, geometry, frames, times of each slice, scanner, problems.
+    """Describe an exam: series, geometry, frames, times of each slice, scanner, problems.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def _verdict(image: Slice) -> str:
 
 
 def _slice_times(times_s: Float64Array) -> tuple[SliceTimes, ...]:
-    # microseconds: what is below is rounding, and noise for the reader
+    # microseconds: smaller digits are rounding errors
     steps = np.round(np.diff(times_s, axis=0), 6)
     return tuple(
         SliceTimes(

@@ -27,15 +27,15 @@ def read_exam(path: Path, *, series: str | None = None) -> Exam:
     ----------
     path
         A folder or zip of DICOM files in any nesting, order and naming; a 4D NIfTI with a
-        BIDS-style JSON file beside it (or a folder with one); a UniToBrain patient folder.
+        BIDS-style JSON file next to it (or a folder with one); a UniToBrain patient folder.
     series
         SeriesInstanceUID or series number of the scan, where a DICOM exam holds several.
 
     Returns
     -------
     Exam
-        Sorted by position and true time; the same bytes whatever the files' names and order and
-        whatever the scanner's clock said.
+        Sorted by position and true time; identical bytes for any file names and order and
+        any setting of the scanner's clock.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def select_scan(slices: Sequence[Slice], path: Path, series: str | None) -> Sele
 
 
 def lay_out_scan(selection: Selection, path: Path, damaged: Damaged | None = None) -> Layout:
-    """Where and when each image of the chosen scan was taken, without those known as damaged."""
+    """Position and time of each image of the chosen scan, without those known as damaged."""
     if not unitobrain.is_unitobrain(path):
         return lay_out(selection.slices, str(path), damaged=damaged)
     step_us = unitobrain.protocol_step_us(selection.slices)

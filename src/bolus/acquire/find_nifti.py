@@ -1,4 +1,4 @@
-"""What lies beside DICOM: NIfTI files that may, or may not, be the exam."""
+"""NIfTI files next to DICOM files, which may or may not be the exam."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bolus.errors import AmbiguousExam, DamagedFile
 
 
 def find_nifti(files: Files, path: Path) -> Path | None:
-    """The only NIfTI file right in a folder, if the folder holds no CT images in DICOM.
+    """The only NIfTI file directly in a folder, if the folder holds no CT images in DICOM.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Whether a stack of slices has the size of a head in a CT scanner.
 
-A damaged or wrong header can make any volume of a lesion, as volumes are counted in the voxels that
+A damaged or wrong header can give a lesion any volume, since volumes are counted in the voxels that
 it describes.  Limits are wide enough for every scanner and head; beyond them an exam is refused.
 """
 
@@ -12,7 +12,7 @@ from bolus.errors import BadGeometry
 from bolus.types import Float64Array, Geometry
 
 PIXEL_LIMITS_MM = (0.05, 10.0)
-"""CT pixels have 0.2 to 1.2 mm; maps are drawn on coarser grids at times."""
+"""CT pixels measure 0.2 to 1.2 mm; maps are sometimes on coarser grids."""
 DISTANCE_LIMITS_MM = (0.1, 20.0)
 """CT perfusion slices are 0.5 to 12 mm thick; 20 mm leaves room for gaps between them."""
 FIELD_LIMITS_MM = (80.0, 1000.0)
@@ -39,11 +39,11 @@ def check_geometry(geometry: Geometry, where: str) -> None:
     Raises
     ------
     BadGeometry
-        Numbers that are none, or pixels, slices, fields of view or places beyond the limits.
+        Non-finite numbers, or pixels, slices, fields of view or positions beyond the limits.
     """
     if not np.isfinite(geometry.affine).all():
         raise BadGeometry(
-            f"{where}: its affine holds numbers that are none (NaN or infinite), so places in the "
+            f"{where}: its affine holds non-finite numbers (NaN or infinite), so positions in the "
             "head are unknown; convert or export the exam again."
         )
     steps = geometry.affine[:3, :3]
@@ -61,7 +61,7 @@ def check_geometry(geometry: Geometry, where: str) -> None:
         wrong = [value for value in values if not low <= value <= high]
         if wrong:
             raise BadGeometry(
-                f"{where}: {what} is {wrong[0]:.4g} mm, which it is in no CT of a head ({low:g} "
+                f"{where}: {what} is {wrong[0]:.4g} mm, which is impossible in a head CT ({low:g} "
                 f"to {high:g} mm); correct the header's spacing or positions, or export the exam "
                 "again."
             )
@@ -73,7 +73,7 @@ def _check_angles(axes: Float64Array, where: str) -> None:
     normal = np.cross(right, down)
     if abs(float(down @ right)) > SQUARE:
         raise BadGeometry(
-            f"{where}: its rows and columns are not at right angles, so places in the head are "
+            f"{where}: its rows and columns are not at right angles, so positions in the head are "
             "unknown; convert or export the exam again."
         )
     if abs(float(across @ normal)) < np.cos(np.radians(SHEAR_LIMIT_DEG)):

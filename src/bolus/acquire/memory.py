@@ -1,4 +1,4 @@
-"""Whether an exam fits into the memory of this computer, asked before anything is read."""
+"""Whether an exam fits into the memory of this computer, checked before anything is read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from bolus.errors import TooLarge
 
 COPIES = 2.5
-"""Peak memory of a run in sizes of the exam's frames as float32: the frames as they moved and as
-they stand still, curves and maps.  benchmarks/memory.py measures it."""
+"""Peak memory of a run in sizes of the exam's frames as float32: the frames before and after
+motion correction, curves and maps.  benchmarks/memory.py measures it."""
 COPIES_NIFTI = 4.5
 """Likewise while a 4D NIfTI is read: nibabel scales its values as float64."""
 FIXED_BYTES = 500 * 2**20
@@ -46,8 +46,8 @@ def check_memory(images: int, rows: int, columns: int, where: str, copies: float
     if needed > there:
         raise TooLarge(
             f"{where}: {images} images of {rows} x {columns} need {needed / 2**30:.1f} GiB of "
-            f"memory to be processed, {there / 2**30:.1f} GiB are there; choose a reconstruction "
-            "with thicker slices, or a computer with more memory."
+            f"memory to be processed, {there / 2**30:.1f} GiB are available; choose a "
+            "reconstruction with thicker slices, or a computer with more memory."
         )
 
 
@@ -57,7 +57,7 @@ def peak_bytes(frames_bytes: int, copies: float = COPIES) -> int:
 
 
 def available_bytes() -> int:
-    """Memory that this process may still take: the machine's, the container's, its own limit."""
+    """Memory that this process may still allocate: of the machine, the container, its own limit."""
     return min((*_machine(), *_container(), *_own_limit()), default=sys.maxsize)
 
 
@@ -84,7 +84,7 @@ def _container() -> list[int]:
         stat = dict(
             line.split() for line in (CGROUP / "memory.stat").read_text("ascii").splitlines()
         )
-        # files in the cache count as used, and are given up when others need the memory
+        # cached files count as used, but are released when memory is needed
         return [max(0, most - used + int(stat["inactive_file"]) + int(stat["active_file"]))]
     except (OSError, ValueError, KeyError):  # no container, or "max"
         return []

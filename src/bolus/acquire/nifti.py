@@ -38,7 +38,7 @@ class Volume4D:
     axes: tuple[int, int, int]
     """Voxel axes of the file that are our z, y and x."""
     flipped: bool
-    """Whether the slices are turned over to ascend."""
+    """Whether the slices are reversed to ascend."""
     times_s: Float64Array
     geometry: Geometry
     scanner: Scanner
@@ -56,7 +56,7 @@ def is_nifti(path: Path) -> bool:
 
 
 def is_nifti_file(path: Path) -> bool:
-    """Whether the path is that of a NIfTI file; not if nobody may look."""
+    """Whether the path is that of a NIfTI file; False if it can't be accessed."""
     try:
         return is_nifti(path) and path.is_file()
     except (OSError, ValueError):  # a closed folder, names that are too long or hold a NUL
@@ -84,13 +84,13 @@ def open_nifti(path: Path) -> Volume4D:
     Raises
     ------
     DamagedFile
-        If it is no NIfTI, or its JSON file is damaged.
+        If it is not a NIfTI file, or its JSON file is damaged.
     TooFewFrames
         If it is 3D, or has fewer than 8 frames.
     BadGeometry
         If it has five dimensions or no usable affine.
     TooLarge
-        If the memory can't hold what is made of it.
+        If processing it needs more memory than there is.
     MissingTiming
         If the times of the frames are unknown or impossible.
     """
@@ -138,10 +138,10 @@ def _image(path: Path) -> Iterator[Any]:
     except BolusError:
         raise
     except PermissionError as error:
-        raise NoReadableFiles(f"{path}: may not be read ({error.strerror}).") from error
+        raise NoReadableFiles(f"{path}: access is denied ({error.strerror}).") from error
     except Exception as error:  # nibabel, gzip and zlib raise a dozen types on damaged bytes
         raise DamagedFile(
-            f"{path.name}: is no readable NIfTI ({error or type(error).__name__}); copy it again."
+            f"{path.name}: not a readable NIfTI ({error or type(error).__name__}); copy it again."
         ) from error
 
 
@@ -150,13 +150,13 @@ def _affine_lps(image: Any, path: Path) -> Float64Array:
     ras = np.asarray(image.affine, dtype=np.float64)
     if not np.abs(ras).max() < LARGEST:  # NaN is not smaller either
         raise BadGeometry(
-            f"{path.name}: its affine holds numbers that are none (NaN, infinite or larger than "
-            f"{LARGEST:g}), so places in the head are unknown; convert the exam again."
+            f"{path.name}: its affine holds invalid numbers (NaN, infinite or larger than "
+            f"{LARGEST:g}), so positions in the head are unknown; convert the exam again."
         )
     lps = to_lps(ras)
     if abs(np.linalg.det(lps[:3, :3])) < SMALLEST_MM3:
         raise BadGeometry(
-            f"{path.name}: its affine is singular, so places in the head are unknown."
+            f"{path.name}: its affine is singular, so positions in the head are unknown."
         )
     return lps
 
@@ -188,7 +188,7 @@ def _geometry(
 
 
 def _affine_findings(image: Any) -> list[Finding]:
-    """Doubts about which side is left."""
+    """Findings that concern which side is left."""
     sform, qform = int(image.header["sform_code"]), int(image.header["qform_code"])
     findings = []
     if sform == 0 and qform == 0:
@@ -233,21 +233,23 @@ def read_nifti_frames(volume: Volume4D, path: Path) -> tuple[Float32Array, list[
         data = whole_values(image, np.float32)
     data = data.reshape(data.shape[:4]).transpose(3, *volume.axes)
     frames = np.ascontiguousarray(data[:, ::-1] if volume.flipped else data)
-    # huge ones are left for the check of all values, which refuses them
+    # huge values are left to the check of all values, which refuses them
     meant = np.isfinite(frames) & (frames >= np.float32(-LARGEST_HU))
     lost = frames.size - int(np.count_nonzero(meant))
     frames[~meant] = AIR_HU
     np.maximum(frames, np.float32(AIR_HU), out=frames)
     if not lost:
         return frames, []
-    message = f"{lost / frames.size:.2%} of the values are none of CT (NaN) and were taken for air."
+    message = (
+        f"{lost / frames.size:.2%} of the values are not CT values (NaN) and were treated as air."
+    )
     return frames, [Finding("values-missing", Grade.WARNING, message, "Convert the exam again.")]
 
 
 def read_first_frame(volume: Volume4D, path: Path) -> Float32Array:
     """The first frame as it is stored, (Z, Y, X) float32; DamagedFile as `read_nifti_frames`.
 
-    The rest of the file is not looked at.
+    The rest of the file is not read.
     """
     with _image(path) as image:
         frame = np.asarray(image.dataobj[..., 0], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Recognising former results of bolus, which may lie inside an exam's folder but are no exam."""
+"""Recognising previous results of bolus inside an exam's folder: they are not an exam."""
 
 from __future__ import annotations
 

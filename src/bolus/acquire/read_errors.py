@@ -15,6 +15,6 @@ READ_ERRORS = (
     ValueError,
     NotImplementedError,
     RuntimeError,
-    # a damaged LZMA member asks for as much as it likes
+    # a damaged LZMA member may request any amount of memory
     MemoryError,
 )

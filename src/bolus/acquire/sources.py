@@ -1,4 +1,4 @@
-"""Everything below a path as named byte streams: a folder, a zip, or one file.
+"""All files below a path as named byte streams: a folder, a zip, or one file.
 
 Names are shown to the user and never used as paths: nothing is ever extracted to disk.
 """
@@ -29,7 +29,7 @@ CLUTTER_SUFFIXES = frozenset(
     | {".jpg", ".jpeg", ".png", ".gif", ".bmp"}
 )
 MAX_FILES = 100_000
-"""A thin-slice perfusion study has some 10,000 images; ten times that is no exam."""
+"""A thin-slice perfusion study has about 10,000 images; no exam has ten times that."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Source:
     """One file: its name inside the exam, its size in bytes and how to open it."""
 
     name: str
-    """Unique in the exam, and fit for any terminal."""
+    """Unique in the exam, and printable on any terminal."""
     size: int
     open: Callable[[], BinaryIO]
     budget: Budget
@@ -48,7 +48,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Files:
-    """All files of an exam, sorted by name, and what was odd about the collection."""
+    """All files of an exam, sorted by name, and the irregularities found."""
 
     sources: tuple[Source, ...]
     odd: Mapping[str, list[str]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Files:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """How many files can't be used; never their names, which can be those of patients."""
+        """How many files can't be used; never their names, which may identify patients."""
         return tuple(
             Finding(code, Grade.WARNING, f"{len(names)} {_WHAT[code][0]}.", _WHAT[code][1])
             for code, names in sorted(self.odd.items())
@@ -70,14 +70,14 @@ def open_files(path: Path) -> Iterator[Files]:
     Raises
     ------
     NoReadableFiles
-        If there is no such path, nothing in it, or it may not be opened.
+        If there is no such path, it is empty, or access is denied.
     DamagedFile
-        If a zip is damaged, encrypted or a bomb.
+        If a zip is damaged, encrypted or a decompression bomb.
     """
     try:
         kind = path.stat().st_mode
     except PermissionError as error:
-        raise NoReadableFiles(f"{path}: may not be read ({error.strerror}).") from error
+        raise NoReadableFiles(f"{path}: access is denied ({error.strerror}).") from error
     except (OSError, ValueError) as error:  # names that are too long, or hold a NUL
         raise NoReadableFiles(
             f"{path}: there is no such file or folder; check the spelling."
@@ -153,10 +153,10 @@ def _disk_opener(path: Path) -> Callable[[], BinaryIO]:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Names told apart where a zip has one twice, or unprintable signs made them alike."""
+    """Names made unique where a zip has one twice, or unprintable characters made them equal."""
     taken = set(names)
     count: dict[str, int] = {}
-    told = []
+    unique = []
     for name in names:
         count[name] = count.get(name, 0) + 1
         new = name
@@ -164,8 +164,8 @@ def _distinct(names: list[str]) -> list[str]:
             new = f"{name} ({count[name]})"
             count[name] += new in taken
         taken.add(new)
-        told.append(new)
-    return told
+        unique.append(new)
+    return unique
 
 
 def _look(path: Path) -> tuple[str, int]:
@@ -184,7 +184,7 @@ def _open_zip(stream: BinaryIO, path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(stream)
     except READ_ERRORS as error:
         raise DamagedFile(
-            f"{path}: is not a readable zip ({error}); it was perhaps cut off: copy it again."
+            f"{path}: is not a readable zip ({error}); it may have been cut off: copy it again."
         ) from error
 
 
@@ -225,7 +225,7 @@ def _member(info: zipfile.ZipInfo) -> PurePosixPath:
 
 
 def _is_unsafe(member: PurePosixPath) -> bool:
-    """Whether a member's name leads out of the zip, or is none."""
+    """Whether a member's name leads out of the zip, or is empty."""
     return (
         not member.parts or member.is_absolute() or ".." in member.parts or ":" in member.parts[0]
     )
@@ -256,7 +256,7 @@ def looks_like_dicom(head: bytes) -> bool:
 
 
 def _is_dicom(open_file: Callable[[], BinaryIO]) -> bool:
-    """Whether what is named like clutter is an image all the same."""
+    """Whether a file named like clutter is an image nevertheless."""
     try:
         with open_file() as stream:
             return looks_like_dicom(stream.read(132))
@@ -265,7 +265,7 @@ def _is_dicom(open_file: Callable[[], BinaryIO]) -> bool:
 
 
 _WHAT = {
-    "dangling-link": ("files are links to nothing", "Copy the files themselves."),
+    "dangling-link": ("files are broken links", "Copy the files themselves."),
     "not-a-file": ("files are not regular files", ""),
     "nested-zip": ("files are zips inside the exam and were not opened", "Unpack them first."),
     "unsafe-name": (
@@ -273,8 +273,8 @@ _WHAT = {
         "Zip it again.",
     ),
     CLOSED: (
-        "folders may not be opened; images in them are missing",
-        "Ask for the right to read them, or copy the exam as somebody who may.",
+        "folders can't be opened; images in them are missing",
+        "Obtain permission to read them, or have the exam copied by somebody with permission.",
     ),
     DEEP: (
         "folders or files lie too deep and were not read; images in them are missing",

@@ -1,8 +1,8 @@
-"""What is special about exams of the UniToBrain data set (doi:10.21227/x8ea-vh16).
+"""Peculiarities of the exams of the UniToBrain data set (doi:10.21227/x8ea-vh16).
 
 Patient folders are called ``MOL-002``; ``_Registered`` and ``_Registered_Filtered_3mm_20HU`` lie
-beside them.  Raw cine files give the true time in GE's private tag only; registered ones carry the
-time of the frame, shifted by an hour.  Reading them needs nothing of its own but a fallback.
+next to them.  Raw cine files give the true time in GE's private tag only; registered ones carry the
+time of the frame, shifted by an hour.  Reading them needs no special code except a fallback.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def refuse_maps(path: Path) -> None:
 
 
 def protocol_step_us(slices: Sequence[Slice]) -> int | None:
-    """Interval between frames by the data set's protocols, where all time tags are lost."""
+    """Interval between frames by the data set's protocols, where all time tags are missing."""
     depths = {s.position for s in slices}
     return PROTOCOLS_US.get(len(slices) // max(1, len(depths)))
 

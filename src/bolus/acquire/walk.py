@@ -1,4 +1,4 @@
-"""Every file below a folder, and every folder that could not be looked into."""
+"""Every file below a folder, and every folder that could not be opened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 MAX_DEPTH = 64
-"""Exports nest patient, study, series and image, and copies of copies some more."""
+"""Exports nest patient, study, series and image; copies of copies nest deeper."""
 CLOSED, DEEP = "closed-folder", "deep-folder"
 
 
@@ -19,7 +19,7 @@ def walk(root: Path, skip: Callable[[Path], bool]) -> Iterator[tuple[Path, list[
     Parameters
     ----------
     skip
-        Whether a folder, with all that is below it, is none of the caller's business.
+        Whether to skip a folder with everything below it.
 
     Yields
     ------
@@ -52,5 +52,5 @@ def walk(root: Path, skip: Callable[[Path], bool]) -> Iterator[tuple[Path, list[
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link in a circle
+    except OSError:  # a circular link
         return False

@@ -1,4 +1,4 @@
-"""Which frames are beyond correction, and what the reader must know about motion."""
+"""Frames beyond correction, and findings on motion for the reader."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ MIN_OVERLAP = 0.75
 FULL_OVERLAP = 0.95
 CORRELATION_MADS = 5.0
 CORRELATION_DROP = 0.02
-"""A frame is unlike the others where its correlation lies 5 MAD, and at least this, lower."""
+"""A frame is an outlier where its correlation is lower by 5 MAD, and by at least this."""
 MAX_DROPPED = 0.2
 """Largest share of frames that may be dropped."""
 MAX_GAP_S = 4.0
-"""One or two frames missing (6 s at most) cost 3 % of accuracy (Oei 2011); more is doubtful."""
+"""One or two frames missing (6 s at most) cost 3 % of accuracy (Oei 2011); more is questionable."""
 LARGE_MM = 5.0
 """Motion up to here is corrected without concern."""
-WORTH_SAYING_MM = 1.0
+REPORT_FROM_MM = 1.0
 MIN_Z_INFORMATION = 0.01
-"""Below, skull edges are so upright that shifts across the slices can't be told."""
+"""Below, skull edges are so steep that shifts across the slices can't be determined."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What alignment found, per frame (T,); of the worst group where slices form several."""
+    """Results of alignment per frame (T,); of the worst group where slices form several."""
 
     displacement_mm: Float64Array
     across_mm: Float64Array
     """Mean displacement across the slices."""
     rotation_deg: Float64Array
     overlap: Float64Array
-    """Share of the head that lies inside of the measured slab."""
+    """Share of the head inside the measured slab."""
     correlation: Float64Array
 
 
 def beyond_correction(seen: Measured) -> BoolArray:
-    """Frames (T,) bool that can't be aligned: too far, too little of the head, or unlike."""
+    """Frames (T,) bool that can't be aligned: too far, too little head in the slab, or outliers."""
     middle = np.median(seen.correlation)
     spread = robust_sd(seen.correlation - middle)
     unlike = seen.correlation < middle - max(CORRELATION_MADS * spread, CORRELATION_DROP)
@@ -70,7 +70,7 @@ def findings_of(
     ----------
     seen : Measured
     bad, kept : (T,) bool
-        Frames beyond correction, and frames that stay in the exam.
+        Frames beyond correction, and frames that remain in the exam.
     times_s : (T,) float64, s
         Mean time of each frame.
     slice_mm : float
@@ -105,7 +105,7 @@ def _dropped(bad: BoolArray, kept: BoolArray, times_s: Float64Array) -> Finding 
         "motion-dropped",
         Grade.WARNING,
         f"{bad.sum()} of {len(bad)} frames can't be aligned and were dropped: {names}.",
-        "Look at the motion plot; curves are interpolated in time across dropped frames.",
+        "Inspect the motion plot; curves are interpolated in time across dropped frames.",
     )
 
 
@@ -116,7 +116,7 @@ def _names(frames: IntArray, times_s: Float64Array, most: int = 12) -> str:
 
 
 def _gap(kept: BoolArray, times_s: Float64Array) -> Finding | None:
-    """Longest time without a frame that dropping has made."""
+    """Longest gap caused by dropped frames."""
     left = np.flatnonzero(kept)
     holes = np.diff(left) > 1
     gap_s = float(np.diff(times_s[left])[holes].max(initial=0.0))
@@ -132,7 +132,7 @@ def _gap(kept: BoolArray, times_s: Float64Array) -> Finding | None:
 
 def _moved(seen: Measured, kept: BoolArray) -> Finding | None:
     largest = float(seen.displacement_mm[kept].max())
-    if largest < WORTH_SAYING_MM:
+    if largest < REPORT_FROM_MM:
         return None
     large = largest > LARGE_MM
     return Finding(
@@ -154,7 +154,7 @@ def _edges(seen: Measured, kept: BoolArray) -> Finding | None:
         "motion-edge-slices",
         Grade.WARNING,
         f"In {short.sum()} of {len(kept)} frames up to {lost:.0%} of the head left the slab; there "
-        "the nearest measured slice stands in.",
+        "the nearest measured slice was used.",
         "Don't trust the outermost slices.",
     )
 
@@ -166,8 +166,8 @@ def _across(
         return Finding(
             "motion-through-plane",
             Grade.WARNING,
-            "The slab shows too little of the skull's slope to tell motion across the slices; only "
-            "motion within them was corrected.",
+            "The slab shows too little of the skull's slope to determine motion across the slices; "
+            "only motion within them was corrected.",
             "Check that the slices show the same anatomy over time.",
         )
     across = float(seen.across_mm[kept].max())

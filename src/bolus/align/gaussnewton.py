@@ -25,7 +25,7 @@ MAX_POINTS = 15_000
 EDGE_HU_PER_MM = 10.0
 """Weakest gradient of a point; noise makes less than 2 HU/mm of the blurred levels."""
 MIN_POINTS = 200
-"""Fewer edge points than this are no skull."""
+"""Fewer edge points than this don't make a skull."""
 BETWEEN_HU = 60.0
 """Points whose slice differs by this from the mean of its neighbours have half the weight.
 (Phantom of 5 mm slices: error of a shift across a steep vault 0.9 mm without, 0.3 mm with.)"""
@@ -75,18 +75,18 @@ class Reference:
 
 @dataclass(frozen=True)
 class Fit:
-    """How one frame lies against the reference."""
+    """How one frame is aligned with the reference."""
 
     pose: Float64Array
     """(6,) see `rigid`."""
     residual_hu: float
-    """Robust SD of what is left of the difference at the edge points."""
+    """Robust SD of the residual difference at the edge points."""
     correlation: float
     """Correlation of frame and reference at the edge points after alignment."""
 
 
 def skull_mask(bone: Float32Array) -> BoolArray:
-    """Skull and all it encloses: the largest piece of bone, filled slice by slice.
+    """The skull and everything it encloses: the largest piece of bone, filled slice by slice.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def _level(
     on_edge = (bone > 0) & (bone < BONE_HU[1] - BONE_HU[0])
     chosen = np.flatnonzero((on_edge & (strength > EDGE_HU_PER_MM)).ravel())
     if len(chosen) > MAX_POINTS:
-        # evenly thinned, not the strongest: those would crowd where the bone is densest
+        # evenly subsampled, not the strongest: those would cluster where the bone is densest
         chosen = chosen[np.linspace(0, len(chosen) - 1, MAX_POINTS).astype(np.int64)]
     points = np.stack(np.unravel_index(chosen, bone.shape), axis=-1)
     g = gradient.reshape(-1, 3)[chosen].astype(np.float64)
@@ -192,7 +192,7 @@ def _trust(bone: Float32Array) -> Float32Array:
 
 
 def _z_information(level: Level) -> float:
-    """How well the level's edges tell a shift across the slices, against one within them."""
+    """How well the level's edges determine a shift across slices, relative to one within them."""
     normal = np.cross(level.grid.affine[:3, 1], level.grid.affine[:3, 2])
     normal = normal / np.linalg.norm(normal)
     gradient = level.jacobian[:, 3:].astype(np.float64)
@@ -207,7 +207,7 @@ def align(reference: Reference, frame: Float32Array) -> Fit:
     Parameters
     ----------
     frame : (Z, Y, X) float32, HU
-        On the grid the reference was made on.
+        On the grid of the reference.
 
     Returns
     -------
@@ -280,7 +280,7 @@ def _difference(
         z = to_index[0, 0] * pz + to_index[0, 1] * py + to_index[0, 2] * px + to_index[0, 3]
         y = to_index[1, 0] * pz + to_index[1, 1] * py + to_index[1, 2] * px + to_index[1, 3]
         x = to_index[2, 0] * pz + to_index[2, 1] * py + to_index[2, 2] * px + to_index[2, 3]
-        # a hair of tolerance, so that rounding does not put the outermost slices outside
+        # a small tolerance, so that rounding does not put the outermost slices outside
         if not (-1e-3 <= z <= nz - 0.999 and 0 <= y <= ny - 1 and 0 <= x <= nx - 1):
             out[i] = np.nan
             continue

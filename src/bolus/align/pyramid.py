@@ -11,7 +11,7 @@ from scipy import ndimage
 from bolus.types import Float32Array, Float64Array, Geometry
 
 BONE_HU = (200.0, 1000.0)
-"""Only this range is seen.  Brain and nearly all of the bolus lie below it and are flat, so
+"""Only this range is used.  Brain and nearly all of the bolus lie below it and are flat, so
 contrast can't pull the registration; metal and dense enamel lie above it."""
 
 LEVELS_MM = (3.6, 1.8)

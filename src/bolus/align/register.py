@@ -33,15 +33,15 @@ Result = TypeVar("Result")
 
 STILL_MM = 0.1
 """Frames that moved less stay as they are, bit for bit: resampling would only blur them.  Noise
-and contrast alone make some 0.005 mm."""
+and contrast alone cause about 0.005 mm."""
 EARLY_FRAMES = 5
-"""The reference is the first frame, or the most typical of these where the first is unlike them.
+"""The reference is the first frame, or the most typical of these where the first is an outlier.
 A single frame, because noise vanishes in the blurred levels while a mean of moved frames carries
 their interpolation (phantom: mean error 0.09 mm with one frame, 0.12 mm with the mean of five)."""
 GROUP_S = 0.5
 """Slices measured further apart than this in one frame belong to two positions of the table."""
 MIN_GROUP = 4
-"""Fewer slices can't carry six degrees of freedom."""
+"""Fewer slices can't determine six degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def correct_motion(exam: Exam) -> tuple[Exam, Motion]:
     Returns
     -------
     exam : Exam
-        With K <= T frames, in the place of the reference, and findings (codes ``motion-...``).
+        With K <= T frames, aligned to the reference, and findings (codes ``motion-...``).
     motion : Motion
         Of all T frames; where slices form several groups, of the one that moved most.  A head
         that moved 2 mm to the patient's left has a translation of +2 mm along x.
@@ -122,7 +122,7 @@ def slice_groups(times_s: Float64Array) -> list[slice]:
     -------
     list of slice
         One for a usual exam; one per table position of a shuttle exam.  Slices interleaved in
-        time in any other way form one group: they are too few apart to be aligned.
+        time in any other way form one group: separately they are too few to be aligned.
     """
     lag_s = np.median(times_s - times_s.mean(axis=1, keepdims=True), axis=0)
     cuts = [0, *(np.flatnonzero(np.abs(np.diff(lag_s)) > GROUP_S) + 1).tolist(), len(lag_s)]
@@ -152,7 +152,7 @@ def _map(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
 
 
 def _anchor(early: Float32Array, geometry: Geometry) -> int:
-    """First frame, or the most typical of the early ones if the first is unlike them."""
+    """First frame, or the most typical of the early ones if the first is an outlier."""
     coarse = [bone_image(frame, grids_of(geometry)[0]) for frame in early]
     apart = np.array([[np.abs(a - b).mean() for b in coarse] for a in coarse])
     typical = np.median(apart, axis=1)
@@ -162,7 +162,7 @@ def _anchor(early: Float32Array, geometry: Geometry) -> int:
 def _moved_back(
     frame: Float32Array, fit: Fit, reference: Reference, geometry: Geometry
 ) -> Float32Array:
-    """Frame in the reference's place; the frame itself where it did not move."""
+    """Frame aligned to the reference; the frame itself where it did not move."""
     if displacement_mm(fit.pose, reference.centre_mm, reference.head_mm) < STILL_MM:
         return frame
     matrix = matrix_of(fit.pose, reference.centre_mm)
@@ -170,7 +170,7 @@ def _moved_back(
 
 
 def _move_back(exam: Exam, groups: list[Group], kept: BoolArray, bad: BoolArray) -> Float32Array:
-    """All kept frames in the reference's place; bad ones that must be kept stay as they are."""
+    """All kept frames aligned to the reference; bad ones that must be kept stay as they are."""
     taken = np.flatnonzero(kept)
     out = np.empty((len(taken), *exam.geometry.shape), np.float32)
 

@@ -1,4 +1,4 @@
-"""Rigid motion of the head: six numbers, and the matrices made of them.
+"""Rigid motion of the head: six parameters and their matrices.
 
 A pose is ``(6,) float64``: a rotation vector in degrees about the patient's x, y and z axes
 (right-handed; its length is the angle) and the translation of the head's centre in mm (LPS).  It
@@ -43,7 +43,7 @@ def pose_of(matrix: Float64Array, centre: Float64Array) -> Float64Array:
 
 
 def displacement_mm(pose: Float64Array, centre: Float64Array, points_mm: Float64Array) -> float:
-    """Mean distance that the points (n, 3) in mm are carried by the pose."""
+    """Mean distance by which the pose displaces the points (n, 3), mm."""
     matrix = matrix_of(pose, centre)
     moved = points_mm @ matrix[:3, :3].T + matrix[:3, 3]
     return float(np.linalg.norm(moved - points_mm, axis=1).mean())

@@ -1,1 +1,1 @@
-"""What is where in the slab: baseline image, brain mask, CSF, vessels."""
+"""Anatomy of the slab: baseline image, brain mask, CSF, vessels."""

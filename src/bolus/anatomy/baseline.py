@@ -1,4 +1,4 @@
-"""When contrast arrives in the head, and the mean of everything before that."""
+"""Arrival of contrast in the head, and the mean of all frames before it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bolus.metrics import MAD_TO_SD
 from bolus.timegrid import common_grid, resample
 from bolus.types import BoolArray, Exam, Finding, Float32Array, Float64Array, Grade, IntArray
 
-# Frames for a first idea of the anatomy, before the arrival is known.
+# Frames for a first estimate of the anatomy, before the arrival is known.
 FIRST_FRAMES = 3
 # The voxels that change most over time: vessels fill some 2-3 % of the brain.
 CHANGING_SHARE = 0.02
@@ -28,7 +28,7 @@ MIN_RISE_SD = 6.0
 STRONGEST_SHARE = 0.25
 # Arteries are the first to enhance.
 EARLY_SHARE = 0.1
-# Among thousands of noisy curves some rise early by chance; this high, none.
+# Among thousands of noisy curves some rise early by chance, but none this high.
 CLEAR_SD = 8.0
 # Foot of the upslope: 10 % of the peak, as arrival is usually defined, or clear of the noise.
 FOOT = 0.1
@@ -37,14 +37,14 @@ MAX_FOOT = 0.4
 # Fewer frames or less time than this before the bolus make a noisy baseline.
 MIN_BASELINE_FRAMES = 3
 MIN_BASELINE_S = 4.0
-# Share of the brain that changes without contrast: a still head has next to none.
+# Share of the brain that changes without contrast: almost none in a head at rest.
 DISTURBED_NOTE = 0.01
 DISTURBED_WARNING = 0.05
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Baseline(WithArrays):
-    """The unenhanced head and the moment it ends."""
+    """The unenhanced head and the arrival of contrast."""
 
     image: Float32Array
     """(Z, Y, X) mean of the frames before the bolus, HU."""
@@ -58,7 +58,7 @@ class Baseline(WithArrays):
 def baseline_and_arrival(exam: Exam, moved_mm: float = 0.0) -> Baseline:
     """Find the bolus and average all frames before it, for each slice by its own clock.
 
-    The voxels that change most, and as contrast does, are vessels; their mean curve tells whether
+    The voxels that change most, and as contrast does, are vessels; their mean curve shows whether
     there is a bolus at all, and the earliest tenth of them when it arrives.
 
     Parameters
@@ -66,13 +66,13 @@ def baseline_and_arrival(exam: Exam, moved_mm: float = 0.0) -> Baseline:
     exam : Exam
         Free of motion.
     moved_mm : float
-        By how much the head had moved at most: beside steep edges something of that is left.
+        Largest displacement of the head: next to steep edges some of it remains after correction.
 
     Returns
     -------
     Baseline
         With the finding ``baseline-short`` where fewer than 3 frames or 4 s precede the bolus, and
-        ``brain-disturbed`` where much of the brain changes as contrast never does.
+        ``brain-disturbed`` where much of the brain changes in ways contrast cannot explain.
 
     Raises
     ------
@@ -142,7 +142,8 @@ def _changing_curves(
     count = max(MIN_CHANGING, int(CHANGING_SHARE * change.sd_hu.size))
     order = np.argsort(-change.sd_hu, kind="stable")
     chosen = order[change.surely_bolus[order]][:count]
-    if chosen.size < MIN_CHANGING:  # without a bolus nothing is like one: let the noise show it
+    # without a bolus no curve resembles one: the noise level then shows it
+    if chosen.size < MIN_CHANGING:
         chosen = order[:count]
     z, y, x = (axis[chosen] for axis in np.nonzero(brain))
     return resample(exam.frames[:, z, y, x].T, z, exam.times_s, grid).astype(np.float64)
@@ -187,7 +188,7 @@ def _three_point_mean(curve: Float64Array) -> Float64Array:
 
 
 def _noise(curve: Float64Array) -> Float64Array:
-    """SD of the noise of curves (..., N), by the median second difference: peaks don't count."""
+    """SD of the noise of curves (..., N), by the median second difference, insensitive to peaks."""
     return np.asarray(MAD_TO_SD * np.median(np.abs(np.diff(curve, 2)), axis=-1) / np.sqrt(6))
 
 
@@ -211,10 +212,10 @@ def _disturbed(change: Change) -> tuple[Finding, ...]:
         Finding(
             "brain-disturbed",
             Grade.WARNING if share > DISTURBED_WARNING else Grade.NOTE,
-            f"{share:.1%} of the brain changes over time as contrast never does: motion that could "
-            "not be undone, or streaks; it is left out of maps and lesions "
+            f"{share:.1%} of the brain changes over time in a way contrast cannot explain: motion "
+            "that could not be corrected, or streaks; it is left out of maps and lesions "
             f"(limit {DISTURBED_WARNING:.0%}).",
-            "Look at the maps beside bone with care.",
+            "Interpret the maps next to bone with care.",
         ),
     )
 
@@ -229,7 +230,7 @@ def _short(times_s: Float64Array, frames: IntArray, arrival_s: float) -> tuple[F
             Grade.WARNING,
             f"Contrast arrives {max(duration, 0):.1f} s after the scan's start, with "
             f"{int(frames.min())} frames before it; {MIN_BASELINE_FRAMES} frames and "
-            f"{MIN_BASELINE_S:.0f} s are needed for a quiet baseline.",
-            "Start the scan earlier after the injection; take absolute CBV with care.",
+            f"{MIN_BASELINE_S:.0f} s are needed for a low-noise baseline.",
+            "Start the scan earlier after the injection; interpret absolute CBV with care.",
         ),
     )

@@ -8,7 +8,7 @@ from scipy import ndimage
 from bolus.errors import ImplausibleValues, NoPerfusion
 from bolus.types import BoolArray, Float32Array, Float64Array, Geometry
 
-# Range in which the mode of soft tissue is looked for, HU: any kVp, any cupping, no fat, no bone.
+# Range in which the mode of soft tissue is sought, HU: any kVp, any cupping, no fat, no bone.
 SOFT_RANGE_HU = (-20.0, 120.0)
 # Denser than soft tissue by this is bone or metal for certain.
 BONE_ABOVE_SOFT_HU = 150.0
@@ -18,7 +18,7 @@ BONE_SHARE = 0.25
 BONE_LEVEL_HU = (150.0, 350.0)
 # CSF is some 30 HU below brain tissue and fat 130 HU.
 SOFT_BELOW_MODE_HU = 45.0
-# Fresh blood and vessels still bright from an earlier injection; trabecular bone is denser.
+# Fresh blood, and vessels still enhanced by an earlier injection; trabecular bone is denser.
 SOFT_ABOVE_MODE_HU = 75.0
 SMOOTHING_MM = 1.0
 # Foramina and fissures are narrower than twice this, the brain's own bridges are wider.
@@ -106,7 +106,7 @@ def brain_mask(image: Float32Array, geometry: Geometry) -> BoolArray:
 
 
 def _box(bone: BoolArray) -> tuple[slice, slice, slice]:
-    """Rows and columns of the head: beside them, bone is seen in fewer than half the directions."""
+    """Rows and columns of the head: outside, bone is seen in fewer than half the directions."""
     spans = [np.flatnonzero(bone.any(axis=axes)) for axes in ((0, 2), (0, 1))]
     y, x = (slice(max(int(s[0]) - 2, 0), int(s[-1]) + 3) for s in spans)
     return slice(None), y, x
@@ -153,7 +153,7 @@ def enclosure(bone: BoolArray) -> Float32Array:
     -------
     (Z, Y, X) float32, 0..1
     """
-    # three pixels thick, so that a knight's move can't jump over a thin plate
+    # three pixels thick, so that oblique steps can't jump over a thin plate
     wall = ndimage.binary_dilation(bone, np.ones((1, 3, 3), bool))
     share = np.zeros(bone.shape, np.float32)
     for dy, dx in RAYS:
@@ -204,8 +204,8 @@ def _brain_parts(interior: BoolArray, enclosed: Float32Array, least: float) -> B
     """Parts of the slices' interior that are brain, not orbit, nose or muscle.
 
     A part of a slice counts if it has ``least`` pixels and bone surrounds it, or if it is so large
-    that it must be brain under an open skull.  Of these, the largest body through all slices wins,
-    and islands that are both large and well enclosed.
+    that it must be brain under an open skull.  Of these, the largest body through all slices is
+    kept, and islands that are both large and well enclosed.
     """
     in_plane = np.zeros((3, 3, 3), bool)
     in_plane[1] = True

@@ -1,4 +1,4 @@
-"""What motion that was corrected imperfectly does to voxels beside steep edges."""
+"""Effect of residual motion on voxels next to steep edges."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from bolus.types import Float32Array, Geometry
 
 LEFT_OVER = 0.15
 """Of a displacement, after correction: thick slices can't be interpolated without error (simulated
-heads that moved 5 mm show 10-20 HU beside bone, where HU change by 30 per mm)."""
+heads that moved 5 mm show 10-20 HU next to bone, where HU change by 30 per mm)."""
 SMOOTHING_PX = 0.7
 CLEAR_OF_EDGE = 6.0
-"""What enhances by this many times what the edge can do is contrast: false arteries beside the
-skull of simulated exams 6828 and 6834 reach 1 to 5, three true ones in four more."""
+"""What enhances by this many times the edge's possible effect is contrast: false arteries next to
+the skull of simulated exams 6828 and 6834 reach 1 to 5, three true ones in four more."""
 CLEAR_SD_EDGE = 1.5
 """The same for the SD over time, a quarter of the peak."""
 
 
 def edge_hu(image: Float32Array, geometry: Geometry, moved_mm: float) -> Float32Array:
-    """How much a voxel may change because the head was not quite put back, HU.
+    """How much a voxel may change because of residual motion, HU.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def edge_hu(image: Float32Array, geometry: Geometry, moved_mm: float) -> Float32
     """
     if moved_mm == 0:
         return np.zeros_like(image)
-    # bone and air saturate: the step counts, not how hard the bone is
+    # bone and air saturate: the step counts, not the bone's density
     soft = np.clip(image, -100, 400)
     blurred = ndimage.gaussian_filter(soft, (0, SMOOTHING_PX, SMOOTHING_PX))
     steps = np.gradient(blurred, *geometry.spacing_mm) if len(image) > 1 else []

@@ -1,4 +1,4 @@
-"""What is where in the slab: brain, CSF and large vessels, by levels taken from the exam."""
+"""Segmentation of brain, CSF and large vessels, by levels taken from the exam."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bolus.anatomy.brain_mask import brain_mask, histogram_mode
 from bolus.anatomy.time_course import Change, change_over_time
 from bolus.types import BoolArray, Exam, Float32Array, Geometry, Tissue
 
-# Light smoothing before CSF and tissue are told apart; 1.5-2 mm is usual on a baseline image, whose
+# Light smoothing before CSF is separated from tissue; 1.5-2 mm is usual on a baseline image, whose
 # noise is higher.
 CSF_SMOOTHING_MM = 1.0
 # CSF lies 20-30 HU below tissue at any kVp; oedema and infarct no more than 10 HU.
@@ -32,7 +32,7 @@ CALCIFIED_ABOVE_TISSUE_HU = 50.0
 def segment(exam: Exam, baseline: Baseline) -> Tissue:
     """Brain, CSF and large vessels.
 
-    Calcifications, and voxels that change over time as contrast never does, are no brain.
+    Calcifications, and voxels that change in ways contrast cannot explain, are not brain.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def csf_mask(image: Float32Array, brain: BoolArray, geometry: Geometry) -> BoolA
     """Voxels nearer to the CSF mode than to the tissue mode.
 
     Tissue's mode is taken per slice (cupping and kVp raise it towards the skull base); CSF's mode
-    is looked for over the slab at 18 to 45 HU below it.
+    is sought over the slab at 18 to 45 HU below it.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def csf_mask(image: Float32Array, brain: BoolArray, geometry: Geometry) -> BoolA
 def vessel_mask(change: Change, brain: BoolArray, geometry: Geometry) -> BoolArray:
     """Large vessels with a rim of one millimetre, by how much contrast changes them over time.
 
-    Bone that moved in beside a vessel is no rim of it.
+    Bone that moved in next to a vessel is not part of its rim.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def _below_tissue(image: Float32Array, brain: BoolArray) -> Float32Array:
     overall = histogram_mode(image[brain])
     below = np.zeros_like(image)
     for z, plane in enumerate(brain):
-        # a slice full of ventricle must not take CSF for tissue
+        # a slice full of ventricle must not mistake CSF for tissue
         tissue = image[z][plane & (np.abs(image[z] - overall) < TISSUE_HALF_RANGE_HU)]
         mode = histogram_mode(tissue) if tissue.size >= 1000 else overall
         below[z] = mode - image[z]

@@ -1,4 +1,4 @@
-"""Which voxels change as contrast makes them change, and which because something moved."""
+"""Separation of voxels that enhance from voxels that change because of motion."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 from bolus.metrics import robust_sd
 from bolus.types import BoolArray, Exam, Float32Array, Float64Array
 
-# Vessels fill some 3 % of the brain; with what motion disturbs, no more than these need a look.
-LOOKED_AT = 0.15
+# Vessels fill about 3 % of the brain; with motion artefacts, no more than these need analysis.
+ANALYSED_SHARE = 0.15
 MAX_SAMPLE = 20_000
-# Arteries come some 4 s before the mean of the brain, collaterals and veins up to 8 s after it.
+# Arteries enhance about 4 s before the mean of the brain, collaterals and veins up to 8 s after it.
 LAGS_S = np.arange(-8.0, 8.5, 1.0)
 # Without noise nine vessels in ten of simulated exams have 0.9 and more; steps and drifts that
 # lie well against the bolus reach 0.7.
-LEAST_LIKENESS = 0.8
+MIN_CORRELATION = 0.8
 # Above this, three vessel voxels in four and hardly anything else.
-SURE_LIKENESS = 0.9
-# A voxel changes for certain where its variance lies this far above the others'.
+SURE_CORRELATION = 0.9
+# A voxel changes significantly where its variance lies this far above the others'.
 OUTLIER_SD = 6.0
 
 
@@ -30,11 +30,11 @@ class Change:
     sd_hu: Float32Array
     """SD over time: a measure of enhancement that needs no baseline, hence free of its noise."""
     like_bolus: BoolArray
-    """Changes for certain, and as contrast does."""
+    """Changes significantly, with the time course of contrast."""
     surely_bolus: BoolArray
-    """As ``like_bolus``, and nothing but contrast does."""
+    """As ``like_bolus``, with a correlation that only contrast reaches."""
     disturbed: BoolArray
-    """Changes for certain, but not as contrast does: bone or air moved in and out."""
+    """Changes significantly, but not as contrast does: bone or air moved in and out."""
     usual_hu2: float
     """Median variance."""
 
@@ -45,10 +45,10 @@ class Change:
 
 
 def change_over_time(exam: Exam, mask: BoolArray) -> Change:
-    """SD over time of the mask's voxels, and which of them change as contrast does.
+    """SD over time of the mask's voxels, and which of them change with the time course of contrast.
 
     Contrast gives each voxel the course of the whole brain, a few seconds earlier or later and
-    more or less wide.  What motion left over, mostly beside the skull, is a step or a drift.
+    more or less wide.  Residual motion, mostly next to the skull, gives a step or a drift.
 
     Parameters
     ----------
@@ -61,21 +61,23 @@ def change_over_time(exam: Exam, mask: BoolArray) -> Change:
     variance = sd.astype(np.float64) ** 2
     usual = float(np.median(variance))
     spread = robust_sd(variance - usual)
-    most = np.argsort(-sd, kind="stable")[: max(1, int(LOOKED_AT * sd.size))]
+    most = np.argsort(-sd, kind="stable")[: max(1, int(ANALYSED_SHARE * sd.size))]
     rows = np.sort(most[variance[most] > usual + OUTLIER_SD * spread])
     like, sure, disturbed = (np.zeros(sd.size, bool) for _ in range(3))
     z, y, x = (axis[rows] for axis in np.nonzero(mask))
     times = exam.times_s.mean(axis=1)
     # noise alone lowers a correlation by the root of the signal's share of the variance
     signal = np.sqrt(np.clip(1 - usual / np.maximum(variance[rows], 1e-9), 0, 1))
-    alike = likeness(exam.frames[:, z, y, x].T, _course(exam, mask), times)
-    like[rows] = alike > LEAST_LIKENESS * signal
-    sure[rows] = alike > SURE_LIKENESS * signal
+    correlation = lagged_correlation(exam.frames[:, z, y, x].T, _course(exam, mask), times)
+    like[rows] = correlation > MIN_CORRELATION * signal
+    sure[rows] = correlation > SURE_CORRELATION * signal
     disturbed[rows] = ~like[rows]
     return Change(sd, like, sure, disturbed, usual)
 
 
-def likeness(curves: Float32Array, course: Float64Array, times_s: Float64Array) -> Float64Array:
+def lagged_correlation(
+    curves: Float32Array, course: Float64Array, times_s: Float64Array
+) -> Float64Array:
     """Correlation of each curve with a course, at the lag at which it is largest.
 
     Parameters
@@ -103,7 +105,7 @@ def correlation_with(curves: Float32Array, course: Float64Array) -> Float64Array
 
 
 def _course(exam: Exam, mask: BoolArray) -> Float64Array:
-    """(T,) median over the mask in each frame: what contrast does to the brain."""
+    """(T,) median over the mask in each frame: the brain's mean enhancement course."""
     z, y, x = np.nonzero(mask)
     step = max(1, z.size // MAX_SAMPLE)
     return np.median(exam.frames[:, z[::step], y[::step], x[::step]].astype(np.float64), axis=1)

@@ -19,18 +19,18 @@ from bolus.types import BoolArray, Exam, Float32Array, Float64Array, Geometry, I
 MIN_CLUSTER = 4
 MAX_CLUSTER = 20
 CLUSTER_RADIUS_MM = 6.0
-# Voxels of one vessel differ by noise and partial volume only; this is asked of the correlation
+# Voxels of one vessel differ by noise and partial volume only; this is required of the correlation
 # they would have without noise.
 SAME_VESSEL_CORRELATION = 0.9
 SAME_VESSEL_STRENGTH = 0.5
-# A hand-placed point is good to a voxel or two.
+# A hand-placed point is accurate to a voxel or two.
 POINT_RADIUS_MM = 2.5
 POINT_VOXELS = 6
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Enhancement as measured: of a whole exam, or of what was kept of it."""
+    """Enhancement as measured: of a whole exam, or of the part that was kept."""
 
     enhancement: Callable[[IntArray], Float32Array]
     """Of voxels (n, 3), indices z, y, x: (n, T) HU, not filtered."""
@@ -72,7 +72,7 @@ def vessel_candidates(
     """Voxels of the vessel mask, measured; raises NoPerfusion if there are too few.
 
     A voxel that is halfway to its peak before contrast has arrived at all shows noise, and one
-    beside an edge may show what is left of motion: left out.
+    next to an edge may show residual motion: both are left out.
     """
     voxels = np.argwhere(tissue.vessel)
     curves = vessel_curves(samples, voxels, grid)
@@ -126,7 +126,7 @@ def near_point(samples: Samples, tissue: Tissue, grid: Float64Array, point: IntA
 
 
 def given_point(voxel: Sequence[int], tissue: Tissue, option: str) -> IntArray:
-    """Indices (z, y, x) of a voxel the user gave as x, y, z; raises UsageError if it's no use."""
+    """Indices (z, y, x) of a voxel the user gave as x, y, z; raises UsageError if unusable."""
     if len(voxel) != 3:
         raise UsageError(f"{option} needs three numbers x,y,z, not {len(voxel)}")
     shape = tissue.brain.shape
@@ -147,14 +147,14 @@ def correlation(
 ) -> Float64Array:
     """(n,) correlation of curves (n, N) with one (N,), after light smoothing in time.
 
-    With the SD of the noise given, corrected for what noise takes away from it (Spearman 1904):
-    weak vessels are as alike as strong ones.
+    With the SD of the noise given, corrected for attenuation by noise (Spearman 1904):
+    weak vessels then correlate as strongly as bright ones.
     """
     a = smooth_in_time(curves)
     b = smooth_in_time(reference[None])[0]
     a = a - a.mean(axis=1, keepdims=True)
     b = b - b.mean()
-    # at least a fifth of the variance is taken to be signal: more correction would invent likeness
+    # at least a fifth of the variance is taken as signal: more correction would inflate correlation
     own = np.maximum((a**2).mean(axis=1) - noise_hu**2, 0.2 * (a**2).mean(axis=1))
     other = max(float((b**2).mean()) - noise_hu**2, 0.2 * float((b**2).mean()))
     return np.asarray((a * b).mean(axis=1) / np.maximum(np.sqrt(own * other), 1e-12))

@@ -1,4 +1,4 @@
-"""How far an arterial input can be trusted, and what must be said about its place and scale."""
+"""Confidence in an arterial input, and findings on its location and scale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bolus.arteries.scoring import LENIENT_TAIL, total
 from bolus.types import Finding, Geometry, Grade, Tissue, Vessel
 
 # The circle of Willis lies 15-20 mm below the level at which the brain is widest, so a slab whose
-# brain only gets smaller upwards begins above it.  Areas of slices are good to half a percent.
+# brain only gets smaller upwards begins above it.  Areas of slices are accurate to half a percent.
 SAME_AREA = 0.005
 # Branches above the circle of Willis lag behind the internal carotid artery by this much (three
 # quarters of the simulated exams of seeds 7500-7563 whose slab begins there).
@@ -22,7 +22,7 @@ def aif_confidence(artery: dict[str, float], vein: float, *, above_circle: bool)
     """0..1: a good artery, a vein to scale it with, and a slab that holds large arteries.
 
     ``artery`` are the parts of the artery's score, ``vein`` the VOF's confidence.  Without a vein
-    that comes when veins do, the "artery" is most likely a vein itself.
+    with venous timing, the "artery" is most likely a vein itself.
     """
     return total(artery) * vein * (ABOVE_CIRCLE if above_circle else 1.0)
 
@@ -44,7 +44,7 @@ def above_circle(tissue: Tissue, geometry: Geometry) -> bool:
 
 
 def place_findings(aif: Vessel, scale: float, *, above: bool) -> list[Finding]:
-    """What is doubtful about the place and the scale of an AIF."""
+    """Findings on the location and the scale of an AIF."""
     findings = []
     if above and not aif.manual:
         low, high = BRANCH_LAG_S
@@ -54,7 +54,7 @@ def place_findings(aif: Vessel, scale: float, *, above: bool) -> list[Finding]:
                 Grade.WARNING,
                 "The slab begins above the circle of Willis and holds no large artery: the "
                 f"arterial input comes from a branch, about {low} to {high} s after the internal "
-                "carotid artery. Tmax comes out too short by this, and hypoperfused volumes "
+                "carotid artery. Tmax is underestimated by this, and hypoperfused volumes are "
                 "slightly too small.",
                 "Include the circle of Willis in the scan.",
             )
@@ -65,8 +65,8 @@ def place_findings(aif: Vessel, scale: float, *, above: bool) -> list[Finding]:
                 "aif-scale",
                 Grade.WARNING,
                 f"The arterial input is multiplied by {scale:.1f} (limit {EXTREME_SCALE:.0f}) to "
-                "the area of the venous output: little of its voxels is blood, so absolute CBF "
-                "and CBV are uncertain.",
+                "match the area of the venous output: its voxels hold little blood, so absolute "
+                "CBF and CBV are uncertain.",
                 "Choose a larger artery with --aif x,y,z.",
             )
         )

@@ -1,4 +1,4 @@
-"""The marks of a bolus curve: height, timing, width, tail, smoothness."""
+"""Features of a bolus curve: height, timing, width, tail, smoothness."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_EVALUATIONS = 250
 
 @dataclass(frozen=True)
 class Shape:
-    """Marks of one curve, or with arrays (n,) of many."""
+    """Features of one curve, or with arrays (n,) of many."""
 
     peak_hu: Float64Array
     peak_s: Float64Array
@@ -34,7 +34,7 @@ class Shape:
     width_s: Float64Array
     """Full width at half maximum; up to the exam's end where the curve doesn't fall that far."""
     strength_hu: Float64Array
-    """SD over time: in proportion to the share of blood, and free of the baseline's noise."""
+    """SD over time: proportional to the share of blood, and independent of baseline noise."""
     tail: Float64Array
     """Mean of the last 3 s / peak."""
 

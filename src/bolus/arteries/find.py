@@ -52,7 +52,7 @@ def find_arteries(
     weighted by the voxels' shares of blood; regions are compared by height over noise, earliness
     (by the shift that fits best, good to about 0.1 s), shape and place, and the best artery is the
     AIF.  Arteries beyond an occlusion are late and lose.  The VOF is the best vein 2 to 15 s later.
-    Where nothing precedes the veins, arteries are looked for by their course in the whole brain.
+    Where no region precedes the veins, the whole brain is searched for arterial time courses.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def find_arteries(
     aif_voxel, vof_voxel : (x, y, z), optional
         Voxel indices given by the user, meaning ``frames[:, z, y, x]``.
     moved_mm : float
-        By how much the head had moved at most: beside steep edges something of that is left.
+        Largest displacement of the head: next to steep edges some of it remains after correction.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def find_arteries(
     vof_point = None if vof_voxel is None else given_point(vof_voxel, tissue, "--vof")
     samples = samples_of(exam, baseline)
     by_hand = [
-        None if point is None else group_near(samples, tissue, grid, point)
+        None if point is None else group_around(samples, tissue, grid, point)
         for point in (aif_point, vof_point)
     ]
     return arteries_from(
@@ -110,7 +110,7 @@ def arteries_from(
     ----------
     samples : of all voxels of ``tissue.vessel`` and of those given by hand.
     by_hand : artery and vein that the user chose, each or None.
-    faint : looks in the whole brain for arteries outside the vessel mask, (Z, Y, X), given the
+    faint : searches the whole brain for arteries outside the vessel mask, (Z, Y, X), given the
         vein's curve; None where only vessels are known.
     """
     arrival_s, geometry = baseline.arrival_s, samples.geometry
@@ -125,7 +125,7 @@ def arteries_from(
     return _described(field, grid, tissue, geometry, by_hand)
 
 
-def group_near(samples: Samples, tissue: Tissue, grid: Float64Array, point: IntArray) -> Group:
+def group_around(samples: Samples, tissue: Tissue, grid: Float64Array, point: IntArray) -> Group:
     """Voxels around a point (z, y, x) given by hand, and their curves."""
     return group_of(samples, grid, near_point(samples, tissue, grid, point))
 
@@ -137,7 +137,7 @@ def group_of(samples: Samples, grid: Float64Array, voxels: IntArray) -> Group:
 
 @dataclass(frozen=True)
 class _Field:
-    """All that competes, and who won."""
+    """All candidate regions and the choice."""
 
     candidates: Candidates
     regions: list[Region]
@@ -185,7 +185,7 @@ def _described(
     geometry: Geometry,
     by_hand: Sequence[Group | None],
 ) -> Arteries:
-    """The chosen curves with their scale, confidence and findings, and what competed."""
+    """The chosen curves with their scale, confidence and findings, and the other candidates."""
     choice, regions = field.choice, field.regions
     artery, vein = regions[choice.artery], regions[choice.vein]
     vein_known = choice.vein_found or by_hand[1] is not None

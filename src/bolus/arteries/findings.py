@@ -1,11 +1,11 @@
-"""How good a chosen AIF or VOF is: a score, and findings against clinical curves."""
+"""Quality of a chosen AIF or VOF: a score, and findings against clinical curves."""
 
 from __future__ import annotations
 
 from bolus.arteries.curve_features import Shape
 from bolus.types import Finding, Grade
 
-# Limits from 93 clinical AIF/VOF pairs (RAPID's, ISLES 2018): a mark is worth 1 up to
+# Limits from 93 clinical AIF/VOF pairs (RAPID's, ISLES 2018): a feature scores 1 up to
 # about the third quartile and 0 where no such curve was seen; linear between.
 GOOD_BAD = {
     "width_s": (15.0, 28.0),
@@ -29,7 +29,7 @@ SURE = 0.3
 def aif_findings(
     marks: Shape, misfit: float, late_s: float, ratio: float, confidence: float
 ) -> list[Finding]:
-    """What is doubtful about an AIF; ``ratio`` is its area as a share of the VOF's."""
+    """Findings on an AIF; ``ratio`` is its area as a share of the VOF's."""
     peak, width = float(marks.peak_hu), float(marks.width_s)
     rise, tail = float(marks.peak_s - marks.arrival_s), float(marks.tail)
     limit = USELESS_PEAK_HU if peak < USELESS_PEAK_HU else WEAK_PEAK_HU
@@ -48,7 +48,7 @@ def aif_findings(
         ),
         ("aif-uncertain", confidence < SURE, f"has a confidence of only {confidence:.2f}"),
     )
-    remedy = "Look at the curve and its place; choose another artery with --aif x,y,z."
+    remedy = "Check the curve and its location; choose another artery with --aif x,y,z."
     return [
         Finding(code, _grade(code, peak), f"The arterial input {text}.", remedy)
         for code, true, text in checks
@@ -57,7 +57,7 @@ def aif_findings(
 
 
 def vof_findings(lag_s: float, found: bool, confidence: float) -> list[Finding]:
-    """What is doubtful about a VOF that peaks ``lag_s`` after the AIF."""
+    """Findings on a VOF that peaks ``lag_s`` after the AIF."""
     remedy = "Choose a large sinus with --vof x,y,z if the slab has one."
     findings = []
     if not found:

@@ -1,4 +1,4 @@
-"""Arteries too faint for the vessel mask: found by their course, not by how much they change."""
+"""Arteries too faint for the vessel mask: found by their time course, not by their enhancement."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CLEAR_SD = 5.0
 
 
 def faint_arteries(exam: Exam, tissue: Tissue, grid: Float64Array, vein: Float64Array) -> BoolArray:
-    """Voxels with a course like the vein's, but 6 s earlier, and one ring around them.
+    """Voxels with the vein's time course, but 6 s earlier, and one ring around them.
 
-    Each frame is weighted by the vein's curve moved to 6 s earlier, less what of it the vein itself
-    and a constant explain (matched filter against noise, orthogonal to veins and to the baseline).
-    The weighted sum is smoothed, which is the same as smoothing every frame, and what stands out of
-    the brain's voxels by 5 robust SD is taken.
+    Each frame is weighted by the vein's curve shifted 6 s earlier, minus the part that the vein
+    itself and a constant explain (matched filter against noise, orthogonal to veins and baseline).
+    The weighted sum is smoothed, which is the same as smoothing every frame, and voxels that exceed
+    the brain's median by 5 robust SD are taken.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the AIF is multiplied with: undoing partial volume by the area of the VOF."""
+"""Partial-volume correction of the AIF: scaling to the area of the VOF."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def area_ratio(aif: Float64Array, vof: Float64Array, grid: Float64Array) -> floa
 
     The VOF is fitted as the AIF, delayed, dispersed by an exponential and multiplied; neither delay
     nor dispersion changes a curve's area, so the multiplier of the best fit among 425 pairs is the
-    ratio of areas.  What an early end of the exam takes from the VOF it takes from the fit as well,
-    and a baseline's error counts less than in an integral over the whole exam.
+    ratio of areas.  Truncation of the exam affects the VOF and the fit alike,
+    and a baseline error matters less than in an integral over the whole exam.
 
     Parameters
     ----------

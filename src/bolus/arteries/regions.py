@@ -1,4 +1,4 @@
-"""Regions of one vessel: their mean curves, how early and how noisy they are."""
+"""Regions of one vessel: their mean curves, timing and noise."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from bolus.types import BoolArray, Float64Array, Geometry, IntArray
 MAX_SEEDS = 60
 MAX_REGION = 20
 REGION_RADIUS_MM = 6.0
-# Beside its share of the mean curve a voxel of the same vessel has noise (measured before the
-# bolus and after smoothing 1-2-1, which takes 0.61 of it), and a course of its own of no more than
+# Besides its share of the mean curve a voxel of the same vessel has noise (measured before the
+# bolus and after smoothing 1-2-1, which takes 0.61 of it), and an individual course of no more than
 # this part.
 OWN_COURSE = 0.3
 NOISE_MARGIN = 1.3 / 0.61
-# Voxels with less than this share of the fullest are rim: they add noise and others' blood.
+# Voxels with less than this share of the fullest are rim: they add noise and other vessels' blood.
 RIM_SHARE = 0.5
 # Shifts that are tried to see how early a curve is, s: the slowest circulation included.
 SHIFTS_S = np.round(np.arange(-15.0, 15.01, 0.05), 2)
@@ -37,7 +37,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Region:
-    """A few voxels of one vessel, the curve they share and its marks."""
+    """A few voxels of one vessel, the curve they share and its features."""
 
     voxels: IntArray
     """(n, 3) indices z, y, x."""
@@ -76,7 +76,7 @@ def grow_groups(candidates: Candidates, order: IntArray, geometry: Geometry) -> 
 
 
 def measure(groups: list[Group], grid: Float64Array, arrival_s: float) -> list[Region]:
-    """Mean curves with their marks; noise and delays are judged over all groups together."""
+    """Mean curves with their features; noise and delays are judged over all groups together."""
     means = [weighted_mean(group.curves) for group in groups]
     curves = np.array([curve for curve, _ in means])
     effective = np.array([n for _, n in means])
@@ -116,7 +116,7 @@ def noise_of_one_voxel(
     """SD of noise in a voxel's curve as groups see it, HU: with n voxels it falls as 1/sqrt(n).
 
     From the mean curves (n, N) before contrast arrives, so that neighbours' correlated noise
-    counts; from second differences, of which a bolus has next to none, where there is no before.
+    counts; from second differences, which are near zero for a bolus, where no frames precede it.
     """
     before = grid < arrival_s
     if before.sum() > 2:
@@ -135,8 +135,8 @@ def delays(curves: Float64Array, template: Float64Array, grid: Float64Array) -> 
     shifted -= shifted.mean(axis=1, keepdims=True)
     norm = np.sqrt((shifted**2).sum(axis=1, keepdims=True))
     centred = curves - curves.mean(axis=1, keepdims=True)
-    likeness = centred @ (shifted / np.maximum(norm, 1e-9)).T
-    return np.asarray(SHIFTS_S[likeness.argmax(axis=1)])
+    correlation = centred @ (shifted / np.maximum(norm, 1e-9)).T
+    return np.asarray(SHIFTS_S[correlation.argmax(axis=1)])
 
 
 def diameter_mm(
@@ -144,7 +144,7 @@ def diameter_mm(
 ) -> float:
     """Diameter of a straight vessel that would hold the blood around the region, mm.
 
-    ``blood_share`` is the share of blood that the region's curve stands for.
+    ``blood_share`` is the blood fraction that the region's curve represents.
     """
     middle = np.round(one.voxels.mean(axis=0)).astype(np.int64)
     near = np.flatnonzero(within(candidates.voxels, middle, REGION_RADIUS_MM, geometry))

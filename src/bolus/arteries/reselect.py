@@ -1,4 +1,4 @@
-"""What is kept of the exam around vessels, so that another artery can be chosen later."""
+"""The part of the exam around vessels that is kept, so that another artery can be chosen later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from bolus.anatomy.baseline import Baseline
 from bolus.arteries.clusters import POINT_RADIUS_MM, Samples, given_point, samples_of, within
-from bolus.arteries.find import arteries_from, group_near, group_of
+from bolus.arteries.find import arteries_from, group_around, group_of
 from bolus.arteries.regions import Group
 from bolus.errors import UsageError
 from bolus.types import (
@@ -24,13 +24,13 @@ from bolus.types import (
 )
 
 LARGEST_HU = 60000.0
-"""What half precision holds; no enhancement comes near it."""
+"""Largest half-precision number; no enhancement comes near it."""
 
 
 def near_vessels(
     exam: Exam, baseline: Baseline, tissue: Tissue, arteries: Arteries, moved_mm: float
 ) -> NearVessels:
-    """Vessels, and around each of their voxels what a point given by hand there takes in."""
+    """Vessels, and around each of their voxels the neighbourhood that a hand-placed point uses."""
     vessel = tissue.vessel.copy()
     for one in (arteries.aif, arteries.vof):
         vessel[tuple(one.voxels.T)] = True
@@ -40,7 +40,7 @@ def near_vessels(
     return NearVessels(voxels, half, moved_mm)
 
 
-def arteries_anew(
+def reselect_arteries(
     near: NearVessels,
     former: Arteries,
     baseline: Baseline,
@@ -56,8 +56,8 @@ def arteries_anew(
 
     Parameters
     ----------
-    near : what was kept of the exam.
-    former : arteries of the run; an AIF not given anew stays, a VOF does if chosen by hand.
+    near : the part of the exam that was kept.
+    former : arteries of the run; an AIF that is not replaced stays, a VOF only if chosen by hand.
     aif, vof : (x, y, z) voxels, each or None.
 
     Raises
@@ -73,7 +73,7 @@ def arteries_anew(
         if voxel is not None:
             point = given_point(voxel, tissue, option)
             _check_in_vessel(point, voxel, near, tissue, geometry, option)
-            groups.append(group_near(samples, tissue, grid, point))
+            groups.append(group_around(samples, tissue, grid, point))
         else:
             groups.append(group_of(samples, grid, vessel.voxels) if keep else None)
     return arteries_from(samples, baseline, tissue, grid, groups, near.moved_mm)

@@ -14,24 +14,24 @@ from bolus.types import BoolArray, Float64Array, Geometry, Tissue
 # Peak over noise at which a curve's area is known to about 15 %: the baseline's noise counts over
 # the whole exam (60 s), the bolus over a quarter of it.
 USEFUL_SNR = 12.0
-# Later than the earliest artery by this much, and what is computed from the curve is wrong.
+# A curve later than the earliest artery by this much gives wrong maps.
 LATE_S = 0.7
 # The error of a delay is about 2 s / SNR (width of the upslope over its noise).
 DELAY_ERROR_S = 2.0
 # Clusters that algorithms and readers use have 4 voxels and more; fewer may be noise.
 SMALLEST = 4
-# No bolus that went through heart and lungs is narrower (p5 of 93 clinical arteries: 8.8 s); what
-# motion and streaks make is.
+# No bolus that has passed heart and lungs is narrower (p5 of 93 clinical arteries: 8.8 s);
+# curves caused by motion and streaks are.
 NARROW_S = (6.0, 3.0)
 # The sinus follows the artery by 4 to 9.4 s (p5, p95), never by 15.
 LATE_VEIN_S = (10.0, 15.0)
-# Arteries are rare where the large sinuses lie, and a vein may be mistaken for one.
+# Arteries are rare near the large sinuses, where a vein may be mistaken for one.
 ARTERY_IN_SINUS_PLACE = 0.5
 VEIN_ELSEWHERE = 0.7
 MIDLINE_MM = 20.0
-# Share of the way from the brain's centre to its back where that place begins.
+# Share of the distance from the brain's centre to its back at which that area begins.
 BACK = 1 / 3
-# A region with less can't tell when arteries are due.
+# A region with less can't determine when arteries enhance.
 FAIR_SCORE = 0.1
 LENIENT_TAIL = 0.5
 # Poor in one part is poor; the floor keeps an order among poor regions.
@@ -56,7 +56,7 @@ class Choice:
 
     @property
     def vein_found(self) -> bool:
-        """Whether the vein comes when veins do."""
+        """Whether the vein has venous timing."""
         return self.veins[self.vein]["lag"] > 0
 
 
@@ -66,10 +66,10 @@ def choose(
     artery: int | None = None,
     vein: int | None = None,
 ) -> Choice:
-    """Score every region; ``artery`` and ``vein`` name regions that the user wants.
+    """Score every region; ``artery`` and ``vein`` are regions chosen by the user.
 
-    The earliest fair region says when arteries are due.  The score of a later one falls to a half
-    at 0.7 s, so an earlier artery wins unless it is much poorer.
+    The earliest fair region determines when arteries enhance.  The score of a later one falls to a
+    half at 0.7 s, so an earlier artery is chosen unless it is much poorer.
     """
     both = list(zip(regions, in_sinus_place.tolist(), strict=True))
     timely = np.array([total(artery_parts(r, 0.0, p)) * r.placed for r, p in both])

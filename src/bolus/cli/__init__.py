@@ -38,8 +38,8 @@ PresetName = Literal[
 ]  # fmt: skip
 
 EPILOGUE = """
-Exit codes: 0 done; 1 a fault of bolus itself; 2 wrong usage; 3 no CT perfusion exam there; 4 an
-exam that is damaged or incomplete; 5 no bolus, brain or artery in it; 6 results can't be written;
+Exit codes: 0 success; 1 internal error of bolus; 2 wrong usage; 3 no CT perfusion exam found; 4
+damaged or incomplete exam; 5 no bolus, brain or artery in the exam; 6 results can't be written;
 130 interrupted.
 
 Research use, not for diagnosis.
@@ -74,10 +74,10 @@ def run(
     exam
         Folder or zip of DICOM files, 4D NIfTI with its JSON, or UniToBrain patient folder.
     out
-        Folder for the results; they appear whole or not at all. A former result is replaced,
-        anything else is left alone.
+        Folder for the results, written completely or not at all. Previous results are replaced,
+        anything else is left untouched.
     method
-        Deconvolution, or the network, "cnn"; repeat it to see several side by side.
+        Deconvolution method, or the network, "cnn"; repeat the option to compare several.
     preset
         Thresholds of core and hypoperfused tissue: "calibrated" for each method on simulated
         exams, or as published for other software.
@@ -88,16 +88,16 @@ def run(
     series
         SeriesInstanceUID or series number, where there are several perfusion scans.
     model
-        A network of one's own for "cnn", as `bolus train` writes it, instead of the built-in one.
+        A user-supplied network for "cnn", as written by `bolus train`, instead of the built-in one.
     deidentified
-        Write hashes in place of the UIDs of study, series and frame of reference, by which a
-        hospital could find the patient.
+        Write hashes instead of the UIDs of study, series and frame of reference, which could
+        identify the patient within the hospital.
     quiet
         Print nothing but errors.
     """
     if str(out) == ".":
         raise UsageError(
-            "--out is empty or the current folder; give the results a folder of their own"
+            "--out is empty or the current folder; give a separate folder for the results"
         )
     from bolus import api
     from bolus.files.output_folder import check_output
@@ -124,7 +124,7 @@ def info(
     series: str | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
-    """Tell what is in an exam without processing it: series, geometry, times, problems.
+    """Describe an exam without processing it: series, geometry, times, problems.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def demo(
     *,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
 ) -> None:
-    """Make the built-in exam, a simulated stroke, and do the main job on it.
+    """Create the built-in exam, a simulated stroke, and analyse it.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _unless_interrupted(progress: Progress) -> Progress:
-    """Stop at the next stage if a library swallowed the interruption, as callbacks from C do."""
+    """Stop at the next stage if a library suppressed the interruption, as callbacks from C do."""
 
     def show(stage: str, seconds: float | None) -> None:
         if _interrupted and seconds is None:
@@ -227,10 +227,10 @@ def _unless_interrupted(progress: Progress) -> Progress:
 
 
 def _stop_tidily() -> None:
-    """End as after Ctrl-C also where a service manager, a container or a closed terminal asks."""
+    """End as after Ctrl-C also when a service manager, a container or a closed terminal asks."""
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
-    # Windows has no SIGHUP; under nohup, closing the terminal shall end nothing
+    # Windows has no SIGHUP; under nohup, closing the terminal must end nothing
     if os.name != "nt" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _interrupt)
 
@@ -250,7 +250,7 @@ def main() -> None:
         print("bolus: interrupted; nothing half-written is left", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        # whoever read the output has left; what was asked for is done
+        # the reader of the output has left; the work is done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         if error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):

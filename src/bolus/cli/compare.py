@@ -23,22 +23,22 @@ def compare(
     """Compare two sets of masks or maps: overlap, volumes, limits of agreement, eligibility.
 
     Masks hold 0, 1 (penumbra) and 2 (core); every other file is a map. Differences are second
-    minus first. Where the grids differ, the second is brought to the first's by its nearest
-    voxels, and it says so. Needs `pip install 'bolus[study]'`.
+    minus first. Where the grids differ, the second is resampled to the first's by nearest
+    neighbour, with a note. Needs `pip install 'bolus[study]'`.
 
     Parameters
     ----------
     first
         NIfTI file, folder of NIfTI files, or results of `bolus run`.
     second
-        The same kind; files of folders belong together by their names.
+        The same kind; files in folders are matched by name.
     out
         Folder for compare.html and the tables as CSV and LaTeX.
     mask
         NIfTI file: maps are compared where it isn't 0. By default in the brain where both results
-        have flow, and for other maps where not both are 0.
+        have flow, and for other maps where at least one isn't 0.
     seed
-        Of the resampled exams behind the confidence intervals.
+        Random seed of the bootstrap behind the confidence intervals.
     """
     from bolus.study.agreement.compare import FILES, PAGE, write_comparison
     from bolus.study.agreement.compare import compare as compared

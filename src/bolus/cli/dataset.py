@@ -29,8 +29,8 @@ dataset = App(name="dataset", help="Index, check and split data sets of exams wi
 def index(folder: Path, *, out: Out, maps: Path | None = None, quiet: Quiet = False) -> None:
     """Recognise the layout of a data set and write an index of its cases.
 
-    Known are UniToBrain as distributed, ISLES 2018 and 2024, cohorts of `bolus simulate`, and your
-    own exams with the results of `bolus run`.
+    Supported are UniToBrain as distributed, ISLES 2018 and 2024, cohorts of `bolus simulate`, and
+    your own exams with results of `bolus run`.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def index(folder: Path, *, out: Out, maps: Path | None = None, quiet: Quiet = Fa
     out
         The index, a JSON file.
     maps
-        Folder of results of `bolus run`, each by the name of its exam, for your own data.
+        Folder with results of `bolus run`, each named like its exam, for your own data.
     quiet
         Print nothing but errors.
     """
@@ -62,14 +62,14 @@ def check(
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check every case: exam, maps, units, truth, copies; exit code 4 if one can't be used.
+    """Check every case: exam, maps, units, truth, duplicates; exit code 4 if one can't be used.
 
     Parameters
     ----------
     index
         File that `bolus dataset index` wrote.
     split
-        File that `bolus dataset split` wrote, to be checked for leaks, too.
+        File that `bolus dataset split` wrote, to be checked for data leakage.
     deep
         Decode every exam.
     as_json
@@ -119,17 +119,17 @@ def split(
     test
         Number of patients kept for the test (15 in the paper).
     validation
-        Number of patients that steer the training.
+        Number of patients for validation during training.
     train
-        Number of patients to learn from (100 in the paper); all the others without it.
+        Number of patients to train on (100 in the paper); all others by default.
     folds
         Number of folds of a cross-validation, instead of --test.
     frames
-        Deal only patients with an exam of so many frames.
+        Use only patients with an exam of this many frames.
     leave_out
-        Patients to leave out, for example those that a data set's authors leave out.
+        Patients to leave out, for example those that the data set's authors excluded.
     seed
-        Another number, another split.
+        Random seed of the split.
     """
     from bolus.dataset.index import read_index
     from bolus.dataset.split import Choice, cross_validation, hold_out, write_split
@@ -159,7 +159,7 @@ def _warns(finding: object) -> bool:
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator[Progress | None]:
-    """A counter on standard error where a person looks on."""
+    """A counter on standard error if it is a terminal."""
     if quiet:
         yield None
         return

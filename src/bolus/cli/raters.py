@@ -22,10 +22,10 @@ def init(
     repeats: int | None = None,
     seed: int = 0,
 ) -> None:
-    """Make a reading study: blinded worklists in an order of each rater's own.
+    """Create a reading study: blinded worklists, in a different random order for each rater.
 
     Raters see maps and CT of an exam, never the method. Their sign-in codes are printed once and
-    kept as salted hashes only. Raters read with `bolus view STUDY`.
+    stored as salted hashes only. Raters read with `bolus view STUDY`.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ def init(
     exams
         Folders of results of `bolus run`, each with all methods.
     maps
-        Methods whose maps are read, by commas; the first is what the others are compared with.
+        Methods whose maps are read, separated by commas; the others are compared with the first.
     raters
-        Their number, or their names by commas (small letters, digits and hyphens).
+        Their number, or names separated by commas (lower-case letters, digits and hyphens).
     repeats
-        Readings that each rater gets twice without being told; by default a fifth of all.
+        Readings that each rater repeats without being told; by default a fifth of all.
     seed
-        Of orders and of what is repeated.
+        Random seed of the orders and of the repeated readings.
     """
     from bolus.study.raters.make import create
     from bolus.study.raters.store import open_study
@@ -51,23 +51,23 @@ def init(
     print("Sign-in codes, shown only now:")
     for rater, code in codes.items():
         print(f"  {rater:12s} {code}   {len(made.worklist(rater))} readings")
-    print("Keep key.json from the raters.")
+    print("Keep key.json away from the raters.")
     print("Research use, not for diagnosis.")
 
 
 @raters.command
 def simulate(study: Path, *, seed: int) -> None:
-    """Let simulated raters do every reading that nobody has opened.
+    """Let simulated raters do every reading that has not been started.
 
-    A program outlines by thresholds, with a bias of each rater's own, a hand's noise and islands
-    missed. It sees what raters see. Its readings are marked as simulated wherever they appear.
+    A program outlines by thresholds, with a bias for each simulated rater, hand tremor and missed
+    islands. It sees what raters see. Its readings are marked as simulated wherever they appear.
 
     Parameters
     ----------
     study
         Folder of the study.
     seed
-        The same study and seed give the same outlines.
+        Random seed: the same study and seed give the same outlines.
     """
     from bolus.study.raters.simulated import simulate_readings
     from bolus.study.raters.store import open_study
@@ -88,7 +88,7 @@ def report(study: Path, *, out: Annotated[Path, Parameter(name=["--out", "-o"])]
     study
         Folder of the study.
     out
-        Folder for report.html, tables (CSV, LaTeX) and figures; a former report is replaced.
+        Folder for report.html, tables (CSV, LaTeX) and figures; a previous report is replaced.
     """
     from bolus.study.raters.report import PAGE, write_report
     from bolus.study.raters.store import open_study

@@ -21,20 +21,20 @@ def simulate(
     workers: int | None = None,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
 ) -> None:
-    """Make a cohort of simulated exams with their truth, to train on and to test with.
+    """Create a cohort of simulated exams with ground truth, for training and testing.
 
-    Exams are drawn as clinics send them: heads, lesions, boluses, protocols, motion and noise.  The
-    same seed gives the same files.  A cohort that was interrupted goes on where it was, and one
-    that is there already grows to a larger number of cases.
+    Heads, lesions, boluses, protocols, motion and noise vary as in clinical practice.  The same
+    seed gives the same files.  An interrupted cohort is continued, and a complete one can be
+    extended to more cases.
 
     Parameters
     ----------
     cohort
-        Folder for the cohort; new, or one that holds a part of the same cohort.
+        Folder for the cohort; new, or one that holds part of the same cohort.
     cases
-        How many exams the cohort shall have.
+        Total number of exams in the cohort.
     seed
-        Of the cohort; two cohorts of different seeds share no exam.
+        Random seed; cohorts with different seeds share no exam.
     layout
         "nifti": exam.nii.gz, exam.json and truth/ in a folder per case; "dicom": the exam as
         DICOM files; "unitobrain": sibling folders as that data set is distributed, with
@@ -56,9 +56,9 @@ def simulate(
             )
     except KeyboardInterrupt:
         print(
-            "bolus: interrupted; whole cases stay, the same command goes on with the next",
+            "bolus: interrupted; finished cases are kept, the same command continues with the next",
             file=sys.stderr,
         )
         raise SystemExit(130) from None
     if not quiet:
-        print(f"{cases} cases in {cohort}, {made} of them made now")
+        print(f"{cases} cases in {cohort}, {made} of them new")

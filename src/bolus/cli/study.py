@@ -1,4 +1,4 @@
-"""``bolus study``: studies of bolus itself."""
+"""``bolus study``: studies of the accuracy of bolus."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 from bolus.cli.raters import raters
 from bolus.errors import UsageError
 
-study = App(name="study", help="Measure what bolus's maps are worth.")
+study = App(name="study", help="Studies of the accuracy of bolus's maps: dose, frames, raters.")
 study.command(raters)
 
 Several = Parameter(consume_multiple=True, negative=())
@@ -35,12 +35,12 @@ def dose(
     workers: int = 2,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
 ) -> None:
-    """Measure what fewer frames and a lower dose cost each method.
+    """Measure the effect of fewer frames and lower dose on each method.
 
-    Every exam is analysed with all its frames and with fewer of them, at its dose and, with noise
-    of its own kind added, at lower ones. Maps and lesions are compared with the truth of simulated
-    exams, and otherwise with a method's own maps of the whole exam. A study that was interrupted
-    goes on where it was.
+    Every exam is analysed with all frames and with fewer, at full dose and, with noise of the same
+    texture added, at lower doses. Maps and lesions are compared with the ground truth of simulated
+    exams, and otherwise with a method's own maps of the complete exam. An interrupted study is
+    continued.
 
     Parameters
     ----------
@@ -51,25 +51,25 @@ def dose(
     method
         Method; repeat it to compare several.
     frames
-        Numbers of frames, evenly spaced as in the paper; those an exam doesn't have are left out.
+        Numbers of frames, evenly spaced as in the paper; larger ones than an exam has are skipped.
     every
-        k of every k-th frame.
+        Keep every k-th frame; give k.
     two_rate
-        k of every k-th frame for 30 s and every 2k-th after that.
+        Keep every k-th frame for 30 s and every 2k-th after that; give k.
     phases
-        How many first frames are tried for each choice of frames: "all", "first" or a number.
+        Number of starting frames tried for each frame selection: "all", "first" or a number.
     dose
-        Shares of the exam's dose per frame; all of it is always tried.
+        Fractions of the exam's dose per frame; full dose is always included.
     cases
-        Only so many exams, in the order of their names.
+        Use only this many exams, in alphabetical order.
     reference
-        Method whose maps of the whole exam stand in for the truth where there is none.
+        Method whose maps of the complete exam replace the ground truth where there is none.
     preset
         Thresholds of core and hypoperfused tissue.
     model
         Network for `--method cnn` instead of the built-in one, an ONNX file of `bolus train`.
     seed
-        Of the added noise.
+        Random seed of the added noise.
     workers
         Processes, one thread each; each holds two exams in memory.
     quiet

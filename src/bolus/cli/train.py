@@ -30,7 +30,7 @@ def train(
     wrap_bug: Annotated[bool, Parameter(negative=())] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
 ) -> None:
-    """Train a network on a data set; the same command again goes on after an interruption.
+    """Train a network on a data set; repeat the command to resume after an interruption.
 
     The folder of the run gets the weights (last.pt, best.pt, model.onnx), history.csv, sample maps
     and model-card.md. Needs `pip install 'bolus[train]'`; a GPU is used where there is one.
@@ -40,21 +40,21 @@ def train(
     index
         File of `bolus dataset index`.
     split
-        File of `bolus dataset split`: patients to learn from, to validate on and to test with.
+        File of `bolus dataset split`: patients for training, validation and testing.
     out
-        Folder of the run: new, or that of the same run to go on with.
+        Folder of the run: new, or that of an interrupted run to resume.
     recipe
         "bolus": one network for all maps; "gava2021": the published network for one map and one
         number of frames.
     fold
         Which fold, from 0, of a split with several.
     epochs
-        At most so many (gava2021: 250); training ends earlier when the validation exams gain
-        nothing more.
+        Maximum number of epochs (gava2021: 250); training stops earlier when the validation loss no
+        longer improves.
     seed
-        Of the first weights and of the order of slices.
+        Random seed of the initial weights and of the order of slices.
     map_name
-        gava2021 only: the map that is learnt, cbv by default.
+        gava2021 only: the map to predict, cbv by default.
     frames
         gava2021 only: number of frames, 89 by default.
     size
@@ -85,7 +85,7 @@ def train(
 
             train_bolus(index, split, out, seed=seed, fold=fold, say=say, **limit)
     except KeyboardInterrupt:
-        say("interrupted; the same command goes on after the last whole epoch")
+        say("interrupted; the same command resumes after the last complete epoch")
         raise SystemExit(130) from None
     except OSError as error:
         place = error.filename or out

@@ -13,14 +13,14 @@ def view(
     host: str = "127.0.0.1",
     browser: bool = True,
 ) -> None:
-    """Look at results in the browser, outline lesions, or read a study.
+    """View results in the browser, outline lesions, or read a study.
 
     The server answers on this computer only. Needs `pip install 'bolus[view]'`.
 
     Parameters
     ----------
     folders
-        Results of `bolus run`, several to go through; or one reading study.
+        One or more folders with results of `bolus run`, or one reading study.
     port
         Port to listen on; by default 8765, or another where that is taken.
     host

@@ -1,1 +1,1 @@
-"""Enhancement of tissue over time, and the filter that takes noise from it."""
+"""Enhancement of tissue over time, and the noise filter."""

@@ -1,4 +1,4 @@
-"""Edge-preserving denoising with the likeness of whole time courses (TIPS)."""
+"""Edge-preserving denoising by the similarity of whole time courses (TIPS)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SIGMA_MM = 3.0
 RANGE_HU = 20.0
 """Filter of the UniToBrain ground truth (folder name ``Registered_Filtered_3mm_20HU``).  At 20 HU
 the filter spares vessels, bone and CSF, but grey matter and infarct core, whose curves differ by
-5 HU, are smoothed as by a Gaussian; noise has no part in the measure, so 3 HU is usable too.
-(8 HU of CT noise, 45 frames, 0.49 mm voxels, core beside normal grey matter:
+5 HU, are smoothed as by a Gaussian; the measure is corrected for noise, so 3 HU is usable too.
+(8 HU of CT noise, 45 frames, 0.49 mm voxels, core next to normal grey matter:
 
 =========  =========  ==============================================
 range, HU  noise, HU  share of the other tissue 1, 2, 4 mm from edge
@@ -31,17 +31,17 @@ range, HU  noise, HU  share of the other tissue 1, 2, 4 mm from edge
 The full two-dimensional window instead of passes gives the same within 0.05 HU and 2 %; without
 the neighbouring slices noise is 1.4 times higher.)"""
 RANGE_NOISE = 2.5
-"""Range of the second filter in units of the noise that the first one left."""
+"""Range of the second filter in units of the noise left by the first."""
 LEVEL_RANGE_NOISE = 3.0
-"""Neighbours must also be alike in their mean over all frames, where grey and white matter differ
+"""Neighbours must also be similar in their mean over all frames, where grey and white matter differ
 by several times the noise; this is the range in units of that mean's noise.  Without it grey matter
 lends white matter 7 % of its blood volume, with it 2 % (simulated exams 6804, 6805, 6808)."""
 LEAST_LEVEL_RANGE_HU = 1.0
 REACH = 2.0
-"""Neighbours up to this many spatial SDs away count."""
+"""Neighbours up to this many spatial SDs away contribute."""
 BINS = 10
-"""Time bins that likeness is measured in: enough for a bolus of 10 s in 60 s, and binning takes
-noise out of the measure."""
+"""Time bins in which similarity is measured: enough for a bolus of 10 s in 60 s, and binning
+reduces noise in the measure."""
 ENOUGH_CURVES = 20_000
 FEWEST_SAMPLES = 4
 TILE = 32
@@ -49,10 +49,10 @@ TILE = 32
 
 
 def denoise(curves: Curves, tissue: Tissue, geometry: Geometry) -> Curves:
-    """Filter parenchyma among its own; large vessels stay as measured and lend nothing.
+    """Filter parenchyma voxels with each other; large vessels are neither filtered nor used.
 
-    The curves are filtered twice, both times from the measured ones: what the first filter left
-    tells with far less noise than the measured curves which neighbours are alike.
+    The curves are filtered twice, both times from the measured ones: the result of the first
+    filter shows with far less noise than the measured curves which neighbours are similar.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def denoise(curves: Curves, tissue: Tissue, geometry: Geometry) -> Curves:
     Returns
     -------
     Curves
-        ``noise_hu`` is what is left of the noise in parenchyma.
+        ``noise_hu`` is the residual noise in parenchyma.
     """
     times = SliceTimes(curves.times_s, curves.time_s, curves.weight)
     level = tissue.baseline[curves.voxels] + curves.tissue_hu.mean(axis=1)
@@ -88,7 +88,7 @@ def denoise(curves: Curves, tissue: Tissue, geometry: Geometry) -> Curves:
 
 
 def _noise_left(curves: Curves, quiet: Float32Array, tissue: Tissue) -> float:
-    """Share of the noise that is left in parenchyma after filtering."""
+    """Fraction of the noise that remains in parenchyma after filtering."""
     rows = np.flatnonzero(tissue.parenchyma[curves.voxels])
     rows = rows[:: max(1, len(rows) // ENOUGH_CURVES)]
     still = _samples_without_change(curves)
@@ -97,7 +97,7 @@ def _noise_left(curves: Curves, quiet: Float32Array, tissue: Tissue) -> float:
 
 
 def _samples_without_change(curves: Curves) -> slice:
-    """Samples before the bolus, where curves are noise; the last ones if those are too few."""
+    """Samples before the bolus, where curves are only noise; the last ones if those are too few."""
     last = curves.arrival_s - curves.frame_interval_s
     count = int((curves.times_s < last).sum(axis=0).min())
     return slice(0, count) if count >= FEWEST_SAMPLES else slice(-FEWEST_SAMPLES, None)
@@ -112,7 +112,7 @@ def _spread(curves: Float32Array) -> float:
 
 @dataclass(frozen=True)
 class SliceTimes:
-    """When each slice was measured, and what that means for comparing curves."""
+    """Acquisition times of each slice, as needed to compare curves."""
 
     times_s: Float64Array
     """(T, Z)."""
@@ -149,7 +149,7 @@ def denoise_curves(
     level_in_ranges: Float32Array | None = None,
     level_noise_in_ranges: float = 0.0,
 ) -> Float32Array:
-    """Mean of each curve and its neighbours, weighted by nearness and by likeness over time.
+    """Mean of each curve and its neighbours, weighted by distance and by similarity over time.
 
     The weight of neighbour j is ``exp(-d^2 / 2 sigma^2) exp(-MSE / 2 range^2)``, where MSE is the
     mean squared difference of the two time courses beyond what noise explains (TIPS: Mendrik,
@@ -171,11 +171,11 @@ def denoise_curves(
     times : SliceTimes
         When they were measured.
     guide : (V, T) float32, HU
-        The time courses whose likeness counts: ``curves``, or what a filter made of them.
+        The time courses whose similarity counts: ``curves``, or filtered ones.
     guide_noise_hu : float
         SD of the noise of one sample of ``guide``.
     among : (Z, Y, X) bool, optional
-        Those that are filtered, with nothing else for neighbours; the others stay as measured.
+        Voxels that are filtered, with only each other as neighbours; the others stay as measured.
         All by default.
     sigma_mm : float
         SD of the spatial weight.
@@ -192,7 +192,7 @@ def denoise_curves(
     (V, T) float32, HU
     """
     taking_part = (voxels if among is None else among)[voxels]
-    # kept in place rather than copied out and back: curves are the largest arrays of all
+    # in place rather than copied out and back: curves are the largest arrays
     row = np.where(taking_part, np.arange(len(curves), dtype=np.int32), np.int32(-1))
     index = np.full(voxels.shape, -1, np.int32)
     index[voxels] = row

@@ -1,4 +1,4 @@
-"""How much each frame tells: frames differ in dose, and so in noise."""
+"""Information content of each frame: frames differ in dose, and so in noise."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from bolus.metrics import MAD_TO_SD
 from bolus.types import BoolArray, Exam, Float32Array, Float64Array, Tissue
 
 BLOCK_PX = 3
-"""Noise is compared in means over blocks: interpolation by motion correction takes noise out of
-single pixels, but hardly out of blocks."""
+"""Noise is compared in means over blocks: interpolation by motion correction reduces noise in
+single pixels, but hardly in blocks."""
 ENOUGH_SLICES = 4
 USUAL = 1.6
 """Frames whose noise variance is within this factor of the median frame's count as usual: half or
 double the dose lies outside, chance inside."""
 WEIGHT_LIMITS = (0.1, 10.0)
 LEAST_NOISE_HU = 0.2
-"""Exams with less noise than this in a block show their anatomy's changes in its place."""
+"""Below this noise in a block, changes of the anatomy dominate."""
 FEWEST_BLOCKS = 200
 
 
@@ -58,7 +58,7 @@ def frame_weights(exam: Exam, tissue: Tissue) -> Float64Array:
 
 
 def _neighbours(times_s: Float64Array) -> Float64Array:
-    """(T, T) matrix from frames to each frame minus what its neighbours in time make of it."""
+    """(T, T) matrix from frames to each frame minus the interpolation of its neighbours in time."""
     frames = times_s.size
     mix = np.eye(frames)
     for t in range(1, frames - 1):

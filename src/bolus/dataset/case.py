@@ -1,4 +1,4 @@
-"""A case as its layout found it, and what a look into its files adds."""
+"""A case as found by its layout, completed by an inspection of its files."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 from bolus.acquire.nifti import is_nifti
 from bolus.dataset.index import Case
-from bolus.dataset.inspect_exam import Look, look
+from bolus.dataset.inspect_exam import ExamFacts, exam_facts
 from bolus.dataset.maps import axes_onto, open_map, place_images
 from bolus.errors import BolusError, UsageError
-from bolus.publish.identity import stand_in
+from bolus.publish.identity import substitute_uids
 from bolus.types import Finding, Geometry, Grade
 
 
 @dataclass(frozen=True)
-class Found:
-    """Names and places only; no file has been opened yet."""
+class FoundCase:
+    """Names and paths only; no file has been opened yet."""
 
     name: str
     patient: str
@@ -26,23 +26,23 @@ class Found:
     raw: Path | None = None
     findings: tuple[Finding, ...] = ()
     series: str = ""
-    """SeriesInstanceUID that the maps say they were made from, if they say so."""
+    """SeriesInstanceUID of the maps' source, where they state it."""
     needs_maps: bool = True
     protocols: dict[int, int] = field(default_factory=dict)
-    """Slices by frames of the data set's protocols; empty where anything goes."""
+    """Slices by frames of the data set's protocols; empty where any size is allowed."""
 
 
-def looked_into(found: Found, root: Path) -> Case:
+def inspect_case(found: FoundCase, root: Path) -> Case:
     """Open an exam's headers and first frame, and compare its maps with it."""
     try:
-        seen = look(found.exam)
+        seen = exam_facts(found.exam)
     except BolusError as error:
         return _case(found, None, (*found.findings, unreadable(error)))
     findings = (*found.findings, *seen.findings, *_of_protocol(found, seen))
     return _case(found, seen, (*findings, *_of_maps(found, seen, root)))
 
 
-def _case(found: Found, seen: Look | None, findings: tuple[Finding, ...]) -> Case:
+def _case(found: FoundCase, seen: ExamFacts | None, findings: tuple[Finding, ...]) -> Case:
     return Case(
         name=found.name,
         patient=found.patient,
@@ -61,15 +61,15 @@ def _case(found: Found, seen: Look | None, findings: tuple[Finding, ...]) -> Cas
 def unreadable(error: BolusError) -> Finding:
     """Why an exam can't be used, without the names of its files, which can be those of patients."""
     kind = (type(error).__doc__ or type(error).__name__).splitlines()[0]
-    return Finding("exam-unreadable", Grade.FAIL, kind, "`bolus info EXAM` tells more.")
+    return Finding("exam-unreadable", Grade.FAIL, kind, "`bolus info EXAM` shows details.")
 
 
 def within(root: Path, message: str) -> str:
-    """A message without the place of the data set on this machine."""
+    """A message without the path of the data set on this machine."""
     return message.replace(f"{root}/", "")
 
 
-def _of_protocol(found: Found, seen: Look) -> list[Finding]:
+def _of_protocol(found: FoundCase, seen: ExamFacts) -> list[Finding]:
     if not found.protocols:
         return []
     usual, slices = found.protocols.get(seen.frames), seen.geometry.shape[0]
@@ -83,19 +83,25 @@ def _of_protocol(found: Found, seen: Look) -> list[Finding]:
     return []
 
 
-def _of_maps(found: Found, seen: Look, root: Path) -> list[Finding]:
+def _of_maps(found: FoundCase, seen: ExamFacts, root: Path) -> list[Finding]:
     findings = [f for name in found.maps for f in grid_findings(found, name, seen.geometry, root)]
     if not found.maps and found.needs_maps:
         findings.append(
             Finding("maps-missing", Grade.FAIL, "There are no maps for this exam.", _MAKE_MAPS)
         )
-    if found.series and seen.series and found.series not in (seen.series, stand_in(seen.series)):
-        message = "The results were made from another series than the one that is there."
+    if (
+        found.series
+        and seen.series
+        and found.series not in (seen.series, substitute_uids(seen.series))
+    ):
+        message = "The results were computed from another series than the one in this exam."
         findings.append(Finding("maps-of-another-exam", Grade.FAIL, message, _MAKE_MAPS))
     return findings
 
 
-def grid_findings(found: Found | Case, name: str, geometry: Geometry, root: Path) -> list[Finding]:
+def grid_findings(
+    found: FoundCase | Case, name: str, geometry: Geometry, root: Path
+) -> list[Finding]:
     """Whether a map lies on the slices of its exam, from headers."""
     path = found.maps[name]
     try:
@@ -142,7 +148,7 @@ def entries(folder: Path) -> list[Path]:
         return sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     except OSError as error:
         raise UsageError(
-            f"{folder}: is no folder that can be listed ({error.strerror})."
+            f"{folder}: is not a folder that can be listed ({error.strerror})."
         ) from error
 
 

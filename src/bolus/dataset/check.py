@@ -1,4 +1,4 @@
-"""Is every case what its index says, can it be learned from, and does no test exam leak?"""
+"""Checks that cases match their index and are usable for training, and that no test exam leaks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bolus.acquire.exam import read_exam
-from bolus.dataset.case import Found, looked_into, unreadable, within
+from bolus.dataset.case import FoundCase, inspect_case, unreadable, within
 from bolus.dataset.duplicates import duplicates
 from bolus.dataset.index import Case, Index
 from bolus.dataset.inspect_all import Progress
@@ -32,18 +32,18 @@ PLAUSIBLE: dict[str, tuple[float, float, str]] = {
     "tmax": (0.2, 60.0, MAP_UNITS["tmax"]),
     "delay": (-20.0, 40.0, "s"),
 }
-"""Limits of a map's median where it is not 0: wide enough for whole brains without flow to speak
-of and for NLR's medians in UniToBrain (CBF 6 to 18, CBV 1 to 1.6, MTT 4 to 11), narrow enough to
-tell ms from s, ml/ml from ml/100 g and ml/g/s from ml/100 g/min."""
+"""Limits of a map's median where it is not 0: wide enough for whole brains with hardly any
+flow and for NLR's medians in UniToBrain (CBF 6 to 18, CBV 1 to 1.6, MTT 4 to 11), narrow enough to
+distinguish ms from s, ml/ml from ml/100 g and ml/g/s from ml/100 g/min."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found; ``cases`` have all their findings, those of the index included."""
+    """Result of a check; ``cases`` have all their findings, including those of the index."""
 
     cases: tuple[Case, ...]
     findings: tuple[Finding, ...] = ()
-    """What concerns the data set or its split as a whole."""
+    """Findings on the data set or its split as a whole."""
 
     @property
     def passed(self) -> bool:
@@ -64,11 +64,11 @@ def check_index(
     Parameters
     ----------
     deep
-        Decode every exam, too, and look for copies by decoded pixels, whatever their encoding.
+        Also decode every exam, and find duplicates by decoded pixels, in any encoding.
     progress
         Called with the number of cases done and of all.
     processes
-        How many work at it, None for as many as are worth it; a deep check is done by one, which
+        Number of processes, None for a sensible number; a deep check uses one, which
         needs the memory of a whole exam.
     """
     cases = []
@@ -81,10 +81,10 @@ def check_index(
 
 
 def check_split(splits: Sequence[Split], index: Index) -> list[Finding]:
-    """Whether a split keeps patients and copies of an exam on one side.
+    """Whether a split keeps each patient and all duplicates of an exam on one side.
 
     Each fold is checked; patients that the data set doesn't have and, in a cross-validation,
-    patients that are tested twice are findings, too.
+    patients that are tested twice are findings as well.
     """
     findings = []
     tested: list[str] = []
@@ -109,7 +109,7 @@ def check_split(splits: Sequence[Split], index: Index) -> list[Finding]:
 
 
 def _check(case: Case, root: Path, layout: str, deep: bool) -> Case:
-    found = Found(
+    found = FoundCase(
         name=case.name,
         patient=case.patient,
         exam=case.exam,
@@ -119,7 +119,7 @@ def _check(case: Case, root: Path, layout: str, deep: bool) -> Case:
         needs_maps=False,  # the index has said so already
         protocols=PROTOCOLS if layout == "unitobrain" else {},
     )
-    now = looked_into(found, root)
+    now = inspect_case(found, root)
     findings = [*case.findings, *now.findings]
     if now.frames:
         place = exam_geometry(case)
@@ -134,12 +134,12 @@ def _check(case: Case, root: Path, layout: str, deep: bool) -> Case:
 
 
 def _changes(case: Case, now: Case) -> list[Finding]:
-    def told(one: Case) -> tuple[object, ...]:
+    def facts(one: Case) -> tuple[object, ...]:
         return one.frames, one.slices, one.content, one.study
 
-    if not case.frames or told(case) == told(now):
+    if not case.frames or facts(case) == facts(now):
         return []
-    message = "The exam is not the one that was indexed any more."
+    message = "The exam has changed since it was indexed."
     return [Finding("exam-changed", Grade.FAIL, message, "Make the index again.")]
 
 
@@ -152,7 +152,7 @@ def _value_findings(case: Case, name: str, place: Geometry, root: Path) -> list[
 
 
 def plausibility(name: str, values: Float32Array) -> list[Finding]:
-    """Whether a map's values can be in its unit; slices without a map are NaN."""
+    """Whether a map's values are plausible in its unit; slices without a map are NaN."""
     low, high, unit = PLAUSIBLE[name]
     inside = values[np.isfinite(values) & (values != 0)]
     if not inside.size:
@@ -197,11 +197,11 @@ def _decoded_hashes(exam: Exam) -> tuple[str, ...]:
 
 
 def _with_copies(cases: Sequence[Case]) -> list[Case]:
-    """Name the copies of a case; a split keeps them on one side, so they are but a warning."""
+    """Name the duplicates of a case; a split keeps them on one side, so they are only a warning."""
     copies: dict[str, list[Finding]] = {case.name: [] for case in cases}
     for one, other, why in duplicates(cases):
         for case, copy in ((one, other), (other, one)):
-            message = f"The same exam is there as {copy.name} (by {why}), under another patient."
+            message = f"The same exam also occurs as {copy.name} (by {why}), under another patient."
             remedy = "Remove one of the two; `bolus dataset split` keeps them on one side."
             copies[case.name].append(Finding("duplicate", Grade.WARNING, message, remedy))
     return [replace(case, findings=(*case.findings, *copies[case.name])) for case in cases]

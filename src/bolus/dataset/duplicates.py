@@ -1,4 +1,4 @@
-"""Exams that are there twice under two names: the leak that no list of names shows."""
+"""Exams that occur twice under different names: data leakage that no list of names reveals."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ SHARED_SLICES = 0.5
 """Two exams with this share of equal slices (of the smaller exam) are copies; noise makes equal
 slices of two true exams impossible."""
 LARGEST_STUDY = 3
-"""A StudyInstanceUID shared by more patients than this was put there by an anonymiser and says
-nothing."""
+"""A StudyInstanceUID shared by more patients than this was set by an anonymiser and is
+meaningless."""
 
 
 def duplicates(cases: Iterable[Case]) -> list[tuple[Case, Case, str]]:
@@ -33,7 +33,7 @@ def duplicates(cases: Iterable[Case]) -> list[tuple[Case, Case, str]]:
 def _sharing(
     cases: list[Case], marks: list[set[str]], most_patients: int
 ) -> Iterable[tuple[int, int]]:
-    """Pairs of cases of different patients with a mark in common."""
+    """Pairs of cases of different patients that share a key."""
     owners: dict[str, list[int]] = defaultdict(list)
     for i, own in enumerate(marks):
         for mark in own:

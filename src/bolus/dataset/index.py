@@ -1,8 +1,8 @@
-"""What a data set on disk consists of, and the file that says so.
+"""The contents of a data set on disk, and the index file that lists them.
 
-The file holds names of folders, counts and hashes: nothing of a DICOM header that says who a person
-is.  All paths in it are relative to the root of the data set, and the root is relative to the file,
-so that both can be moved together.
+The file holds names of folders, counts and hashes: nothing from a DICOM header that identifies a
+person.  All paths in it are relative to the root of the data set, and the root is relative to the
+file, so that both can be moved together.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Case:
 
     name: str
     patient: str
-    """Cases of one patient never get to two sides of a split."""
+    """Cases of one patient are never on two sides of a split."""
     exam: Path
     """What `bolus.acquire.exam.read_exam` reads."""
     maps: dict[str, Path]
@@ -54,7 +54,7 @@ class Case:
 
     @property
     def usable(self) -> bool:
-        """Whether nothing was found that forbids to learn from the case."""
+        """Whether no finding excludes the case from training."""
         return all(finding.grade < Grade.FAIL for finding in self.findings)
 
 
@@ -66,7 +66,7 @@ class Index:
     layout: str
     cases: tuple[Case, ...]
     findings: tuple[Finding, ...] = ()
-    """What concerns the data set as a whole."""
+    """Findings on the data set as a whole."""
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -132,7 +132,7 @@ def read_index(path: Path) -> Index:
     NoReadableFiles
         If there is no such file, or the data set is no longer where the file says.
     DamagedFile
-        If it is no index, has been edited, or names a path outside the data set.
+        If it is not an index, has been edited, or names a path outside the data set.
     """
     fields = read_json(path, SCHEMA, "index of a data set", "bolus dataset index")
     try:
@@ -146,17 +146,15 @@ def read_index(path: Path) -> Index:
         digest = index.digest
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedFile(
-            f"{path}: is no whole index of a data set ({error}); make it again with `bolus dataset "
-            "index`."
+            f"{path}: is not a complete index of a data set ({error}); make it again with "
+            "`bolus dataset index`."
         ) from error
     if digest != fields.get("digest"):
         raise DamagedFile(
             f"{path}: has been changed since it was made; make it again with `bolus dataset index`."
         )
     if not root.is_dir():
-        raise NoReadableFiles(
-            f"{path}: the data set is not at {root} any more; make the index again."
-        )
+        raise NoReadableFiles(f"{path}: the data set is no longer at {root}; make the index again.")
     return index
 
 
@@ -168,7 +166,7 @@ def read_json(path: Path, schema: str, kind: str, command: str) -> dict[str, Any
     NoReadableFiles
         If there is no such file.
     DamagedFile
-        If it is none of these.
+        If it is not one of these.
     """
     try:
         fields = json.loads(read_regular(path, MAX_FILE_BYTES).decode("utf-8"))
@@ -237,7 +235,7 @@ def inside(root: Path, value: object) -> Path:
     Raises
     ------
     ValueError
-        If it is none, absolute, or would leave the root.
+        If it is not a path, is absolute, or would leave the root.
     """
     text = _text(value)
     path = PurePosixPath(text)

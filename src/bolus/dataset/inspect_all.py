@@ -1,4 +1,4 @@
-"""All cases of a data set, on all processors."""
+"""Inspection of all cases of a data set, in parallel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from bolus.dataset.case import Found, looked_into
+from bolus.dataset.case import FoundCase, inspect_case
 from bolus.dataset.index import Index
 from bolus.errors import UsageError
 from bolus.workers import spread
@@ -15,10 +15,10 @@ from bolus.workers import spread
 Progress = Callable[[int, int], None]
 
 
-def look_into_all(
+def inspect_cases(
     root: Path,
     layout: str,
-    cases: Sequence[Found],
+    cases: Sequence[FoundCase],
     progress: Progress | None,
     processes: int | None,
 ) -> Index:
@@ -33,7 +33,7 @@ def look_into_all(
     if twice:
         raise UsageError(f"{root}: {len(twice)} cases have the same name, {twice[0]} for example")
     seen = []
-    work = partial(looked_into, root=root)
+    work = partial(inspect_case, root=root)
     for case in spread(work, sorted(cases, key=lambda case: case.name), processes):
         seen.append(case)
         if progress:

@@ -1,4 +1,4 @@
-"""An exam's frames, slices and first frame, from its headers and as few pixels as possible."""
+"""An exam's frames, slices and first frame, from its headers and a minimum of pixels."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ HASH_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Look:
-    """What an index says about an exam."""
+class ExamFacts:
+    """Facts about an exam for the index."""
 
     frames: int
     geometry: Geometry
     findings: tuple[Finding, ...]
-    """Warnings only; notes are told when the exam is read."""
+    """Warnings only; notes appear when the exam is read."""
     content: tuple[str, ...]
     """(Z,) hash of each slice of the first frame; none for blank slices."""
     study: str
@@ -37,8 +37,8 @@ class Look:
     """The SeriesInstanceUID, to compare; never written."""
 
 
-def look(path: Path) -> Look:
-    """Look at an exam as `bolus.acquire.exam.read_exam` would read it, but for its pixels.
+def exam_facts(path: Path) -> ExamFacts:
+    """Inspect an exam as `bolus.acquire.exam.read_exam` would read it, without its pixels.
 
     The pixels of the first frame are read, not decoded.
 
@@ -56,13 +56,13 @@ def look(path: Path) -> Look:
         return _nifti(nifti) if nifti else _dicom(files, path)
 
 
-def _dicom(files: Files, path: Path) -> Look:
+def _dicom(files: Files, path: Path) -> ExamFacts:
     slices, unread = read_slices(files, path)
     selection = select_scan(slices, path, None)
     layout = lay_out_scan(selection, path)
     first = [layout.slices[int(k)] for k in layout.image[0]]
     stored = StoredBytes()
-    return Look(
+    return ExamFacts(
         frames=len(layout.image),
         geometry=layout.geometry,
         findings=warnings_of((*unread, *selection.findings, *layout.findings)),
@@ -74,9 +74,9 @@ def _dicom(files: Files, path: Path) -> Look:
     )
 
 
-def _nifti(path: Path) -> Look:
+def _nifti(path: Path) -> ExamFacts:
     volume = open_nifti(path)
-    return Look(
+    return ExamFacts(
         frames=volume.frames,
         geometry=volume.geometry,
         findings=warnings_of(volume.findings),
@@ -92,7 +92,7 @@ def _first_frame(volume: Volume4D, path: Path) -> tuple[str, ...]:
 
 
 def _hashes(images: list[bytes]) -> tuple[str, ...]:
-    """Blank slices are the same in everybody, so they have no hash."""
+    """Blank slices are identical in all patients, so they have no hash."""
     return tuple(
         hashlib.blake2b(image, digest_size=HASH_BYTES).hexdigest()
         for image in images

@@ -14,9 +14,9 @@ around all)::
     derivatives/sub-stroke0001/ses-01/sub-stroke0001_ses-01_space-ncct_ctp.nii.gz
     derivatives/sub-stroke0001/ses-01/perfusion-maps/sub-stroke0001_ses-01_space-ncct_cbf.nii.gz ...
 
-Names and folders were verified on public code and documents, the files themselves could not be:
-not the units of the maps (taken to be those of other software: ml/100g/min, ml/100g, s), not where
-the times of the frames are, and not which cases of 2018 are slabs of the same patient.
+Names and folders were verified on public code and documents; the files themselves could not be
+verified: the units of the maps (assumed to be those of other software: ml/100g/min, ml/100g, s),
+where the times of the frames are, and which cases of 2018 are slabs of the same patient.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bolus.dataset.case import Found, entries
+from bolus.dataset.case import FoundCase, entries
 from bolus.types import Finding, Grade
 
 LOOKED_FOR_2018 = "case_1/SMIR.Brain.XX.O.CT_4DPWI.*/*.nii, also below TRAINING (ISLES 2018)"
@@ -37,13 +37,13 @@ MAPS_2024 = ("cbf", "cbv", "mtt", "tmax")
 SEVERAL_SLABS = Finding(
     "patients-unknown",
     Grade.WARNING,
-    "Cases of ISLES 2018 can be two slabs of one patient, and nothing in the data tells which: a "
+    "Cases of ISLES 2018 can be two slabs of one patient, and the data do not show which: a "
     "split by case may have one patient on two sides.",
-    "Split by a list of your own, or use these data for the test only.",
+    "Split by your own list of patients, or use these data for testing only.",
 )
 
 
-def find_2018(root: Path) -> list[Found]:
+def find_2018(root: Path) -> list[FoundCase]:
     """Cases of ISLES 2018; none if it isn't this data set."""
     parts = [root, *(p for p in entries(root) if p.name.upper() in ("TRAINING", "TESTING"))]
     folders = [f for part in parts if part.is_dir() for f in entries(part) if _is_case(f)]
@@ -54,7 +54,7 @@ def _is_case(folder: Path) -> bool:
     return bool(re.fullmatch(r"case_\d+", folder.name)) and folder.is_dir()
 
 
-def _case_2018(folder: Path, root: Path) -> Found | None:
+def _case_2018(folder: Path, root: Path) -> FoundCase | None:
     files = {}
     for path in sorted([*folder.glob("*.nii"), *folder.glob("*/*.nii")]):
         match = KIND_2018.fullmatch(path.name)
@@ -63,7 +63,7 @@ def _case_2018(folder: Path, root: Path) -> Found | None:
     if "CT_4DPWI" not in files:
         return None
     name = folder.relative_to(root).as_posix()
-    return Found(
+    return FoundCase(
         name=name,
         patient=name,
         exam=files["CT_4DPWI"],
@@ -72,7 +72,7 @@ def _case_2018(folder: Path, root: Path) -> Found | None:
     )
 
 
-def find_2024(root: Path) -> list[Found]:
+def find_2024(root: Path) -> list[FoundCase]:
     """Cases of ISLES 2024; none if it isn't this data set."""
     raw = next((root / name for name in ("raw_data", "rawdata") if (root / name).is_dir()), None)
     derived = root / "derivatives"
@@ -89,7 +89,7 @@ def find_2024(root: Path) -> list[Found]:
         in_ncct = _pair(derived / subject / session, "_space-ncct")
         exam, maps = native if native[0] and (native[1] or not in_ncct[0]) else in_ncct
         if exam:
-            found.append(Found(f"{subject}_{session}", subject, exam, maps))
+            found.append(FoundCase(f"{subject}_{session}", subject, exam, maps))
     return found
 
 

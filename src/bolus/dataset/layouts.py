@@ -7,18 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bolus.dataset import isles, results, simulated, unitobrain
-from bolus.dataset.case import Found, entries
+from bolus.dataset.case import FoundCase, entries
 from bolus.dataset.index import Index
-from bolus.dataset.inspect_all import Progress, look_into_all
+from bolus.dataset.inspect_all import Progress, inspect_cases
 from bolus.errors import NoReadableFiles, UsageError
 
-LAYOUTS: dict[str, tuple[Callable[[Path], list[Found]], str]] = {
+LAYOUTS: dict[str, tuple[Callable[[Path], list[FoundCase]], str]] = {
     "unitobrain": (unitobrain.find, unitobrain.LOOKED_FOR),
     "bolus-simulate": (simulated.find, simulated.LOOKED_FOR),
     "isles2018": (isles.find_2018, isles.LOOKED_FOR_2018),
     "isles2024": (isles.find_2024, isles.LOOKED_FOR_2024),
 }
-"""By name: what finds the cases of a layout (none if it isn't this one), and what it looks for."""
+"""By name: the function that finds a layout's cases (none for other layouts), and its pattern."""
 
 
 def index_folder(
@@ -28,20 +28,20 @@ def index_folder(
     progress: Progress | None = None,
     processes: int | None = 1,
 ) -> Index:
-    """Index a data set: recognise its layout, look into every exam and compare its maps with it.
+    """Index a data set: recognise its layout, inspect every exam and compare its maps with it.
 
-    Headers are read, and the pixels of the first frame to find copies.
+    Reads headers, and the pixels of the first frame to find duplicates.
 
     Parameters
     ----------
     folder
         The data set, or a folder around it.
     maps
-        Results of `bolus run` by the names of the exams in ``folder``, for one's own data.
+        Results of `bolus run` named like the exams in ``folder``, for user-supplied data.
     progress
         Called with the number of cases done and of all.
     processes
-        How many work at it, None for as many as are worth it; the index is the same.
+        Number of processes, None for a sensible number; the index is the same.
 
     Raises
     ------
@@ -67,10 +67,10 @@ def index_folder(
     if len(recognised) > 1:
         raise UsageError(f"{folder}: mixes the layouts {' and '.join(recognised)}; separate them")
     ((layout, cases),) = recognised.items()
-    return look_into_all(root, layout, cases, progress, processes)
+    return inspect_cases(root, layout, cases, progress, processes)
 
 
-def _recognise(root: Path) -> dict[str, list[Found]]:
+def _recognise(root: Path) -> dict[str, list[FoundCase]]:
     found = {layout: find(root) for layout, (find, _) in LAYOUTS.items()}
     return {layout: cases for layout, cases in found.items() if cases}
 
@@ -85,7 +85,7 @@ def _index_results(
             f"{made}: holds no results of `bolus run` (looked for NAME/summary.json with maps)."
         )
     root = Path(os.path.commonpath([exams, made]))
-    return look_into_all(root, results.LAYOUT, cases, progress, processes)
+    return inspect_cases(root, results.LAYOUT, cases, progress, processes)
 
 
 def _refusal(folder: Path) -> NoReadableFiles:
@@ -96,5 +96,5 @@ def _refusal(folder: Path) -> NoReadableFiles:
     shown = ", ".join(inside[:4]) + ("..." if len(inside) > 4 else "")
     there = f"it holds {len(inside)} entries: {shown}" if inside else "it is empty"
     return NoReadableFiles(
-        f"{folder}: is no data set of a known layout ({there}). Looked for{looked_for}"
+        f"{folder}: is not a data set of a known layout ({there}). Looked for{looked_for}"
     )

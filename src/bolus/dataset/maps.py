@@ -24,7 +24,7 @@ from bolus.files.nifti_file import nifti_image, whole_values
 from bolus.types import BoolArray, Float32Array, Geometry
 
 TOLERANCE_VOXELS = 0.1
-"""A grid is the exam's if no voxel lies further beside its place; headers round to about 1e-4."""
+"""Grids are equal if no voxel is displaced by more than this; headers round to about 1e-4."""
 TRUTH_MASKS = ("valid", "hypo", "core", "brain")
 
 
@@ -49,7 +49,7 @@ def read_maps(
     Parameters
     ----------
     geometry
-        That of the exam, if it is at hand (``read_exam(case.exam).geometry``); spares reading the
+        That of the exam, if available (``read_exam(case.exam).geometry``); avoids reading the
         exam's headers again.
 
     Returns
@@ -124,7 +124,7 @@ def read_map(path: Path, geometry: Geometry) -> Float32Array:
     for image in images:
         check_encoding(image)
         if not np.isfinite([image.encoding.slope, image.encoding.intercept]).all():
-            raise DamagedFile(f"{image.name}: its rescale slope or intercept is no number.")
+            raise DamagedFile(f"{image.name}: its rescale slope or intercept is not a number.")
     stack, damaged = read_frames(images, np.arange(len(images), dtype=np.int64)[None])
     for error in damaged.values():
         raise error
@@ -150,7 +150,7 @@ def place_images(folder: Path, geometry: Geometry) -> Placed:
     BadGeometry
         If matrix, pixel size, orientation or place within the slice differ from the exam's.
     NoReadableFiles, DamagedFile
-        If there are no images, or none can be read.
+        If there are no images, or none is readable.
     """
     with open_files(folder) as files:
         images, _ = read_slices(files, folder)
@@ -217,14 +217,14 @@ def _read_nifti(path: Path, geometry: Geometry) -> Float32Array:
 
 @contextmanager
 def open_map(path: Path) -> Iterator[Any]:
-    """A NIfTI map as nibabel's image, to look at or to read in the context.
+    """A NIfTI map as a nibabel image, readable inside the context.
 
     Raises
     ------
     NoReadableFiles
         If there is no such file.
     DamagedFile
-        If it is no 3D NIfTI, or its values can't be read.
+        If it is not a 3D NIfTI, or its values can't be read.
     """
     if not path.is_file():
         raise NoReadableFiles(f"{path.name}: this map is missing.")
@@ -240,7 +240,7 @@ def open_map(path: Path) -> Iterator[Any]:
         raise
     except Exception as error:  # nibabel, gzip and zlib raise a dozen types on damaged bytes
         raise DamagedFile(
-            f"{path.name}: is no readable NIfTI ({error or type(error).__name__}); copy it again."
+            f"{path.name}: not a readable NIfTI ({error or type(error).__name__}); copy it again."
         ) from error
 
 
@@ -250,7 +250,7 @@ def axes_onto(image: Any, geometry: Geometry, name: str) -> list[tuple[int, bool
     Raises
     ------
     BadGeometry
-        If the two grids differ by more than an order of axes.
+        If the two grids differ by more than the order of axes.
     """
     shape = np.array(image.shape[:3])
     lps = to_lps(np.asarray(image.affine, dtype=np.float64))
@@ -259,7 +259,7 @@ def axes_onto(image: Any, geometry: Geometry, name: str) -> list[tuple[int, bool
     except np.linalg.LinAlgError:
         onto = np.full((4, 4), np.nan)
     if not np.isfinite(onto).all():
-        raise BadGeometry(f"{name}: has no usable affine, so its place is unknown.")
+        raise BadGeometry(f"{name}: has no usable affine, so its position is unknown.")
     turn = np.rint(onto[:3, :3])
     is_permutation = np.array_equal(np.abs(turn) @ np.abs(turn).T, np.eye(3))
     back = turn.sum(axis=0) < 0

@@ -1,11 +1,11 @@
-"""A user's own data: a folder of exams, and one of what `bolus run` made of them.
+"""User-supplied data: a folder of exams, and a folder with the results of `bolus run` for them.
 
 ::
 
     EXAMS/head-1/, EXAMS/head-2.zip, EXAMS/sub-03_ses-1.nii.gz, EXAMS/anna/first/ ...
     RESULTS/head-1/summary.json, RESULTS/head-1/nlr/cbf.nii.gz ...
 
-Exams and results belong together by their names; a summary that tells of another series than that
+Exams and results are matched by name; a summary computed from another series than that
 of its exam is a finding.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from bolus.acquire.nifti import is_nifti
 from bolus.acquire.own_results import SUMMARY, is_result_folder
-from bolus.dataset.case import Found, entries
+from bolus.dataset.case import FoundCase, entries
 from bolus.dataset.index import MAP_NAMES
 from bolus.files.output_folder import MAX_SUMMARY_BYTES
 from bolus.files.regular_file import read_regular
@@ -27,14 +27,14 @@ from bolus.types import CNN, Finding, Grade
 LAYOUT = "bolus-run"
 LOOKED_FOR = "exams and results of `bolus run` by the same names (with --maps RESULTS)"
 PREFERRED = ("nlr", "bma")
-"""What the maps are taken from, if there are several methods: nlr is the data set's own kind."""
+"""Method whose maps are used, if there are several: nlr matches UniToBrain's own maps."""
 NEVER = CNN
-"""Maps of a network are nothing to learn from."""
+"""Maps of a network are not used for training."""
 EXAM_ENDINGS = ("", ".zip", ".nii.gz", ".nii")
 
 
-def find(exams: Path, results: Path) -> list[Found]:
-    """Every exam, with its maps if there are results of its name."""
+def find(exams: Path, results: Path) -> list[FoundCase]:
+    """Every exam, with its maps if there are results of the same name."""
     made = {folder.relative_to(results): folder for folder in _result_folders(results)}
     found = [_case(exams, name, folder) for name, folder in made.items()]
     parents = {name.parts[0] for name in made}
@@ -42,12 +42,12 @@ def find(exams: Path, results: Path) -> list[Found]:
         if path in (results, *results.parents) or is_result_folder(path):
             continue
         if is_exam(path) and _stem(path) not in parents:
-            found.append(Found(_stem(path), patient_of(Path(_stem(path))), path))
+            found.append(FoundCase(_stem(path), patient_of(Path(_stem(path))), path))
     return found
 
 
 def _result_folders(results: Path) -> list[Path]:
-    """Results right in the folder, or one level below."""
+    """Results directly in the folder, or one level below."""
     folders = [path for path in entries(results) if path.is_dir()]
     deeper = [
         p for f in folders if not is_result_folder(f) for p in entries(f) if is_result_folder(p)
@@ -72,14 +72,14 @@ def patient_of(name: Path) -> str:
     return re.sub(r"^(sub-[A-Za-z0-9]+)_.*", r"\1", name.parts[0])
 
 
-def _case(exams: Path, name: Path, folder: Path) -> Found:
+def _case(exams: Path, name: Path, folder: Path) -> FoundCase:
     places = [exams / f"{name.as_posix()}{ending}" for ending in EXAM_ENDINGS]
     summary: dict[str, Any] = json.loads(read_regular(folder / SUMMARY, MAX_SUMMARY_BYTES))
     maps, findings = _maps(folder)
     if _at(summary, "verdict", "grade") == "fail":
         message = "`bolus run` judged the results not reliable."
         findings.append(Finding("results-not-reliable", Grade.FAIL, message))
-    return Found(
+    return FoundCase(
         name=name.as_posix(),
         patient=patient_of(name),
         exam=next((place for place in places if place.exists()), places[0]),

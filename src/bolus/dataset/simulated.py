@@ -1,4 +1,4 @@
-"""Cohorts of `bolus simulate`, and exams of `bolus demo`: a folder per case, truth beside the exam.
+"""Cohorts of `bolus simulate`, and exams of `bolus demo`: a folder per case with exam and truth.
 
 ::
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bolus.dataset.case import Found, entries
+from bolus.dataset.case import FoundCase, entries
 from bolus.dataset.index import MAP_NAMES
 from bolus.types import Finding, Grade
 
@@ -18,7 +18,7 @@ EXAMS = ("exam.nii.gz", "exam.nii", "exam.zip", "exam")
 LOOKED_FOR = "CASE/exam.nii.gz (or exam/, exam.zip) with CASE/truth/truth.json (bolus simulate)"
 
 
-def find(root: Path) -> list[Found]:
+def find(root: Path) -> list[FoundCase]:
     """Cases of a cohort; none if it isn't one."""
     folders = [folder for folder in entries(root) if folder.is_dir() and exam_of(folder)]
     if not any(_truth_of(folder) for folder in folders):
@@ -36,11 +36,11 @@ def _truth_of(folder: Path) -> Path | None:
     return truth if (truth / "truth.json").is_file() else None
 
 
-def _case(folder: Path) -> Found:
+def _case(folder: Path) -> FoundCase:
     exam, truth = exam_of(folder), _truth_of(folder)
     assert exam is not None
-    missing = Finding("truth-missing", Grade.FAIL, "There is no truth beside this exam.")
-    return Found(
+    missing = Finding("truth-missing", Grade.FAIL, "This exam has no ground truth.")
+    return FoundCase(
         name=folder.name,
         patient=folder.name,
         exam=exam,

@@ -1,6 +1,6 @@
-"""Which patients are learned from, which steer the training and which are kept for the test.
+"""Split of patients into training, validation and test sets.
 
-Patients are the unit, never exams or slices: two exams of a head are more alike than two heads.
+Patients are the unit, never exams or slices: two exams of one head are more similar than two heads.
 Patients whose exams are copies of each other stay together.
 """
 
@@ -24,7 +24,7 @@ SIDES = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Patients of the three sides, each sorted."""
+    """Patients of the three sets, each sorted."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
@@ -34,16 +34,16 @@ class Split:
     """`Index.digest` of the data set that was split."""
 
     def side(self, patient: str) -> str | None:
-        """On which side a patient is."""
+        """The set that a patient belongs to."""
         return next((side for side in SIDES if patient in getattr(self, side)), None)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which patients of a data set are dealt."""
+    """Which patients of a data set are split."""
 
     frames: int | None = None
-    """Only patients with an exam of so many frames: a protocol's."""
+    """Only patients with an exam of this many frames (one protocol)."""
     leave_out: tuple[str, ...] = ()
     """Not these patients."""
 
@@ -74,14 +74,14 @@ def hold_out(
     train: int | None = None,
     choice: Choice | None = None,
 ) -> tuple[Split]:
-    """Keep ``test`` patients for the test and ``validation`` to steer the training.
+    """Hold out ``test`` patients for testing and ``validation`` for validation during training.
 
     Parameters
     ----------
     train
-        Learn from so many of the others; None for all.
+        Train on this many of the others; None for all.
     choice
-        Which patients are dealt at all; None for all.
+        Which patients are split; None for all.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def hold_out(
         rest, _ = _draw(rest, train, "train")
     if not rest:
         raise UsageError(
-            f"of {sum(map(len, groups))} usable patients none is left to learn from; take fewer "
+            f"of {sum(map(len, groups))} usable patients none is left to train on; use fewer "
             "for test and validation"
         )
     return (_split(rest, steering, tested, seed, index),)
@@ -118,7 +118,7 @@ def cross_validation(
     """
     groups = _shuffled(index, seed, choice)
     if not 2 <= folds <= len(groups):
-        raise UsageError(f"{len(groups)} patients can be dealt to 2 to {len(groups)} folds only")
+        raise UsageError(f"{len(groups)} patients can be split into 2 to {len(groups)} folds only")
     dealt: list[list[tuple[str, ...]]] = [[] for _ in range(folds)]
     for group in sorted(groups, key=len, reverse=True):  # stable: still shuffled among equals
         min(dealt, key=lambda fold: sum(map(len, fold))).append(group)
@@ -128,7 +128,7 @@ def cross_validation(
         others.sort(key=lambda group: groups.index(group))
         steering, rest = _draw(others, validation, "validation")
         if not rest:
-            raise UsageError("no patient is left to learn from; take fewer for validation")
+            raise UsageError("no patient is left to train on; use fewer for validation")
         splits.append(_split(rest, steering, dealt[k], seed, index))
     return tuple(splits)
 
@@ -136,8 +136,8 @@ def cross_validation(
 def _shuffled(index: Index, seed: int, choice: Choice | None) -> list[tuple[str, ...]]:
     """Groups of patients that belong together, in an order drawn by the seed.
 
-    The order comes from hashes, so it depends on no library's generator, and a patient that comes
-    or goes doesn't change the order of the others.
+    The order comes from hashes, so it depends on no library's generator, and adding or removing
+    a patient doesn't change the order of the others.
     """
     usable = (choice or Choice()).of(index)
     groups = [tuple(p for p in group if p in usable) for group in linked_patients(index)]
@@ -215,7 +215,7 @@ def read_split(path: Path, *, fold: int | None = None, index: Index | None = Non
     Raises
     ------
     NoReadableFiles, DamagedFile
-        If there is no such file, or it is no split, or a patient is on two sides.
+        If there is no such file, or it is not a split, or a patient is in two sets.
     UsageError
         If it was made for another data set, or it has several folds and none was chosen.
     """
@@ -228,14 +228,14 @@ def read_split(path: Path, *, fold: int | None = None, index: Index | None = Non
 
 
 def read_splits(path: Path, *, index: Index | None = None) -> tuple[Split, ...]:
-    """All folds of a file; one if it is no cross-validation.  Raises as `read_split`."""
+    """All folds of a file; one if it is not a cross-validation.  Raises as `read_split`."""
     fields = read_json(path, SCHEMA, "split", "bolus dataset split")
     try:
         seed, digest = fields["seed"], fields["index"]
         splits = tuple(_read_fold(fold, int(seed), str(digest)) for fold in fields["folds"])
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedFile(
-            f"{path}: is no whole split ({error}); make it again with `bolus dataset split`."
+            f"{path}: is not a complete split ({error}); make it again with `bolus dataset split`."
         ) from error
     if not splits:
         raise DamagedFile(f"{path}: is empty; make it again with `bolus dataset split`.")
@@ -257,5 +257,5 @@ def _read_fold(fields: Mapping[str, Any], seed: int, digest: str) -> Split:
     everybody = [p for side in sides for p in side]
     twice = len(everybody) - len(set(everybody))
     if twice:
-        raise ValueError(f"{twice} patients are there twice")
+        raise ValueError(f"{twice} patients occur twice")
     return Split(sides[0], sides[1], sides[2], seed, digest)

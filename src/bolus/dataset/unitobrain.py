@@ -4,11 +4,11 @@
 
     MOL-002/                                     raw
     MOL-002_Registered/
-    MOL-002_Registered_Filtered_3mm_20HU/        what the published network was given
+    MOL-002_Registered_Filtered_3mm_20HU/        input of the published network
     MOL-002_Registered_Filtered_3mm_20HU_Maps/NLR_CBF/NLR_CBF00001.dcm ...
 
-Files (``*Maps*.txt`` are said to occur) are skipped.  Which name the exams have that the authors
-left out as "SLG" could not be verified; any ``SLG`` followed by digits is taken for one.  `bolus
+Files (``*Maps*.txt`` are said to occur) are skipped.  The names of the exams that the authors
+excluded as "SLG" could not be verified; any ``SLG`` followed by digits is taken as one.  `bolus
 simulate --layout unitobrain` adds ``MOL-002_Truth``.
 """
 
@@ -18,7 +18,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from bolus.dataset.case import Found, entries
+from bolus.dataset.case import FoundCase, entries
 from bolus.dataset.simulated import true_maps
 from bolus.types import Finding, Grade
 
@@ -35,10 +35,10 @@ MAP_FOLDERS = {
 PROTOCOLS = {89: 8, 18: 16}
 """Slices by frames: cine of 4 cm, shuttle of 8 cm."""
 EXCLUDED = frozenset({"MOL-001", "MOL-060", "MOL-061", "MOL-062", "MOL-063"})
-"""By the authors' own code; MOL-001 is a shuttle exam, no reason is given for the others."""
+"""Excluded in the authors' code; MOL-001 is a shuttle exam, no reason is given for the others."""
 
 
-def find(root: Path) -> list[Found]:
+def find(root: Path) -> list[FoundCase]:
     """Patients of the data set; none if it isn't this one."""
     folders: dict[str, dict[str, Path]] = defaultdict(dict)
     for folder in entries(root):
@@ -48,7 +48,7 @@ def find(root: Path) -> list[Found]:
     return [_patient(patient, own) for patient, own in folders.items()]
 
 
-def _patient(patient: str, folders: dict[str, Path]) -> Found:
+def _patient(patient: str, folders: dict[str, Path]) -> FoundCase:
     findings = []
     filtered = sorted(kind for kind in folders if FILTERED.fullmatch(kind))
     chosen = next((k for k in (*filtered[:1], "_Registered", "") if k in folders), "")
@@ -57,14 +57,14 @@ def _patient(patient: str, folders: dict[str, Path]) -> Found:
         message = "There is no filtered series, which the published network needs as its input."
         findings.append(Finding("not-filtered", Grade.WARNING, message))
     if truth is None and (patient in EXCLUDED or not patient.startswith("MOL")):
-        message = "The data set's authors leave this exam out."
+        message = "The data set's authors excluded this exam."
         findings.append(Finding("excluded-by-authors", Grade.NOTE, message))
     maps = _maps(folders)
     missing = [name.upper() for name in MAP_FOLDERS if name not in maps]
     if maps and missing:
         message = f"There is no map of {', '.join(missing)}."
         findings.append(Finding("maps-incomplete", Grade.WARNING, message))
-    return Found(
+    return FoundCase(
         name=patient,
         patient=patient,
         exam=folders.get(chosen, _missing(folders, patient)),
@@ -77,7 +77,7 @@ def _patient(patient: str, folders: dict[str, Path]) -> Found:
 
 
 def _missing(folders: dict[str, Path], patient: str) -> Path:
-    """Where the raw exam should be, for a patient of whom there are only maps."""
+    """Where the raw exam should be, for a patient with maps only."""
     return next(iter(folders.values())).with_name(patient)
 
 

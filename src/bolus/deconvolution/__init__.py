@@ -1,1 +1,1 @@
-"""Curves and an arterial input to perfusion maps: one module per method."""
+"""From curves and an arterial input to perfusion maps: one module per method."""

@@ -1,4 +1,4 @@
-"""Curves of any source (MR, phantoms, animals) in the form that the methods take."""
+"""Curves from any source (MR, phantoms, animals) as input of the methods."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bolus.types import BoolArray, Curves, Float64Array
 PEAK_HU = 300.0
 """Arterial peak to which inputs in any unit are brought; it cancels in flow, which is a ratio."""
 TOGETHER_MM = (1e-3, 1e-3, 1e-3)
-"""Spacing of curves whose places nobody knows: they are one neighbourhood."""
+"""Spacing of curves without positions: they form one neighbourhood."""
 ARRIVAL = 0.1
 """Foot of the arterial upslope, in parts of its peak."""
 FEWEST_FRAMES = 4
@@ -44,7 +44,7 @@ def curves_of(
     times_s : (T,) rising, s.
     mask : at most three axes; which of ``values`` are curves.
     spacing_mm : distance of neighbouring voxels along the mask's axes; without it, curves have no
-        neighbours and share what they tell of each other.
+        neighbours and are pooled together.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def curves_of(
     Raises
     ------
     UsageError
-        The arrays don't fit together, or hold what is no number.
+        The arrays don't fit together, or hold non-finite values.
     """
     times = _times(times_s)
     artery = np.asarray(aif, np.float64)
@@ -67,7 +67,7 @@ def curves_of(
         raise UsageError(f"{what} NaN or infinity; leave such voxels out with a mask")
     peak = float(artery.max())
     if not peak > 0:
-        raise UsageError("aif has no enhancement above 0; is its sign right?")
+        raise UsageError("aif has no enhancement above 0; check its sign")
     scale = PEAK_HU / peak
     grid = common_grid(times[:, None])
     tissue = np.ascontiguousarray(rows * scale, np.float32)

@@ -1,15 +1,15 @@
 """Bayesian averaging over a family of residue functions, whose mix is learned from neighbours.
 
-A residue function's shape can hardly be told from one voxel's curve, and a wrong shape makes flow
-wrong by up to a factor of two.  So every voxel is compared with curves of all shapes of `FAMILY`,
-all transit times and delays (a dictionary, amplitude solved for), which gives the evidence of each
-shape and, given the shape, the mean and variance of CBV, MTT, Tmax and flow.  How frequent each
-shape is around a voxel is then found by expectation maximisation: the shapes' probabilities,
-averaged over the neighbourhood, are the prior of the next round.  The result is the posterior mean,
-with a standard error that holds noise and ignorance of the shape.
+A residue function's shape can hardly be determined from one voxel's curve, and a wrong shape
+biases flow by up to a factor of two.  So every voxel is compared with curves of all shapes of
+`FAMILY`, all transit times and delays (a dictionary, amplitude solved for), which gives the
+evidence of each shape and, given the shape, the mean and variance of CBV, MTT, Tmax and flow.  How
+frequent each shape is around a voxel is then found by expectation maximisation: the shapes'
+probabilities, averaged over the neighbourhood, are the prior of the next round.  The result is the
+posterior mean, with a standard error that covers noise and uncertainty of the shape.
 
 The model is the delay-corrected gamma model of the literature (Mouridsen, NeuroImage 2006;33:570),
-extended by box, linear and exponential residues, with its priors; pooling the shape is ours.
+extended by box, linear and exponential residues, with its priors; pooling the shape is new here.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ from bolus.deconvolution.posterior import (
 from bolus.types import Curves, Float32Array, Float64Array, IntArray
 
 MODEL_ERROR = 0.01
-"""Of the curve's peak: what no curve of the dictionary explains."""
+"""Model error, as a fraction of the curve's peak."""
 LEAST_NOISE_HU = 1e-3
 """Curves without any noise still have a finite weight."""
 SAMPLE = 3000
@@ -71,7 +71,7 @@ GENERAL_SHARE = 0.1
 matter's 4 % too high."""
 POSTERIOR_SHARE = {"cbf": 0.81, "cbv": 1.0, "mtt": 0.78, "tmax": 1.0}
 UNMODELLED = {"cbf": 0.0, "cbv": 0.095, "mtt": 0.0, "tmax": 0.077}
-"""Factor on the posterior's SD, and relative error that no posterior knows of (smoothing over
+"""Factor on the posterior's SD, and relative error that no posterior covers (smoothing over
 neighbours, error of the input).  Chosen by ``benchmarks/standard_errors.py`` so that 68 % of errors
 are within one standard error."""
 
@@ -230,7 +230,7 @@ def _learned_priors(
 
 def _learned(likelihood: Float32Array, general: Float64Array) -> Float64Array:
     """Log prior of one class, the same for all shapes: a shape that fits only with transit times
-    or delays which the others don't find must not earn credit for it."""
+    or delays which the others don't find must not be favoured for it."""
     shape = (len(FAMILY), MTT_S.size, DELAYS_S.size)
     prior = general
     for _ in range(PRIOR_ROUNDS if len(likelihood) else 0):

@@ -1,6 +1,6 @@
-"""Logarithm and exponential of float32 that compilers can do for eight numbers at once.
+"""Logarithm and exponential of float32 that compilers can vectorise.
 
-Those of the mathematics library are called number by number, which would take most of the time of
+Those of the mathematics library are called number by number, which would dominate the time of
 a Bayesian fit.
 """
 

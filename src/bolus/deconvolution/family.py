@@ -20,11 +20,11 @@ DELAYS_S = np.arange(-4.0, 13.51, DELAY_STEP_S)
 BEYOND_S = 6.0
 """Slices may be measured this much after the end of the common grid."""
 DISPERSED_SHARE = 0.35
-"""Part of the delay that is spread of arrival times on the way, where blood comes dispersed:
-collaterals spread a bolus by about as much as they hold it up (Calamante, Magn Reson Med
+"""Part of the delay that is dispersion of arrival times, where blood arrives dispersed:
+collaterals disperse a bolus by about as much as they delay it (Calamante, Magn Reson Med
 2000;44:466)."""
 DISPERSED_FROM_S = 2.0
-"""Blood that comes as early as this has come by the usual way."""
+"""Blood that arrives as early as this is not dispersed."""
 DISPERSION_SHAPE = 2.0
 LEAST_DISPERSION_S = 0.15
 
@@ -48,12 +48,12 @@ def _linear(u: Float64Array) -> Float64Array:
 
 @dataclass(frozen=True)
 class Residue:
-    """One way through the tissue."""
+    """A residue function of the family."""
 
     function: Callable[[Float64Array], Float64Array]
     """R as a function of time / MTT: R(0) = 1, area 1."""
     dispersed: bool = False
-    """Whether the bolus is spread on its way to the tissue."""
+    """Whether the bolus is dispersed on its way to the tissue."""
 
 
 FAMILY: dict[str, Residue] = {
@@ -96,9 +96,9 @@ class FineCurves:
 class Dictionary:
     """K curves of unit CBV ratio as sampled.
 
-    Curves are compared beside an unknown baseline: their mean over the samples is taken out, and
+    Curves are compared with a free baseline: their mean over the samples is taken out, and
     each sample counts by the root of its frame's weight.  The noise of the baseline frames, which
-    is the same error in every sample of a subtracted curve, then does no harm.
+    is the same error in every sample of a subtracted curve, then has no effect.
     """
 
     unit: Float32Array
@@ -106,7 +106,7 @@ class Dictionary:
     norm: Float32Array
     """(K,) norm of the curve whose area is that of the input, HU."""
     root_weight: Float32Array
-    """(T,) what measured curves are multiplied with before they are compared."""
+    """(T,) factors of measured curves before they are compared."""
 
 
 def fine_curves(time_s: Float64Array, input_hu: Float64Array) -> FineCurves:

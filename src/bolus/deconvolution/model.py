@@ -1,4 +1,4 @@
-"""What all methods share: C_t = CBF (C_a * R), its constants, and the maps made from it."""
+"""Shared by all methods: C_t = CBF (C_a * R), its constants, and the resulting maps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MTT_PRIOR_LOG_SD = 0.7
 SD of its median."""
 DELAY_PRIOR_S = 1.5
 DELAY_PRIOR_SD_S = 3.0
-"""Normal prior of the model fits: weak, it matters only where noise leaves the delay open."""
+"""Normal prior of the model fits: weak, it matters only where noise hides the delay."""
 PRIOR_PARAMETERS: dict[str, float | str] = {
     "mtt_prior_s": MTT_PRIOR_S,
     "mtt_prior_log_sd": MTT_PRIOR_LOG_SD,
@@ -30,13 +30,13 @@ PRIOR_PARAMETERS: dict[str, float | str] = {
     "delay_prior_sd_s": DELAY_PRIOR_SD_S,
 }
 MTT_CEILING_S = 60.0
-"""Longer transit times can't be told from no flow within a one-minute scan."""
+"""Longer transit times can't be distinguished from zero flow within a one-minute scan."""
 
 SAME_TIME_S = 0.1
 """Slices closer in time than this share their model curves."""
 
 PART = 512
-"""Voxels that a thread takes at a time."""
+"""Voxels that a thread processes at a time."""
 UNROLL = 4
 
 
@@ -53,9 +53,9 @@ class VoxelMaps:
     ttp: Float32Array
     """s after the first frame."""
     delay: Float32Array | None = None
-    """s after the arterial input; None where a method knows none."""
+    """s after the arterial input; None where a method has none."""
     se: dict[str, Float32Array] = field(default_factory=dict)
-    """Standard errors by map name; empty where a method knows none."""
+    """Standard errors by map name; empty where a method has none."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Measured:
     """ml/100g."""
     mtt_s: float
     delay_s: float | None
-    """None where the method knows none."""
+    """None where the method has none."""
     time_s: Float64Array
     """(N,) common grid; the fit is given there."""
     input_hu: Float64Array
@@ -136,7 +136,7 @@ def peak_of(values):  # type: ignore[no-untyped-def]
     bend = left - 2 * mid + right
     if bend >= 0:
         return mid, np.float32(k)
-    # the guard keeps flat triples from dividing by zero
+    # prevents division by zero for flat triples
     shift = 0.5 * (left - right) / min(bend, -1e-12)
     return np.float32(mid - 0.25 * (left - right) * shift), np.float32(k + shift)
 

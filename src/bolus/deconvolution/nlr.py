@@ -6,8 +6,8 @@ d are searched (variable projection): first all voxels against a dictionary of c
 products, then a few Levenberg-Marquardt steps for each voxel.
 
 What a plain fit lacks at 2 s sampling and 1 HU noise is a bound on short transit times, which
-noise makes up and which turn into excessive flow.  Weak priors on log MTT and delay, weighted by
-the noise that was measured, settle what the curve leaves open and vanish as noise does.
+noise produces and which lead to excessive flow.  Weak priors on log MTT and delay, weighted by
+the noise that was measured, determine what the curve leaves open and vanish as noise does.
 """
 
 from __future__ import annotations

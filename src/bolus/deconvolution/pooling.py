@@ -11,12 +11,12 @@ from bolus.types import Curves, Float32Array, IntArray
 
 ROUNDS = 50
 POOLING_MM = 10.0
-"""SD of the neighbourhood that shares its mix of shapes."""
+"""SD of the neighbourhood over which the mix of shapes is pooled."""
 CELL_MM = 2.5
 """Neighbourhoods are averaged on cubes of this size."""
 WHOLE_BRAIN = 0.6
-"""Weight of the whole brain's mix against the neighbourhood's: tissue whose curves tell shapes
-apart lends to tissue whose curves don't.  Chosen on the Kudo phantom (slope of CBF in linear
+"""Weight of the whole brain's mix against the neighbourhood's: tissue whose curves distinguish
+shapes informs tissue whose curves don't.  Chosen on the Kudo phantom (slope of CBF in linear
 tissue 0.80 without, 0.99 with it) and two simulated exams."""
 LEAST_SHARE = 0.02
 """Probability that every shape keeps everywhere."""
@@ -28,7 +28,7 @@ def pool_shapes(likelihood: Float32Array, curves: Curves) -> Float32Array:
     Parameters
     ----------
     likelihood : (V, S) evidence of each shape, as a share of the best one's.
-    curves : tells where the voxels are.
+    curves : give the positions of the voxels.
     """
     cell, grid = _cells(curves)
     order = np.argsort(cell, kind="stable")

@@ -21,7 +21,7 @@ CBV_PRIOR_ML_100G = 2.5
 CBV_PRIOR_LOG_SD = 0.7
 """Log-normal: 0.6 to 10 ml/100g lie within two SD of its median."""
 RANK_TOLERANCE = 1e-3
-"""The dictionary's curves are so alike that a few components hold all but this of them."""
+"""The dictionary's curves are so similar that a few components represent all but this fraction."""
 NEGLIGIBLE = np.float32(12.0)
 """Curves this much less probable (log) than the best are left out: 6e-6."""
 MTT_STEP_VARIANCE = float(np.log(MTT_S[1] / MTT_S[0]) ** 2 / 12)
@@ -43,12 +43,12 @@ GROUP = 8
 TILE = CURVES // 16
 """Curves whose part of the dictionary stays in the first cache while a group goes over it."""
 PART = 256
-"""Voxels that a thread takes at a time."""
+"""Voxels that a thread processes at a time."""
 
 LOG_CBV_PRIOR = np.float32(np.log(CBV_PRIOR_ML_100G))
 INVERSE_CBV_SD = np.float32(1 / CBV_PRIOR_LOG_SD)
 LEAST_MATCH = np.float32(1e-12)
-"""HU; its square must not be so small that processors take their time over it."""
+"""HU; its square must not be denormal, which is slow."""
 NEVER = np.float32(-1e30)
 
 
@@ -151,7 +151,7 @@ def _moments(  # type: ignore[no-untyped-def]
 def _match(coefficients, first, projected, match):  # type: ignore[no-untyped-def]
     """Products of a group's voxels with all curves.
 
-    A multi-threaded matrix product would fight with the threads of this loop for the processor.
+    A multi-threaded matrix product would compete with the threads of this loop.
     """
     match[:] = 0
     for start in range(0, CURVES, TILE):

@@ -258,7 +258,7 @@ def _read_calm(  # type: ignore[no-untyped-def]
     """As `_read`, of each voxel's first impulse response with an oscillation index below ``limit``.
 
     The matrix gives the amplitudes of ``waves`` (2F, L).  From one threshold to the next only the
-    frequencies that fall below it are taken out: ``left_out`` of them in all.
+    frequencies that fall below it are removed: ``left_out`` of them in total.
     """
     width = len(waves)
     for part in prange((len(peak) + PART - 1) // PART):

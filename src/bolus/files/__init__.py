@@ -1,1 +1,1 @@
-"""Reading files of strangers, and writing our own whole or not at all."""
+"""Reading untrusted files, and writing files completely or not at all."""

@@ -19,7 +19,7 @@ from bolus.errors import OutputError
 
 LOCK = ".bolus-lock"
 PATIENCE_S = 10.0
-"""A stroke is written in well under a second: who holds a lock longer has been stopped."""
+"""A stroke is written in well under a second: a longer lock holder has been stopped."""
 _PAUSE_S = 0.005
 _TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -36,7 +36,7 @@ def locked(folder: Path, patience_s: float = PATIENCE_S) -> Iterator[None]:
     Raises
     ------
     Busy
-        Another has been at it for ``patience_s``.
+        Another process has held the lock for ``patience_s``.
     OutputError
         The folder is gone or can't be written, or its file system knows no locks.
     """

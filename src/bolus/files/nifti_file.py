@@ -1,4 +1,4 @@
-"""NIfTI files that others give: no more is unpacked than the header says, and damage is noticed.
+"""NIfTI files from outside: no more is unpacked than the header says, and damage is detected.
 
 The checksum of a ``.nii.gz`` stands at its end, which a reader that stops after the last voxel
 never sees; a header may claim any shape; a small file may unpack to more than the memory holds.
@@ -48,7 +48,7 @@ def nifti_image(file: Path | BinaryIO, most_bytes: int) -> Iterator[Any]:
     OSError, EOFError, zlib.error
         It is no regular file, or can't be read.
     ValueError, and nibabel's own errors
-        It is no NIfTI, or claims to be larger than ``most_bytes``.
+        It is not NIfTI, or claims to be larger than ``most_bytes``.
     """
     with _opened(file) as stream, quiet():
         yield _image(stream, most_bytes)
@@ -92,7 +92,7 @@ def _image(stream: BinaryIO, most_bytes: int) -> Any:
     sizes = (int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big"))
     size = next((n for n in sizes if n in kinds), None)
     if size is None or not head.startswith(MAGIC[size], MAGIC_AT[size]):
-        raise ValueError("no NIfTI of header and values in one file")
+        raise ValueError("not NIfTI with header and values in one file")
     kind: Any = kinds[size]
     header = kind.header_class.from_fileobj(stream)
     offset = int(header.get_data_offset())

@@ -22,13 +22,13 @@ SCHEMA_NAME = "bolus-summary/"
 """What the schema of every version of ``summary.json`` begins with."""
 
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini", LOCK}
-"""Files that file managers and killed processes leave behind; they are nobody's work."""
+"""Files left behind by file managers and killed processes; they hold no work."""
 
 MAX_SUMMARY_BYTES = 16 * 2**20
 """Some hundred kB, most of it the curves of candidate arteries."""
 
 OUTLINES = "outlines"
-"""Folder of what raters drew with `bolus view`: the one thing in results that no run can redo."""
+"""Folder of what raters drew with `bolus view`: the one part no run can reproduce."""
 
 HIDDEN = re.compile(r"\..*\.(new|old)-(\d+-)?[0-9a-f]{8}")
 """Names of the folders in which results wait until they are complete, also of former versions."""
@@ -37,12 +37,12 @@ HIDDEN = re.compile(r"\..*\.(new|old)-(\d+-)?[0-9a-f]{8}")
 def check_output(out: Path) -> None:
     """Refuse an output folder that can't be written or that holds something else than results.
 
-    Called before any computing, so that nobody waits for results that can't be kept.
+    Called before any computation, so that nobody waits for results that can't be saved.
 
     Parameters
     ----------
     out : Path
-        The folder that the results shall appear in.  It may be missing, empty, a mount point, or
+        The folder for the results.  It may be missing, empty, a mount point, or
         hold former results, which are then replaced as a whole.
 
     Raises
@@ -111,10 +111,10 @@ def staged(out: Path, check: Callable[[Path], None] | None = None) -> Iterator[P
                 yield stage
                 _flush(stage)
                 if inside:
-                    with locked(out):  # nobody begins to draw on what is just being replaced
+                    with locked(out):  # no drawing may begin on results that are being replaced
                         _check_outlines(out)
                         if check is not None:
-                            check(out)  # somebody may have put a file there in the meantime
+                            check(out)  # a file may have been added in the meantime
                         _move_in(stage, out)
                 else:
                     stage.rename(out)
@@ -136,7 +136,7 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _abandoned(path: Path) -> bool:
-    """A hidden folder whose process was killed and could not tidy up."""
+    """A hidden folder whose process was killed and could not clean up."""
     return _is_hidden(path) and not is_in_use(path)
 
 
@@ -151,7 +151,7 @@ def _absolute(out: Path) -> Path:
     try:
         return Path(out).expanduser().resolve()
     except (RuntimeError, ValueError) as error:  # links in a circle, no home; a NUL in the name
-        raise OutputError(f"{out} is no place for results ({error}); choose another -o") from error
+        raise OutputError(f"{out} can't hold results ({error}); choose another -o") from error
 
 
 def _missing_parents(out: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Files that others give us, opened so that none of them can make us wait or fill the memory.
+"""Files from outside, opened so that none of them can block or exhaust memory.
 
 A name may be that of a pipe, which blocks until somebody writes, or of a device that never ends,
 and it may become one between two looks at it: what was opened is what is asked.

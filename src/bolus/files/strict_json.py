@@ -1,4 +1,4 @@
-"""JSON of which every number is one that a computation may use."""
+"""JSON whose numbers are all usable in computations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def strict_json(content: bytes) -> Any:
     Raises
     ------
     ValueError
-        It is no JSON in UTF-8, or holds such a number.
+        It is not JSON in UTF-8, or holds such a number.
     RecursionError
         It is nested too deeply.
     """

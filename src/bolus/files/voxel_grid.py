@@ -15,7 +15,7 @@ MOST_VOXELS = 2**27
 """Of a volume that is opened: 640 x 640 in 320 slices; the largest of today's scanners have 84
 million (512 x 512 in 320)."""
 SAME_PLACE_VOXELS = 0.01
-"""Grids are the same if no corner lies further beside its place; headers round to about 1e-4."""
+"""Grids are equal if no corner is displaced by more; headers round to about 1e-4."""
 SPACING_MM = 0.05, 100.0
 """Between voxels: a tenth of the finest CT, and more than any slice."""
 FARTHEST_MM = 1e5

@@ -1,7 +1,7 @@
-"""What the network sees: each slice's curves on a common grid, and the slab's blood.
+"""The network's input: each slice's curves on a common grid, and the slab's blood.
 
-The network is given no arterial input function.  It is given what the whole slab's vessels look
-like, from those that fill first to those that fill last, and works out itself what feeds the
+The network is given no arterial input function but the curves of the whole slab's vessels,
+from those that fill first to those that fill last, and infers itself what feeds the
 tissue.  All of it is linear in the measured samples and divided by the blood's mean, so maps don't
 change with the contrast agent's strength, and curves may have any number of samples at any times.
 A brain that holds far less blood than usual is scaled to the usual, and its maps back.
@@ -19,23 +19,23 @@ from bolus.types import BoolArray, Float32Array, Float64Array, IntArray
 GRID_S: Float64Array = np.asarray(np.arange(36) * 1.5 - 4.5, np.float64)
 """(K,) s after the bolus arrives in the head."""
 CORRELATION_S = 4.0
-"""Curves of tissue change over about so long (Matérn 5/2 kernel)."""
+"""Correlation time of tissue curves (Matérn 5/2 kernel)."""
 AMPLITUDE_HU = 8.0
-"""SD of tissue's enhancement around zero before anything is measured."""
+"""Prior SD of tissue's enhancement around zero."""
 BLOOD_ML = 0.3
-"""The brightest voxels of this volume are taken for blood: veins, mostly."""
-BLOODY = 0.3
+"""The brightest voxels of this volume count as blood: mostly veins."""
+BLOOD_AREA_SHARE = 0.3
 """Vessels with at least this share of the blood's area are sorted by their time."""
 EARLY_SHARES = (0.0, 0.03, 0.10, 0.30, 0.60, 1.0)
-"""Vessels are taken together in these groups, from the first to the last to fill."""
+"""Vessels are grouped by these quantiles, from the first to the last to fill."""
 ARRIVED = 0.3
 """A vessel's time is when it has had this share of its contrast."""
 VOLUMES_ML = (0.05, 0.1, 0.6, 1.2, 2.5, 5.0)
 """Brightness of the brightest vessels of these volumes: equal where whole voxels are blood, falling
 where vessels fill their voxels only in part."""
 TISSUE_PERCENTILES = (10, 25, 50, 75, 90, 95)
-SOME = 7
-"""Every so many voxels are enough for them."""
+SAMPLE_STEP = 7
+"""Subsampling step, in voxels."""
 TISSUE_SCALE = 20.0
 """Tissue has 1/20 of the blood's enhancement."""
 MEDIAN = TISSUE_PERCENTILES.index(50)
@@ -46,10 +46,10 @@ LOG_VOLUME = 0.34
 `TISSUE_SCALE` of the brightest blood's, times these powers and the exponential of this constant.
 Fitted to true CBV, not derived (``benchmarks/blood_volume.py``)."""
 LEAST_TISSUE, LEAST_FALLING = 0.03, 0.1
-"""Below these there is nothing to take a logarithm of."""
+"""Lower limits for the logarithm."""
 USUAL_LOG, LITTLE_LOG, LEAST_LOG = -0.2, -0.4, -1.5
 """Of the logarithm of the blood volume: down to the first, brains differ and the estimate errs so
-much that the network knows better; from the second on it is believed, but never below the third."""
+much that the network does better; from the second on it is used, but never below the third."""
 HIGHEST = 8.0
 """Vessels' curves are cut off here, in units of tissue's."""
 LEVEL_HU = 8.0
@@ -63,7 +63,7 @@ CONTEXT = (GROUPS + 1) * GRID_S.size + GROUPS + len(VOLUMES_ML) + len(TISSUE_PER
 
 @dataclass(frozen=True)
 class Sampled:
-    """A slab's curves as the pipeline leaves them; shapes as in `bolus.types`."""
+    """A slab's curves as computed by the pipeline; shapes as in `bolus.types`."""
 
     curves_hu: Float32Array
     """(V, T) denoised enhancement, HU."""
@@ -74,7 +74,7 @@ class Sampled:
     level_hu: Float32Array
     """(V,) mean of all frames, HU: where grey and white matter differ most."""
     clear: BoolArray
-    """(V,) what is left of motion can't have made the curve."""
+    """(V,) whether residual motion can't explain the curve."""
     voxels: BoolArray
     """(Z, Y, X) with V true voxels."""
     vessel: BoolArray
@@ -94,7 +94,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Blood:
-    """What the slab's vessels tell."""
+    """Summary of the slab's vessels."""
 
     mean_hu: float
     """Of the brightest voxels' curve over the grid."""
@@ -110,7 +110,7 @@ class Blood:
     """Of the perfused voxels that are vessels."""
     volume: float
     """Blood in all of the brain's tissue over the usual, by which tissue is divided and CBF and CBV
-    are multiplied; 1 where it is about usual or more, or vessels or tissue tell nothing."""
+    are multiplied; 1 where it is about usual or more, or can't be estimated."""
 
     @property
     def usual_hu(self) -> float:
@@ -150,29 +150,29 @@ def _kernel(distance_s: Float64Array) -> Float64Array:
 
 def blood(sampled: Sampled) -> Blood:
     """The slab's vessels in groups, from the first to fill to the last, and the brightest."""
-    curves = _on_grid(sampled, _bloody(sampled))
-    told = len(curves) > 0
-    if not told:
-        # no large vessel in the slab: the brightest tissue has to do
+    curves = _on_grid(sampled, _blood_mask(sampled))
+    measurable = len(curves) > 0
+    if not measurable:
+        # no large vessel in the slab: the brightest tissue is used instead
         curves = _on_grid(sampled, sampled.voxels)
     mean = curves.mean(axis=1)
     voxels_per_ml = 1000 / float(np.prod(sampled.spacing_mm))
     order = np.argsort(mean, kind="stable")[::-1]
     brightest = curves[order[: max(int(BLOOD_ML * voxels_per_ml), 3)]].mean(axis=0)
     height = max(float(brightest.mean()), 1e-3)
-    bloody = curves[order[: max(int((mean > BLOODY * height).sum()), 3)]]
-    bloody = bloody[np.argsort(_time(bloody), kind="stable")]
-    edges = np.ceil(np.array(EARLY_SHARES) * len(bloody)).astype(int)
-    last = len(bloody) - 1
-    groups = [bloody[min(a, last) : max(b, a + 1)].mean(axis=0) for a, b in pairwise(edges)]
+    blood_curves = curves[order[: max(int((mean > BLOOD_AREA_SHARE * height).sum()), 3)]]
+    blood_curves = blood_curves[np.argsort(_time(blood_curves), kind="stable")]
+    edges = np.ceil(np.array(EARLY_SHARES) * len(blood_curves)).astype(int)
+    last = len(blood_curves) - 1
+    groups = [blood_curves[min(a, last) : max(b, a + 1)].mean(axis=0) for a, b in pairwise(edges)]
     shapes = np.stack([*groups, brightest])
     heights = shapes.mean(axis=1)
     shapes = shapes / np.maximum(heights, 0.02 * height)[:, None]
     brightness = [mean[order[: max(int(ml * voxels_per_ml), 1)]].mean() for ml in VOLUMES_ML]
     falling = np.array(brightness) / height
     tissue = _tissue_percentiles(sampled) * (TISSUE_SCALE / height)
-    told = told and tissue[MEDIAN] > 0
-    volume = if_little(log_volume(float(tissue[MEDIAN]), falling)) if told else 1.0
+    measurable = measurable and tissue[MEDIAN] > 0
+    volume = scale_if_low(log_volume(float(tissue[MEDIAN]), falling)) if measurable else 1.0
     return Blood(
         mean_hu=height,
         shapes=shapes,
@@ -198,17 +198,17 @@ def log_volume(tissue: float, falling: Float64Array) -> float:
     return float(log)
 
 
-def if_little(log: float) -> float:
+def scale_if_low(log: float) -> float:
     """The volume where it is far below the usual, 1 where it isn't, smooth in between.
 
-    More blood than usual may be more flow or a longer transit: curves' shapes tell more of that.
+    More blood than usual may be more flow or a longer transit; the curves' shapes show which.
     """
     x = np.clip((log - USUAL_LOG) / (LITTLE_LOG - USUAL_LOG), 0, 1)
     return float(np.exp(max(log, LEAST_LOG) * x * x * (3 - 2 * x)))
 
 
-def _bloody(sampled: Sampled) -> BoolArray:
-    """(Z, Y, X) vessels, without those that moving bone may have made."""
+def _blood_mask(sampled: Sampled) -> BoolArray:
+    """(Z, Y, X) vessels, without those that moving bone may have mimicked."""
     mask = sampled.vessel & sampled.voxels
     mask[sampled.voxels] &= sampled.clear
     return mask
@@ -218,7 +218,7 @@ def _tissue_percentiles(sampled: Sampled) -> Float64Array:
     """Of the mean over the grid of tissue's curves, HU."""
     found = []
     for z in range(len(sampled.voxels)):
-        rows = np.flatnonzero(~sampled.vessel[z][sampled.voxels[z]])[::SOME]
+        rows = np.flatnonzero(~sampled.vessel[z][sampled.voxels[z]])[::SAMPLE_STEP]
         matrix, _ = _smoother(sampled, z)
         curves = sampled.curves_hu[rows + sampled.rows(z).start].astype(np.float64)
         found.append(curves @ matrix.mean(axis=0))
@@ -259,7 +259,7 @@ def level_reference(sampled: Sampled) -> float:
 def slice_inputs(
     sampled: Sampled, z: int, slab: Blood, level_hu: float
 ) -> tuple[Float32Array, Float32Array]:
-    """What the network sees of slice ``z``.
+    """The network's input for slice ``z``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""From the pipeline's curves, before and after denoising, to what the network is given."""
+"""From the pipeline's curves, before and after denoising, to the network's input."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from bolus.anatomy.baseline import mean_frames
 from bolus.anatomy.motion_residue import CLEAR_OF_EDGE, edge_hu
-from bolus.anatomy.time_course import correlation_with, likeness
+from bolus.anatomy.time_course import correlation_with, lagged_correlation
 from bolus.infer.features import Sampled
 from bolus.types import (
     BoolArray,
@@ -19,27 +19,27 @@ from bolus.types import (
     Tissue,
 )
 
-LEAST_LIKENESS = 0.85
-"""Steps and drifts of moving bone seldom reach this, blood in heads that moved mostly does: over
-eighteen exams in which bone was taken for blood or nearly (seeds 9300-9600), the error of CBF is
-8.5 ml/100g/min without it, 6.3 with it and 6.0 at 0.9, which takes the blood from two others."""
-MORE_LIKE_BLOOD = 0.1
-"""By so much a curve is more like the brain's than like the head's course, or it is bone: bone that
-jumps in as the bolus arrives looks like it."""
+MIN_CORRELATION = 0.85
+"""Steps and drifts of moving bone rarely reach this, blood in heads that moved mostly does: over
+eighteen exams in which bone was mistaken for blood or nearly (seeds 9300-9600), the error of CBF
+is 8.5 ml/100g/min without it, 6.3 with it and 6.0 at 0.9, which loses the blood of two others."""
+CORRELATION_MARGIN = 0.1
+"""A curve must be this much more similar to the brain's course than to the head's position, or it
+is bone: bone that jumps in as the bolus arrives resembles it."""
 ENOUGH_FRAMES = 4
-"""Two or three points resemble anything: then nothing in a head that moved stands for blood but its
-brightest tissue.  Over sixteen exams (seeds 9450-9599) three frames have an error of CBF of
-21.6 ml/100g/min so and of 28.1 with the limits; four have 9.6 with these and 10.8 without."""
+"""Two or three points resemble anything: then only the brightest tissue represents blood in a head
+that moved.  Over sixteen exams (seeds 9450-9599) three frames have an error of CBF of
+21.6 ml/100g/min this way and of 28.1 with the limits; four have 9.6 with these and 10.8 without."""
 LEVER_MM = 80.0
 """From the head's centre to its skull."""
-SOME = 7
-"""Every so many voxels are enough for the brain's course."""
+SAMPLE_STEP = 7
+"""Subsampling step for the brain's course, in voxels."""
 
 
 def sampled(
     exam: Exam, tissue: Tissue, measured: Curves, denoised: Curves, *, motion: Motion
 ) -> Sampled:
-    """Gather an exam's curves as the network takes them, in training as in use.
+    """Gather an exam's curves as input of the network, for training and inference.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def sampled(
     tissue : masks.
     measured, denoised : the same voxels' curves before and after the filter.  Area and first moment
         come from the former: averages over all frames have little noise, and the filter blurs.
-    motion : what the exam was freed of; all its frames, dropped ones included.
+    motion : the motion that was corrected; all frames, dropped ones included.
     """
     return Sampled(
         curves_hu=denoised.tissue_hu,
@@ -70,7 +70,7 @@ def sampled(
 def _clear(
     measured: Curves, denoised: Curves, tissue: Tissue, geometry: Geometry, motion: Motion
 ) -> BoolArray:
-    """(V,) whether a vessel's curve is contrast, not bone that wasn't quite put back."""
+    """(V,) whether a vessel's curve is contrast, not residual motion of bone."""
     clear = np.ones(len(measured.tissue_hu), bool)
     moved_mm = motion.largest_mm
     if moved_mm == 0:
@@ -81,20 +81,20 @@ def _clear(
         return clear
     edge = edge_hu(tissue.baseline, geometry, moved_mm)[measured.voxels][vessel]
     clear[vessel] = denoised.tissue_hu[vessel].max(axis=1) > CLEAR_OF_EDGE * edge
-    course = np.median(measured.tissue_hu[::SOME].astype(np.float64), axis=0)
+    course = np.median(measured.tissue_hu[::SAMPLE_STEP].astype(np.float64), axis=0)
     curves = measured.tissue_hu[vessel]
     noise = measured.noise_hu**2 / np.maximum(curves.var(axis=1), 1e-6)
     signal = np.sqrt(np.clip(1 - noise, 0, 1))
-    alike = likeness(curves, course, measured.times_s.mean(axis=1))
+    correlation = lagged_correlation(curves, course, measured.times_s.mean(axis=1))
     like_head = np.abs(correlation_with(curves, _course_of_head(motion)))
-    clear[vessel] &= alike > np.maximum(
-        LEAST_LIKENESS * signal, like_head + MORE_LIKE_BLOOD * signal
+    clear[vessel] &= correlation > np.maximum(
+        MIN_CORRELATION * signal, like_head + CORRELATION_MARGIN * signal
     )
     return clear
 
 
 def _course_of_head(motion: Motion) -> Float64Array:
-    """(T,) where the head is in each frame along the direction in which it moved most, mm."""
+    """(T,) position of the head in each frame along its main direction of motion, mm."""
     turned_mm = LEVER_MM * np.deg2rad(motion.rotation_deg)
     moved = np.concatenate([motion.translation_mm, turned_mm], axis=1)[motion.kept]
     moved = moved - moved.mean(axis=0)

@@ -1,4 +1,4 @@
-"""What a model says about itself: JSON among the metadata of its ONNX file."""
+"""A model's card: JSON in the metadata of its ONNX file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bolus.types import MAP_UNITS, Float64Array
 KEY = "bolus"
 """The one property of the file's metadata."""
 KEY_GAVA2021 = "bolus-gava2021"
-"""That of a network of the recipe gava2021, which draws one map and is not run by `bolus run`."""
+"""That of a network of the recipe gava2021, which predicts one map; not for `bolus run`."""
 FORMAT = 2
-"""2: how long after the bolus an exam was measured is described by itself."""
+"""2: the time measured after the bolus is described separately."""
 INPUTS = 1
 """Version of `bolus.infer.features`: raised when a network would misread what exams now give it.
 
@@ -29,15 +29,15 @@ DIGITS = 7
 LONGEST = 2_000_000
 """Characters; the built-in network's card has 135,000, and only the training's facts vary."""
 LEAST, MOST = 1e-6, 1e6
-"""What measures and factors can be; those of the built-in network lie between 0.001 and 3.  With
-larger ones standard errors would overflow."""
+"""Allowed range of measures and factors; those of the built-in network lie between 0.001 and 3.
+With larger ones standard errors would overflow."""
 
 Fact = str | int | float
 
 
 @dataclass(frozen=True)
 class Card:
-    """What belongs to a network besides its weights."""
+    """Everything that belongs to a network besides its weights."""
 
     name: str
     factors: dict[str, float]
@@ -48,7 +48,7 @@ class Card:
 
 
 class WrongVersionError(ValueError):
-    """The card is one of another version of bolus; says which."""
+    """The card is from another version of bolus; the message says which."""
 
 
 def write_card(card: Card) -> str:
@@ -82,7 +82,7 @@ def read_card(text: str) -> Card:
     WrongVersionError
         Other inputs or maps than this version's.
     ValueError
-        Anything else that is not as it should be.
+        Anything else is invalid.
     """
     try:
         if len(text) > LONGEST:

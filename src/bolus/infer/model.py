@@ -28,13 +28,13 @@ INPUTS = {"pixels": (PIXEL_CHANNELS, 4), "context": (CONTEXT, 2)}
 OUTPUTS = {"maps": (len(MAPS), 4), "spread": (len(MAPS), 4)}
 """Names, channels and number of axes of what goes in and comes out."""
 BUILT_IN_NAME = "the built-in network"
-REMEDY = "Take a file that `bolus train` has written."
-BUILT_IN_REMEDY = "Install bolus anew."
+REMEDY = "Use a file written by `bolus train`."
+BUILT_IN_REMEDY = "Reinstall bolus."
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network that is ready to run; a process of its own ends with it."""
+    """A network that is ready to run; its separate process, if any, ends with it."""
 
     card: Card
     sha256: str
@@ -73,15 +73,15 @@ class Model:
         return maps[0, :, :rows, :columns], spread[0, :, :rows, :columns]
 
     def unusable(self, why: str) -> DamagedFile:
-        """The error that names the network's file, what is wrong with it and what to do."""
+        """The error with the name of the network's file, what is wrong with it and what to do."""
         return _unusable(self.path, why)
 
 
 def load_model(path: Path | None = None) -> Model:
     """Read a model; nothing in the file can make the program do more than compute.
 
-    A file of one's own runs in a child process with limits of time and memory, with the same
-    results as in this one.
+    A user-supplied file runs in a child process with limits of time and memory, with the same
+    results as in this process.
 
     Parameters
     ----------
@@ -100,21 +100,21 @@ def load_model(path: Path | None = None) -> Model:
         metadata = metadata_of(content)
         if set(metadata) == {KEY_GAVA2021}:
             raise UsageError(
-                f"{name} is a network of the recipe gava2021: it draws one map, of registered and "
-                "filtered frames, not what --method cnn gives. docs/network.md tells how to run "
-                "it; a network for --model comes from bolus train --recipe bolus."
+                f"{name} is a network of the recipe gava2021: it predicts one map, from registered "
+                "and filtered frames, not what --method cnn gives. docs/network.md explains "
+                "how to run it; a network for --model comes from bolus train --recipe bolus."
             )
         if set(metadata) != {KEY}:
             raise UnsafeModelError("it has no description by bolus, or more than that")
         card = read_card(metadata[KEY])
         if {one.name: one.centre.size for one in card.usual} != group_sizes():
             raise ValueError("its description is damaged (other numbers than an exam has)")
-        # what nobody vouches for runs in a process of its own; the parent never loads it
+        # an untrusted file runs in a separate process; the parent never loads it
         where = Session if path is None else SessionApart
         session = where(content, numba.get_num_threads(), INPUTS, OUTPUTS)
     except WrongVersionError as error:
         raise UsageError(
-            f"{name} was made for another version of bolus ({error}). Train it anew with this one."
+            f"{name} was made for another version of bolus ({error}). Train it again with this one."
         ) from error
     except ValueError as error:
         raise _unusable(path, str(error)) from error

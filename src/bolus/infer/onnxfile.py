@@ -1,4 +1,4 @@
-"""What an ONNX file holds, read without running any of it.
+"""The content of an ONNX file, read without running any of it.
 
 A model must be a data file: a list of standard operations and the numbers they need.  The file is
 read here, byte by byte, before ONNX Runtime sees it; what could point to other files or libraries,
@@ -17,7 +17,7 @@ MOST_NODES = 10_000
 MOST_FIELDS = 300_000
 """Of all messages together: a second's reading.  The built-in network has 3,500, 12 a node."""
 VALUES_PER_BYTE = 8
-"""No kind of number takes less than a bit."""
+"""No data type takes less than a bit per number."""
 
 MODEL_GRAPH, MODEL_OPSET, MODEL_METADATA, MODEL_TRAINING, MODEL_FUNCTIONS = 7, 8, 14, 20, 25
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_SPARSE = 1, 5, 15
@@ -36,7 +36,7 @@ Left = Iterator[int]
 
 
 class UnsafeModelError(ValueError):
-    """The file is no ONNX model, or one that does more than compute; says why."""
+    """The file is not an ONNX model, or does more than compute; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Field:
     def message(self) -> memoryview:
         """The bytes of a text or of a message inside the message."""
         if isinstance(self.value, int):
-            raise UnsafeModelError("it is no ONNX file")
+            raise UnsafeModelError("it is not an ONNX file")
         return self.value
 
     @property
@@ -59,16 +59,16 @@ class Field:
         try:
             return str(self.message, "utf-8")
         except UnicodeDecodeError as error:
-            raise UnsafeModelError("it is no ONNX file") from error
+            raise UnsafeModelError("it is not an ONNX file") from error
 
 
 def metadata_of(content: bytes) -> dict[str, str]:
-    """Check that a model only computes, and read what it says about itself.
+    """Check that a model only computes, and read its metadata.
 
     Raises
     ------
     UnsafeModelError
-        It is no ONNX model, or holds more than standard operations and their numbers.
+        It is not an ONNX model, or holds more than standard operations and their numbers.
     """
     metadata: dict[str, str] = {}
     nodes = 0
@@ -84,7 +84,7 @@ def metadata_of(content: bytes) -> dict[str, str]:
         elif field.number in (MODEL_TRAINING, MODEL_FUNCTIONS):
             raise UnsafeModelError("it holds functions or training steps")
     if not nodes:
-        raise UnsafeModelError("it is no ONNX file")
+        raise UnsafeModelError("it is not an ONNX file")
     if nodes > MOST_NODES:
         raise UnsafeModelError(f"it has more than {MOST_NODES} operations")
     return metadata
@@ -165,7 +165,7 @@ def _fields(message: memoryview, left: Left) -> Iterator[Field]:
         key, at = _varint(message, at)
         if key > LARGEST_KEY:
             # other readers cut such a key off, and would see a field where this one sees none
-            raise UnsafeModelError("it is no ONNX file")
+            raise UnsafeModelError("it is not an ONNX file")
         kind = key & 7
         value: Value
         if kind == VARINT:
@@ -178,7 +178,7 @@ def _fields(message: memoryview, left: Left) -> Iterator[Field]:
             if at > len(message):
                 raise UnsafeModelError("it ends too early")
         else:
-            raise UnsafeModelError("it is no ONNX file")
+            raise UnsafeModelError("it is not an ONNX file")
         yield Field(key >> 3, value)
 
 
@@ -192,4 +192,4 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 127) << (7 * i)
         if byte < 128:
             return value, at + i + 1
-    raise UnsafeModelError("it is no ONNX file")
+    raise UnsafeModelError("it is not an ONNX file")

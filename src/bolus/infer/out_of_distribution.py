@@ -1,4 +1,4 @@
-"""Is this exam like those that the network learnt from?
+"""Whether an exam resembles the network's training exams.
 
 An exam is described by a few hundred numbers in groups: how it was measured, how long after the
 bolus, its vessels' curves, its tissue's curves, and how sure the network is.  The distance of each
@@ -25,12 +25,12 @@ from bolus.metrics import MAD_TO_SD
 from bolus.types import MAP_UNITS, BoolArray, Finding, Float32Array, Float64Array, Grade
 
 STEP = 3
-"""Every third sample of a curve says enough."""
+"""Every third sample of a curve is enough."""
 QUANTILES = (0.05, 0.5, 0.95)
 VOXELS_PER_SLICE = 1000
 """Enough for quantiles over an exam."""
 LARGEST = 10.0
-"""Standard deviations beyond which a number counts no more: one that is absurd is enough."""
+"""Values are clipped at this many standard deviations."""
 FAIL = 2.0
 """Score from which on results are not reliable; a warning begins at 1."""
 LIMIT_QUANTILE = 0.99
@@ -51,8 +51,8 @@ Description = dict[str, Float64Array]
 
 
 @dataclass(frozen=True)
-class SliceSeen:
-    """What the network was given and gave for one slice."""
+class SliceSample:
+    """Input and output of the network for one slice."""
 
     pixels: Float32Array
     """(PIXEL_CHANNELS, v) some of the perfused voxels."""
@@ -64,7 +64,7 @@ class SliceSeen:
 
 @dataclass(frozen=True)
 class Usual:
-    """Where the training exams lie with one group of numbers."""
+    """Distribution of the training exams in one group of numbers."""
 
     name: str
     centre: Float64Array
@@ -82,12 +82,12 @@ class Usual:
         return float(np.sqrt(np.mean((self.whitening @ z) ** 2)))
 
 
-def some_of(voxels: int) -> slice:
+def subsample(voxels: int) -> slice:
     """Evenly spread ones of a slice's perfused voxels."""
     return slice(None, None, max(voxels // VOXELS_PER_SLICE, 1))
 
 
-def describe(slices: Sequence[SliceSeen]) -> Description:
+def describe(slices: Sequence[SliceSample]) -> Description:
     """The numbers of an exam, by group.
 
     Parameters
@@ -106,7 +106,7 @@ def describe(slices: Sequence[SliceSeen]) -> Description:
     spreads = [_quantiles(slices, tissue, "spread", i) for i in range(len(slices[0].spread))]
     return {
         GROUP_NAMES[0]: np.concatenate([scan, sd[::STEP]]),
-        GROUP_NAMES[1]: never_known_again(sd)[::STEP],
+        GROUP_NAMES[1]: lasting_uncertainty(sd)[::STEP],
         GROUP_NAMES[2]: np.concatenate([heights, falling, groups]),
         GROUP_NAMES[3]: np.concatenate([levels, *values]),
         GROUP_NAMES[4]: np.log(np.concatenate(spreads)),
@@ -115,7 +115,7 @@ def describe(slices: Sequence[SliceSeen]) -> Description:
 
 def group_sizes() -> dict[str, int]:
     """How many numbers each group has."""
-    blank = SliceSeen(
+    blank = SliceSample(
         np.zeros((PIXEL_CHANNELS, 1), np.float32),
         np.zeros(CONTEXT, np.float32),
         np.ones((len(MAP_UNITS), 1), np.float32),
@@ -123,7 +123,7 @@ def group_sizes() -> dict[str, int]:
     return {name: len(numbers) for name, numbers in describe([blank]).items()}
 
 
-def never_known_again(sd: Float64Array) -> Float64Array:
+def lasting_uncertainty(sd: Float64Array) -> Float64Array:
     """(K,) what is unknown of each moment and of all later ones, from (K,) of each moment.
 
     Frames that are missing in between leave it as it is; an exam that ends early doesn't.
@@ -132,7 +132,7 @@ def never_known_again(sd: Float64Array) -> Float64Array:
 
 
 def _quantiles(
-    slices: Sequence[SliceSeen], tissue: Sequence[BoolArray], of: str, i: int
+    slices: Sequence[SliceSample], tissue: Sequence[BoolArray], of: str, i: int
 ) -> Float64Array:
     values = np.concatenate(
         [getattr(one, of)[i][where] for one, where in zip(slices, tissue, strict=True)]
@@ -143,7 +143,7 @@ def _quantiles(
 
 
 def fit(training: Sequence[Description], validation: Sequence[Description]) -> tuple[Usual, ...]:
-    """What is usual, from the training exams, and the limits.
+    """The usual values, from the training exams, and the limits.
 
     A limit is the distance that one exam in a hundred exceeds, of the validation exams and of the
     training exams in turn, each fifth of them seen from the others: there are many more of those.
@@ -157,7 +157,7 @@ def fit(training: Sequence[Description], validation: Sequence[Description]) -> t
             out = np.arange(len(learnt)) % FOLDS == k
             others = _usual(name, learnt[~out])
             distances += [others.distance(numbers) for numbers in learnt[out]]
-        # about 1 is usual, however few exams say otherwise
+        # about 1 is usual, whatever a few exams say
         limit = max(float(np.quantile(distances, LIMIT_QUANTILE)), 1.0)
         found.append(replace(usual, limit=limit))
     return tuple(found)
@@ -191,7 +191,7 @@ def scores(usual: Sequence[Usual], description: Mapping[str, Float64Array]) -> d
     return {one.name: one.distance(description[one.name]) / one.limit for one in usual}
 
 
-def unlike_finding(scored: Mapping[str, float]) -> Finding | None:
+def distance_finding(scored: Mapping[str, float]) -> Finding | None:
     """A warning where a group lies beyond its limit, a failure where it is far beyond."""
     name, worst = max(scored.items(), key=lambda item: item[1])
     if worst <= 1:
@@ -200,8 +200,8 @@ def unlike_finding(scored: Mapping[str, float]) -> Finding | None:
     return Finding(
         "unlike-training",
         Grade.FAIL if far else Grade.WARNING,
-        f"cnn: this exam is {'far ' if far else ''}unlike those that the network learnt from: "
-        f"{name} lie {worst:.1f} times as far from the usual as the limit.",
+        f"cnn: this exam is {'far ' if far else ''}unlike those that the network was trained on: "
+        f"{name} deviate from the usual by {worst:.1f} times the limit.",
         "Do not rely on the network's maps here; compare with --method bma."
         if far
         else "Compare with --method bma; the network's standard errors are widened as much.",

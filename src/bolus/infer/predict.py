@@ -7,20 +7,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bolus.data import WithArrays
-from bolus.errors import ImplausibleValues
+from bolus.errors import ImplausibleValues, NoPerfusion
 from bolus.infer.features import USUAL_LOG, Blood, Sampled, blood, level_reference, slice_inputs
 from bolus.infer.metadata import MAPS
 from bolus.infer.model import Model
-from bolus.infer.out_of_distribution import SliceSeen, describe, scores, some_of, unlike_finding
+from bolus.infer.out_of_distribution import (
+    SliceSample,
+    describe,
+    distance_finding,
+    scores,
+    subsample,
+)
 from bolus.infer.resolution import coarsened, factor_for, refined
 from bolus.types import CNN, MAP_UNITS, BoolArray, Finding, Float32Array, Float64Array, Grade, Maps
 
 MTT_RANGE_S = (0.5, 60.0)
 SCALED = [MAPS.index("cbf"), MAPS.index("cbv")]
 SCALED += [len(MAPS) + i for i in SCALED]
-"""Maps and spreads that go with the brain's volume of blood."""
+"""Maps and spreads that scale with the brain's blood volume."""
 LEAST_CBF = 0.01
-"""ml/100g/min: zero stands for "nothing there"."""
+"""ml/100g/min: zero means "no tissue"."""
 POSSIBLE = {
     "cbf": (-100.0, 10_000.0),
     "cbv": (-10.0, 1000.0),
@@ -28,35 +34,39 @@ POSSIBLE = {
     "tmax": (-600.0, 600.0),
     "ttp": (-600.0, 600.0),
 }
-"""What a network may give, in its maps' units; beyond it is broken.  Ten times the blood of a voxel
-that is all blood (100 ml/100g), that of such a voxel anew every 0.6 s, and ten minutes, where scans
-last about one (27 to 70 s in training).  A network's noise may go below zero by a
+"""Allowed output of a network, in its maps' units; beyond it is broken.  Ten times the blood of a
+voxel that is all blood (100 ml/100g), such a voxel refilled every 0.6 s, and ten minutes, where
+scans last about one (27 to 70 s in training).  A network's noise may go below zero by a
 hundredth of that, and is cut off there.  The built-in network gives at most 200 ml/100g/min,
 30 ml/100g and 70 s for noise as strong as its input can be."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Prediction(WithArrays):
-    """The network's maps and what is to be known about them."""
+    """The network's maps and their findings."""
 
     maps: Maps
     findings: tuple[Finding, ...]
 
 
 def predict(exam: Sampled, model: Model) -> Prediction:
-    """Maps with standard errors, and whether the exam is like those that were learnt from.
+    """Maps with standard errors, and whether the exam resembles the training exams.
 
     Parameters
     ----------
-    exam : curves with at least one perfused voxel.
+    exam : curves of the perfused voxels.
 
     Raises
     ------
     DamagedFile
-        The network fails, or gives what can't be.
+        The network fails, or gives impossible values.
     ImplausibleValues
-        The exam's curves hold what is no number; no network is asked then.
+        The exam's curves hold non-finite numbers; the network is not run.
+    NoPerfusion
+        There is no voxel.
     """
+    if not exam.voxels.any():
+        raise NoPerfusion("there is no voxel to make maps of: the mask is empty")
     _require_numbers(
         exam.curves_hu, exam.area_hu, exam.moment_s, exam.level_hu, exam.times_s, exam.weight
     )
@@ -81,7 +91,7 @@ def predict(exam: Sampled, model: Model) -> Prediction:
         "blood_volume": slab.volume,
         "unlike_training": unlike,
     }
-    findings = (volume_finding(slab.volume), unlike_finding(scored))
+    findings = (volume_finding(slab.volume), distance_finding(scored))
     return Prediction(
         replace(maps, parameters=about), tuple(one for one in findings if one is not None)
     )
@@ -94,19 +104,19 @@ def _box(voxels: BoolArray) -> tuple[slice, slice, slice]:
 
 
 def volume_finding(volume: float) -> Finding | None:
-    """A warning where the blood's brightness decides on flow, not what is known of brains."""
+    """A warning where the vessels' brightness, not prior knowledge, sets the scale of flow."""
     if np.log(volume) >= USUAL_LOG:
         return None
     return Finding(
         "blood-volume",
         Grade.WARNING,
         f"cnn: the whole brain seems to hold {volume:.2f} times the usual volume of blood; flow "
-        "and volume are on this scale, which the vessels' brightness decides.",
-        "Compare with --method bma: vessels beside moving bone may look brighter than blood.",
+        "and volume are on this scale, which depends on the vessels' brightness.",
+        "Compare with --method bma: vessels next to moving bone may look brighter than blood.",
     )
 
 
-def _run(exam: Sampled, slab: Blood, model: Model) -> tuple[Float32Array, list[SliceSeen]]:
+def _run(exam: Sampled, slab: Blood, model: Model) -> tuple[Float32Array, list[SliceSample]]:
     """(10, Z, Y, X) maps and spreads, and what the network was given."""
     level_hu = level_reference(exam)
     outputs = np.zeros((2 * len(MAPS), *exam.voxels.shape), np.float32)
@@ -119,34 +129,34 @@ def _run(exam: Sampled, slab: Blood, model: Model) -> tuple[Float32Array, list[S
             _require_possible(maps[:, mask], spread[:, mask], model)
             outputs[:, z] = np.concatenate([maps, spread])
             outputs[SCALED, z] *= np.float32(slab.volume)
-            some = some_of(int(mask.sum()))
+            some = subsample(int(mask.sum()))
             y, x = (axis[some] for axis in np.nonzero(mask))
-            slices.append(SliceSeen(pixels[:, y, x], context, spread[:, y, x]))
+            slices.append(SliceSample(pixels[:, y, x], context, spread[:, y, x]))
     return outputs, slices
 
 
 def _require_numbers(*arrays: Float32Array | Float64Array) -> None:
-    """Raise ImplausibleValues: what a network makes of anything else is not its fault."""
+    """Raise ImplausibleValues for non-finite input, which no network can use."""
     if not all(np.isfinite(one).all() for one in arrays):
         raise ImplausibleValues(
-            "cnn: the exam's curves or times hold values that are no finite numbers, of which no "
-            "network makes maps; look at its images for damaged pixels, or export it again."
+            "cnn: the exam's curves or times hold values that are not finite numbers, from which "
+            "no network can make maps; check its images for damaged pixels, or export it again."
         )
 
 
 def _require_possible(maps: Float32Array, spread: Float32Array, model: Model) -> None:
-    """Raise DamagedFile for (5, v) maps and spreads beyond all that can be in a head."""
+    """Raise DamagedFile for (5, v) maps and spreads that are impossible in a head."""
     for name, values, errors in zip(MAPS, maps, spread, strict=True):
         least, most = POSSIBLE[name]
         if values.min() < least or values.max() > most:
             raise model.unusable(
                 f"it gives {name.upper()} from {values.min():.3g} to {values.max():.3g} "
-                f"{MAP_UNITS[name]}, where {least:g} to {most:g} can be"
+                f"{MAP_UNITS[name]}, where {least:g} to {most:g} is possible"
             )
         if errors.min() <= 0 or errors.max() > most:
             raise model.unusable(
                 f"it gives standard errors of {name.upper()} from {errors.min():.3g} to "
-                f"{errors.max():.3g} {MAP_UNITS[name]}, where above 0 and up to {most:g} can be"
+                f"{errors.max():.3g} {MAP_UNITS[name]}, only above 0 and up to {most:g} is possible"
             )
 
 

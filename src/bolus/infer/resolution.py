@@ -1,4 +1,4 @@
-"""Exams with finer pixels than the network learnt from, averaged and brought back."""
+"""Exams with finer pixels than the training exams': averaged, and maps interpolated back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VALID_SHARE = 0.5
 
 
 def factor_for(pixel_mm: float) -> int:
-    """How many pixels in each direction make one that the network knows."""
+    """How many pixels in each direction are averaged to reach the network's pixel size."""
     # 0.375 mm twice are 0.75 mm, also after rounding
     return max(int(np.ceil(FINEST_MM / pixel_mm - 1e-3)), 1)
 
@@ -27,7 +27,7 @@ def factor_for(pixel_mm: float) -> int:
 def coarsened(fine: Sampled, factor: int) -> Sampled:
     """Mean over the perfused voxels of each block of ``factor`` x ``factor`` in-plane voxels.
 
-    The noise stays as it is: the filter, whose width is in mm, has made neighbours alike.
+    The noise stays as it is: the filter, whose width is in mm, has made neighbours equal.
     """
     shape = tuple(-(-n // factor) for n in fine.voxels.shape[1:])
     z, y, x = np.nonzero(fine.voxels)

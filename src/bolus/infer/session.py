@@ -1,6 +1,6 @@
-"""ONNX Runtime on the CPU, in this process or in a child for a file that nobody vouches for.
+"""ONNX Runtime on the CPU, in this process or, for an untrusted file, in a child process.
 
-A file of standard operations can still take for ever, ask for more memory than there is, or crash
+A file of standard operations can still run for ever, request more memory than there is, or crash
 the library.  The child is ``python -m bolus.infer.session`` (see
 `bolus.child_process`).
 """
@@ -16,14 +16,14 @@ from bolus.child_process import Child, ChildEnded, serve
 from bolus.types import Float32Array
 
 MAX_MEMORY_BYTES = 8 * 2**30
-"""Of a child's address space: ten times what the built-in network takes for a slice of 512 x 512
+"""Of a child's address space: ten times what the built-in network needs for a slice of 512 x 512
 voxels (0.8 GB with 2 threads, 1.4 GB with 64)."""
 LOAD_TIMEOUT_S = 60.0
 """Starting Python and importing ONNX Runtime included, which take seconds from a cold disk."""
 RUN_TIMEOUT_S = 60.0
 """Per slice; the built-in network takes 0.5 s for 192 x 192 voxels on two cores."""
 FATAL = 4
-"""ONNX Runtime's level of messages at which it is silent; what goes wrong is raised anyway."""
+"""ONNX Runtime's log level for silence; errors are raised anyway."""
 FLOAT = "tensor(float)"
 
 Layout = Mapping[str, Sequence[int]]
@@ -31,7 +31,7 @@ Layout = Mapping[str, Sequence[int]]
 
 
 class NetworkError(ValueError):
-    """A network can't be loaded or run; says why."""
+    """A network can't be loaded or run; the message says why."""
 
 
 class Session:
@@ -52,7 +52,7 @@ class Session:
         options.inter_op_num_threads = 1
         options.use_deterministic_compute = True
         options.log_severity_level = FATAL
-        # its own format, which it would otherwise recognise by itself, has not been checked
+        # its own format, which it would otherwise detect by itself, has not been checked
         options.add_session_config_entry("session.load_model_format", "ONNX")
         try:
             self._session = onnxruntime.InferenceSession(
@@ -118,7 +118,7 @@ class SessionApart:
             most_bytes=size,
         )
         if len(body) != size:
-            raise NetworkError("its process gave no whole answer")
+            raise NetworkError("its process gave no complete answer")
         return _arrays(body, shapes)
 
     def _ask(
@@ -140,7 +140,7 @@ def _layout(one: Any) -> tuple[Any, ...]:
 
 
 def _why(error: Exception) -> str:
-    # the library's own words are long and name places on its makers' disks
+    # the library's own messages are long and name paths of its build machine
     lacks_memory = isinstance(error, MemoryError) or "alloc" in str(error)
     return "it needs too much memory" if lacks_memory else type(error).__name__
 
@@ -158,7 +158,7 @@ def _arrays(body: bytes, shapes: Sequence[Sequence[int]]) -> list[Float32Array]:
 
 
 def main() -> None:
-    """Load the network that the first request brings, and run it on what the others bring."""
+    """Load the network of the first request, and run it on the data of the others."""
     session: Session | None = None
 
     def answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:

@@ -1,1 +1,1 @@
-"""Maps to lesion: thresholds, reference tissue, volumes."""
+"""From maps to lesions: thresholds, reference tissue, volumes."""

@@ -1,4 +1,4 @@
-"""What the reader must know about a lesion's volumes."""
+"""Findings on a lesion's volumes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import numpy as np
 from bolus.types import BoolArray, Finding, Grade
 
 BOTH_SIDES_ML = 12.0
-"""Hypoperfused tissue on the other side from which both sides count as ill: the median of Tmax
+"""Hypoperfused tissue on the other side from which both sides count as affected: the median of Tmax
 artefacts in one exam (PMC6731139)."""
 REFERENCE_TMAX_S = 4.5
-"""Mean Tmax above which the reference tissue is itself late: 3.0 to 3.7 s in healthy brains."""
+"""Mean Tmax above which the reference tissue is itself delayed: 3.0 to 3.7 s in healthy brains."""
 
 
 def lesion_findings(
@@ -53,7 +53,7 @@ def _at_edge(method: str, core: BoolArray, hypoperfused: BoolArray) -> Finding |
     what = both if touches_edge(core) else "hypoperfused tissue reaches"
     return Finding(
         "lesion-at-slab-edge",
-        Grade.NOTE,  # most slabs cut most lesions; the volumes themselves are marked
+        Grade.NOTE,  # most slabs truncate most lesions; the volumes themselves are marked
         f"{method}: {what} the first or last slice; the true volume may be larger.",
         "Read these volumes as lower bounds.",
     )
@@ -71,8 +71,8 @@ def _both_sides(
         f"{method}: both sides are hypoperfused (left {sides_ml[0]:.0f} ml, right "
         f"{sides_ml[1]:.0f} ml; limit {BOTH_SIDES_ML:.0f} ml on the lesser side), so neither is a "
         "healthy reference; normal tissue is what is not hypoperfused, of both sides.",
-        "Look for disease of both carotids, low cardiac output and artefacts; if all of the brain "
-        "is ill, the core is underestimated.",
+        "Consider bilateral carotid disease, low cardiac output and artefacts; if the whole brain "
+        "is affected, the core is underestimated.",
     )
 
 
@@ -83,9 +83,9 @@ def _late_reference(method: str, tmax_s: float) -> Finding | None:
         "reference-late",
         Grade.WARNING,
         f"{method}: the tissue taken as normal has a mean Tmax of {tmax_s:.1f} s (limit "
-        f"{REFERENCE_TMAX_S:.1f} s): either both sides are ill, or the arterial input is taken too "
-        "early in the body.",
-        "Check the place of the arterial input; the core, relative to this tissue, may be "
+        f"{REFERENCE_TMAX_S:.1f} s): either both sides are affected, or the arterial input is "
+        "taken too far upstream.",
+        "Check the location of the arterial input; the core, relative to this tissue, may be "
         "underestimated.",
     )
 
@@ -102,5 +102,5 @@ def _old(cavity: BoolArray, left: BoolArray, voxel_ml: float) -> Finding | None:
         "old-infarct",
         Grade.NOTE,
         f"A cavity as dark as CSF without a counterpart on the other side ({', '.join(parts)}), as "
-        "an old infarct or a cyst leaves it; it counts neither as core nor as hypoperfused.",
+        "left by an old infarct or a cyst; it counts neither as core nor as hypoperfused.",
     )

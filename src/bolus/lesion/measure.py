@@ -35,7 +35,7 @@ CORE, PENUMBRA = 2, 1
 
 @dataclass(frozen=True)
 class Levels:
-    """Maps smoothed for thresholds, (Z, Y, X) each, and where they hold."""
+    """Maps smoothed for thresholding, (Z, Y, X) each, and where they are valid."""
 
     parenchyma: BoolArray
     cbf: Float32Array
@@ -43,7 +43,7 @@ class Levels:
     mtt: Float32Array
     tmax: Float32Array
     delay: Float32Array | None
-    """None where the method knows none."""
+    """None where the method has none."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Outline:
 
 
 def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) -> Lesion:
-    """Core and penumbra by a named preset, with the volumes and ratios reports give.
+    """Core and penumbra by a named preset, with their volumes and ratios.
 
     Parameters
     ----------
@@ -71,14 +71,14 @@ def measure_lesion(maps: Maps, tissue: Tissue, geometry: Geometry, preset: str) 
     Raises
     ------
     UsageError
-        If the preset's threshold is on the delay, and the method knows none.
+        If the preset's threshold is on the delay, and the method has no delay map.
 
     Notes
     -----
     Normal tissue, to which "relative" refers, is the parenchyma that is not hypoperfused, on the
     other side of the mid-sagittal plane where the lesion is one-sided (Campbell 2011); where the
     other side has 12 ml of hypoperfused tissue of its own, that of both sides.  With a
-    relative-MTT preset the hypoperfused tissue needs a reference itself: Tmax <= 6 s serves.
+    relative-MTT preset the hypoperfused tissue itself needs a reference: Tmax <= 6 s is used.
     """
     rule = preset_for(preset, maps.method)
     ml = geometry.voxel_ml

@@ -12,9 +12,9 @@ from bolus.types import BoolArray, Float64Array, Geometry, IntArray
 POINTS = 10_000
 """Enough to place the plane within a voxel."""
 UNSEEN_COST = 0.07
-"""What a voxel costs whose mirror image lies outside of the slab, against one whose mirror image
-lies outside of the brain.  Without a cost any plane that sees little wins; with 0.15 a head that
-leans 20 degrees is straightened and 5 % of its brain change sides (0.07: 1 %)."""
+"""Cost of a voxel whose mirror image lies outside the slab, relative to one whose mirror image
+lies outside the brain.  Without a cost any plane that compares few voxels wins; with 0.15 a head
+tilted by 20 degrees is straightened and 5 % of its brain change sides (0.07: 1 %)."""
 STARTS_ROLL = (-0.3, 0.0, 0.3)
 """Slopes (17 degrees) from which the search begins: the outline alone has local optima."""
 
@@ -36,7 +36,7 @@ class Midline:
 def find_midline(brain: BoolArray, geometry: Geometry) -> Midline:
     """The plane across which the brain mask overlaps its mirror image most.
 
-    Only voxels whose mirror image lies in the slab are compared, so that a leaning head isn't
+    Only voxels whose mirror image lies in the slab are compared, so that a tilted head isn't
     straightened.
 
     Parameters

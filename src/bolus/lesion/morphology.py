@@ -15,7 +15,7 @@ def smooth_within(
     _, dy, dx = geometry.spacing_mm
     sigma = (0.0, sigma_mm / dy, sigma_mm / dx)
     weight = ndimage.gaussian_filter(mask.astype(np.float32), sigma, truncate=3.0)
-    # a map that was read from a file may be of whole numbers
+    # a map read from a file may be of integer type
     inside = np.where(mask, values, 0).astype(np.float32)
     total = ndimage.gaussian_filter(inside, sigma, truncate=3.0)
     out = np.zeros_like(inside)

@@ -1,4 +1,4 @@
-"""Cavities that old infarcts leave: as dark as CSF, and on one side only."""
+"""Cavities left by old infarcts: as dark as CSF, and on one side only."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from bolus.types import BoolArray, Float64Array, Geometry
 OPENING_MM = 3.0
 """Sulci and fissures are narrower than twice this."""
 COUNTERPART_MM = 6.0
-"""CSF this near to the mirror image is a counterpart: ventricles are never quite symmetric."""
+"""CSF this close to the mirror image is a counterpart: ventricles are never exactly symmetric."""
 MINIMUM_ML = 3.0
-"""As for hypoperfused tissue: smaller ones change nobody's mind."""
+"""As for hypoperfused tissue: smaller ones change no decision."""
 
 
 def old_infarct(csf: BoolArray, midline: Midline, geometry: Geometry) -> BoolArray:

@@ -1,7 +1,7 @@
-"""Named threshold presets: what counts as core and as hypoperfused, and who says so.
+"""Named threshold presets: definitions of core and hypoperfused tissue, with their sources.
 
-Thresholds belong to the software they were found with: the same number means another volume
-after another deconvolution.  The published presets are offered as they are; ``calibrated`` has
+Thresholds are specific to the software they were derived with: the same number gives another volume
+after another deconvolution.  The published presets are offered unchanged; ``calibrated`` has
 thresholds for each deconvolution of bolus, chosen by ``benchmarks/calibrate.py`` on simulated
 exams so that volumes equal those of true Tmax > 6 s and true CBF < 30 % of normal.
 """
@@ -80,9 +80,9 @@ PRESETS: dict[str, Preset] = {
 
 DEFINED = Preset(
     "relative CBF", 0.30, "Tmax", 6.0,
-    "cnn draws absolute maps: the definitions themselves (CBF < 30 %, Tmax > 6 s)",
+    "cnn gives absolute maps: the definitions themselves (CBF < 30 %, Tmax > 6 s)",
 )  # fmt: skip
-"""What ``calibrated`` is for the network, which learnt true maps: no scale is to be undone."""
+"""``calibrated`` for the network, which was trained on true maps and needs no calibration."""
 
 PRESET_NAMES = (CALIBRATED, *PRESETS)
 DELAY_PRESETS = tuple(name for name, rule in PRESETS.items() if rule.hypoperfused_map == "delay")
@@ -91,7 +91,7 @@ DELAY_PRESETS = tuple(name for name, rule in PRESETS.items() if rule.hypoperfuse
 
 @cache
 def calibration() -> dict[str, Any]:
-    """The table written by ``benchmarks/calibrate.py``, with how it came to be."""
+    """The table written by ``benchmarks/calibrate.py``, with its provenance."""
     text = files("bolus.lesion").joinpath(CALIBRATION_FILE).read_text()
     return dict(json.loads(text))
 

@@ -1,1 +1,1 @@
-"""Results to files: report, ``summary.json``, NIfTI, DICOM SEG."""
+"""From results to files: report, ``summary.json``, NIfTI, DICOM SEG."""

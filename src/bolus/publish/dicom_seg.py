@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 SEGMENTS = {1: ("Core", 2), 2: ("Penumbra", 1)}
-"""Segment number to its label and the label's number in our masks."""
+"""Segment number to its label and the label's number in bolus's masks."""
 UID_ROOT = "2.25."
 EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate",
     "StudyTime", "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
-"""What DICOM asks for, and nobody knows here."""
+"""Attributes that DICOM requires and that are unknown here."""
 
 
 def seg_bytes(
@@ -38,8 +38,8 @@ def seg_bytes(
     """A mask as the content of a DICOM SEG file: BINARY, segments core and penumbra.
 
     It belongs to the exam's study and frame of reference; the person's name, number and birth date
-    are empty, as bolus never keeps them.  Source images are not referenced, for the mask was drawn
-    on maps.
+    are empty, as bolus never keeps them.  Source images are not referenced: the mask was drawn on
+    maps.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def seg_bytes(
     drawn = np.flatnonzero(labels.any(axis=(1, 2)))
     content = labels.tobytes() + rater.encode() + repr(sorted(identity.items())).encode()
     made = Segmentation(
-        source_images=[_stand_in(geometry, identity, content)],
+        source_images=[_image_header(geometry, identity, content)],
         pixel_array=masks[drawn],
         segmentation_type="BINARY",
         segment_descriptions=[_segment(number) for number in SEGMENTS],
@@ -72,7 +72,7 @@ def seg_bytes(
         device_serial_number="0",
         content_label="OUTLINE",
         content_description="Research use, not for diagnosis",
-        content_creator_name=f"{rater}^",  # the hat: a single name is meant
+        content_creator_name=f"{rater}^",  # the caret: a single name component
         pixel_measures=PixelMeasuresSequence(
             pixel_spacing=[_decimal(y_mm), _decimal(x_mm)],
             slice_thickness=_decimal(z_mm),
@@ -113,9 +113,9 @@ def _segment(number: int) -> SegmentDescription:
     )
 
 
-def _stand_in(geometry: Geometry, identity: Mapping[str, str], content: bytes) -> Dataset:
+def _image_header(geometry: Geometry, identity: Mapping[str, str], content: bytes) -> Dataset:
     """An image header in the exam's study, from which the SEG takes study and frame of reference:
-    the images themselves are not at hand."""
+    the images themselves are not available."""
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 

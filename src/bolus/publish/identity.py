@@ -1,4 +1,4 @@
-"""UIDs by which an exam is known to its hospital, and others that stand for them."""
+"""UIDs that identify an exam in its hospital, and their substitutes."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ ROOT = "2.25."
 """Of UIDs made from 128 bits (DICOM PS3.5 B.2), here of a hash."""
 
 
-def stand_in(uids: str) -> str:
-    """Other UIDs for these (several apart by a backslash): the same for an exam, in no PACS.
+def substitute_uids(uids: str) -> str:
+    """Substitutes for these UIDs (several separated by a backslash): constant per exam, in no PACS.
 
-    A hash: whoever has the exam can tell that it is this one, nobody can tell the UID from it.
+    A hash: whoever has the exam can verify it, but nobody can recover the UID from it.
     """
     return "\\".join(_hashed(uid) for uid in uids.split("\\") if uid)
 
 
 def deidentified(identity: Mapping[str, str]) -> dict[str, str]:
-    """Stand-ins for all UIDs of an exam."""
-    return {tag: stand_in(uids) for tag, uids in identity.items()}
+    """Substitutes for all UIDs of an exam."""
+    return {tag: substitute_uids(uids) for tag, uids in identity.items()}
 
 
 def _hashed(uid: str) -> str:

@@ -1,4 +1,4 @@
-"""A folder of results back in memory.
+"""Loading a folder of results into memory.
 
 Maps and masks are as the run had them, to the bit.  Numbers of ``summary.json`` have six digits,
 curves of the arterial input four decimals, curves of voxels half precision; of each frame's motion

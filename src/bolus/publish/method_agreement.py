@@ -1,4 +1,4 @@
-"""How far two methods agree: differences of their maps, overlap of their lesions."""
+"""Agreement of two methods: differences of their maps, overlap of their lesions."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Agreement:
 
     pair: Pair
     voxels: int
-    """Parenchyma with flow in both: large vessels would decide everything."""
+    """Parenchyma with flow in both: large vessels would dominate."""
     maps: dict[str, MapAgreement]
     """Empty without such voxels."""
     core_dice: float | None
@@ -53,13 +53,13 @@ class Agreement:
 
 
 def pairs(results: Results) -> tuple[Pair, ...]:
-    """Every other method against the first one that was asked for."""
+    """Every other method against the first one of the run."""
     first, *others = results.methods
     return tuple(Pair(first, second) for second in others)
 
 
 def agreements(results: Results) -> tuple[Agreement, ...]:
-    """How far each of `pairs` agrees."""
+    """Agreement of each of `pairs`."""
     return tuple(_agreement(results, pair) for pair in pairs(results))
 
 

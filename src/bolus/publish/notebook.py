@@ -21,7 +21,7 @@ USE = "Research use, not for diagnosis."
 
 
 def maps_html(maps: Maps, geometry: Geometry | None) -> str:
-    """All five maps as strips of slices; maps without a place in space as text."""
+    """All five maps as strips of slices; maps without geometry as text."""
     if geometry is None or maps.cbf.ndim != 3 or not (maps.cbf > 0).any():
         return f"<pre>{escape(repr(maps))}</pre>"
     mapped = maps.cbf > 0

@@ -1,4 +1,4 @@
-"""How a volume is looked at: from the feet, patient's right on the image's left, nose up."""
+"""Display orientation: seen from the feet, patient's right on the image's left, nose up."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def view_of(geometry: Geometry, brain: BoolArray) -> View:
     Parameters
     ----------
     geometry : Geometry
-        Storage order and direction are read from its affine, whatever they are.
+        Storage order and direction are read from its affine.
     brain : (Z, Y, X) bool
     """
     axes, flips = _orientation(geometry.affine)

@@ -1,7 +1,7 @@
 """Every colour of the report's images.
 
-Images are indexed (8 bits): entries 0-63 are a grey ramp that also draws text, the rest belongs
-to the kind of image.  Indexed images are small and hold the colour scale exactly.
+Images are indexed (8 bits): entries 0-63 are a grey ramp also used for text, the rest depends
+on the kind of image.  Indexed images are small and store the colour scale exactly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEVELS = 160
 """Steps of a map's colour scale."""
 
 # The field's convention: low is blue, high is red, in flow, volume and times alike.  Unlike "jet"
-# the stops have no flat bright bands at cyan and yellow, which would draw edges that aren't there.
+# the stops have no flat bright bands at cyan and yellow, which would suggest false edges.
 STOPS = (
     (0.00, (24, 18, 74)),
     (0.12, (38, 58, 168)),
@@ -33,9 +33,9 @@ STOPS = (
 )
 
 DIFFERENCE_LEVELS = 31
-"""Steps of the scale of differences: odd, so that no difference has a step of its own."""
+"""Steps of the scale of differences: odd, so that zero difference has its own step."""
 
-# Blue is less, orange is more, and equal is a light grey: apart in all common colour deficiencies.
+# Blue is less, orange is more, equal is light grey: distinct in all common colour deficiencies.
 DIFFERENCE_STOPS = (
     (0.00, (8, 62, 150)),
     (0.25, (84, 150, 216)),
@@ -44,7 +44,7 @@ DIFFERENCE_STOPS = (
     (1.00, (168, 66, 0)),
 )
 
-# Magenta and green stay apart in all common colour deficiencies; core has a white rim as well.
+# Magenta and green are distinct in all common colour deficiencies; core has a white rim as well.
 CORE = (222, 38, 150)
 PENUMBRA = (52, 190, 84)
 CORE_RIM = (255, 255, 255)

@@ -1,4 +1,4 @@
-"""The head itself, behind the maps: before the bolus, and at its maximum."""
+"""The CT behind the maps: before the bolus, and at its maximum."""
 
 from __future__ import annotations
 

@@ -16,12 +16,12 @@ from bolus.quality.verdict import all_findings, verdict
 from bolus.types import Check, Finding, Geometry, Lesion, MethodResult, Results, Vessel
 
 SCHEMA = SCHEMA_NAME + "1"
-"""Raised when a key changes its meaning or goes away; new keys don't raise it."""
+"""Increased when a key changes its meaning or is removed, not for new keys."""
 
 RESEARCH_ONLY = "Research use, not for diagnosis"
 
 DIGITS = 6
-"""Significant digits of a number: more than any measurement here has."""
+"""Significant digits of a number: more than any measurement here supports."""
 
 
 def summary_json(results: Results, files: Sequence[str]) -> str:
@@ -38,14 +38,14 @@ def summary_json(results: Results, files: Sequence[str]) -> str:
 
 def summary(results: Results, files: Sequence[str]) -> dict[str, Any]:
     """The content of ``summary.json``: only dict, list, str, int, float, bool and None."""
-    doubts = verdict(results)
+    judgement = verdict(results)
     content = {
         "schema": SCHEMA,
         "use": RESEARCH_ONLY,
         "verdict": {
-            "grade": doubts.grade,
-            "text": doubts.word,
-            "reasons": [finding.message for finding in doubts.reasons],
+            "grade": judgement.grade,
+            "text": judgement.word,
+            "reasons": [finding.message for finding in judgement.reasons],
         },
         "methods": {name: _method(method) for name, method in results.methods.items()},
         "agreement": [_agreement(one) for one in agreements(results)],
@@ -67,7 +67,7 @@ def summary(results: Results, files: Sequence[str]) -> dict[str, Any]:
 
 
 def uids(identity: Mapping[str, str]) -> dict[str, str]:
-    """Only the UIDs of what the exam says about itself: nothing else may reach a file."""
+    """Only the UIDs of the exam's identifiers: nothing else may reach a file."""
     return {key: value for key, value in identity.items() if key.endswith("UID")}
 
 
@@ -218,7 +218,7 @@ def _geometry(geometry: Geometry) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Numpy, enums, tuples and NaN to what JSON has."""
+    """Numpy, enums, tuples and NaN as JSON values."""
     if isinstance(value, Enum):
         return value.name.lower()
     if isinstance(value, Mapping):

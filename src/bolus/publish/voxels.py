@@ -1,7 +1,7 @@
 """``voxels.npz``: the curves of every voxel, for a click on the maps and for another artery.
 
-Uncompressed, so that it is written and read at the disk's speed; half precision keeps 3 digits,
-which is less than the noise leaves.
+Uncompressed, so that it is written and read at disk speed; half precision keeps 3 digits,
+a rounding error below the noise.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LARGEST_HU = 60000.0
 """What half precision holds."""
 MOST_MEMBERS = 64
 MOST_FRAMES = 10_000
-"""Ten times what a scan of ten minutes has, one frame a second."""
+"""Ten times the number of a ten-minute scan with one frame per second."""
 LONGEST_S = 1e5
 LARGEST_NUMBER = 1e9
 LONGEST_VALUE = 256
@@ -100,7 +100,7 @@ def read_voxels(path: Path) -> Voxels:
     Raises
     ------
     NoReadableFiles
-        There is none: the results are of an older version.
+        It is missing: the results are from an older version.
     DamagedFile
         It is cut off or holds something else.
     """
@@ -119,8 +119,8 @@ def read_voxels(path: Path) -> Voxels:
 class _Arrays:
     """Arrays of an uncompressed ``.npz`` file, each of a shape that is known before it is read.
 
-    What is uncompressed can't unpack to more than the file has, and a shape that is compared first
-    takes no memory for what isn't there.
+    Uncompressed data can't unpack to more than the file's size, and a shape that is checked first
+    allocates no memory for missing data.
     """
 
     def __init__(self, stored: zipfile.ZipFile) -> None:
@@ -158,10 +158,10 @@ class _Arrays:
         return values.reshape(found, order="F" if fortran else "C")
 
     def numbers(self, name: str, *shape: int | None) -> Float64Array:
-        """Finite numbers, none of them endless."""
+        """Finite numbers of limited size."""
         values = np.asarray(self.get(name, "iuf", *shape), np.float64)
         if not (np.abs(values) <= LARGEST_NUMBER).all():
-            raise ValueError("numbers that are none")
+            raise ValueError("numbers that are not finite")
         return values
 
     def half(self, name: str, rows: int, columns: int) -> NDArray[np.float16]:
@@ -171,7 +171,7 @@ class _Arrays:
             raise ValueError("another precision")
         for start in range(0, rows, 1 << 16):
             if not np.isfinite(values[start : start + (1 << 16)]).all():
-                raise ValueError("numbers that are none")
+                raise ValueError("numbers that are not finite")
         return values
 
     def mask(self, name: str, shape: tuple[int, int, int]) -> BoolArray:

@@ -1,4 +1,4 @@
-"""What each map is called, its unit, and between which values it is shown."""
+"""Name, unit and display range of each map."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Window:
     high: float
     ticks: tuple[float, ...]
     source: str
-    """Why these ends."""
+    """Source of this range."""
 
     @property
     def shown(self) -> tuple[float, float]:
@@ -77,7 +77,7 @@ WINDOWS: dict[str, Window] = {window.key: window for window in (CBF, CBV, MTT, T
 
 
 SE_KEYS = ("cbf", "tmax")
-"""Maps whose standard errors are shown: those that decide on core and penumbra."""
+"""Maps whose standard errors are shown: those that define core and penumbra."""
 
 
 def se_window(window: Window) -> Window:

@@ -1,4 +1,4 @@
-"""Results to files: the report, ``summary.json``, NIfTI maps and the arterial curves."""
+"""From results to files: the report, ``summary.json``, NIfTI maps and the arterial curves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["check_output", "publish"]
 
 
 def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
-    """Write everything that a run found into a folder, whole or not at all.
+    """Write all results of a run into a folder, completely or not at all.
 
     ::
 
@@ -34,7 +34,7 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
         OUT/baseline.nii.gz        float32 HU, before the bolus; maximum.nii.gz at its maximum
         OUT/voxels.npz             curves of all voxels, for `bolus view`
         OUT/<method>/cbf.nii.gz    float32; also cbv, mtt, tmax, ttp
-        OUT/<method>/cbf_se.nii.gz float32 standard errors, where the method knows them
+        OUT/<method>/cbf_se.nii.gz float32 standard errors, where available
         OUT/<method>/delay.nii.gz  float32, where the method fits it
         OUT/<method>/lesion.nii.gz uint8: 0 none, 1 penumbra, 2 core
         OUT/<method>-minus-<first method>/cbf.nii.gz
@@ -46,9 +46,9 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
     ----------
     results : Results
     out : Path
-        Missing, empty, or former results, which are replaced as a whole at the very end.
+        Missing, empty, or previous results, which are replaced as a whole at the very end.
     deidentify : bool
-        Whether stand-ins take the place of the exam's UIDs.
+        Whether substitutes replace the exam's UIDs.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
     if deidentify:
         results = replace(results, dicom_identity=deidentified(results.dicom_identity))
     with staged(out, check_output) as folder:
-        # compression needs no Python, so it goes on beside the drawing
+        # compression releases the interpreter, so it runs in parallel with the drawing
         with ThreadPoolExecutor(1) as pool:
             volumes = pool.submit(_write_volumes, results, folder)
             report = report_html(results)

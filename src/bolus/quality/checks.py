@@ -1,7 +1,7 @@
-"""Can this exam be trusted?  One check for each way a CT perfusion exam goes wrong.
+"""Reliability of an exam: one check for each common fault of a CT perfusion exam.
 
 Limits come from the literature where it has them, and from the development exams of
-``benchmarks/verdicts.py`` where errors begin elsewhere; what they are worth on other exams is in
+``benchmarks/verdicts.py`` where errors begin elsewhere; their performance on other exams is in
 its published table.
 """
 
@@ -16,7 +16,7 @@ from bolus.types import Arteries, Check, Curves, Exam, Finding, Float64Array, Gr
 GAP_WARNING_S = 4.0
 """A longer gap within the bolus loses its peak."""
 INTERVAL_WARNING_S = 3.0
-"""At 2 s volumes still hold (Diagnostics 2021;11:1121); at 3 s CBF is off by some 10 %."""
+"""At 2 s volumes are still correct (Diagnostics 2021;11:1121); at 3 s CBF is off by about 10 %."""
 DURATION_WARNING_S = 50.0
 DURATION_FAIL_S = 35.0
 """48 s scans cut off the ischaemic curve in 67 % of patients (PLOS ONE 2015, 0119409)."""
@@ -30,7 +30,7 @@ DROPPED_FAIL = 0.20
 """Share of frames that may be dropped."""
 CNR_WARNING = 6.0
 CNR_FAIL = 3.0
-"""Peak of the mean tissue curve over the noise that is left in one voxel.  Tmax errs by 0.4 s at 13
+"""Peak of the mean tissue curve over the residual noise in one voxel.  Tmax errs by 0.4 s at 13
 and 0.6 s at 8, 0.9 s at 5 and 1.6 s at 2.4: chosen by benchmarks/verdicts.py."""
 AIF_PEAK_WARNING_HU = 100.0
 AIF_PEAK_FAIL_HU = 60.0
@@ -38,7 +38,7 @@ AIF_PEAK_FAIL_HU = 60.0
 found down to 65 HU and lost at 54 HU: chosen by benchmarks/verdicts.py."""
 AIF_PEAK_LIMIT_HU = 1500.0
 """Undiluted, 5 ml/s of contrast in 100 ml/s of blood make some 20 mg of iodine per ml, 800 HU at
-80 kV; beyond this limit it is no blood."""
+80 kV; beyond this limit it is not blood."""
 TISSUE_PEAK_LIMIT_HU = 100.0
 """Of the slab's mean: brain holds 2 to 5 % of blood and enhances by 5 to 30 HU."""
 BASELINE_WARNING_S = 4.0
@@ -106,7 +106,7 @@ def _coverage(exam: Exam) -> Check:
     extent = exam.geometry.shape[0] * exam.geometry.spacing_mm[0]
     grade = _Limit(COVERAGE_WARNING_MM - 0.5, COVERAGE_FAIL_MM, rising=False).grade(extent)
     text = f"The slab covers {extent:.0f} mm (at least {COVERAGE_WARNING_MM:g} mm expected)."
-    remedy = "" if grade == Grade.NOTE else "Volumes hold for the slab only."
+    remedy = "" if grade == Grade.NOTE else "Volumes refer to the slab only."
     return Check("coverage", grade, extent, "mm", text, remedy)
 
 
@@ -121,7 +121,9 @@ def _motion(motion: Motion) -> Check:
         grade = max(grade, Grade.WARNING)
     text = f"The head moved by up to {worst:.1f} mm"
     text += f"; {dropped} frames could not be aligned and were dropped." if dropped else "."
-    remedy = "" if grade == Grade.NOTE else "Look at the motion plot; edges of maps may be false."
+    remedy = (
+        "" if grade == Grade.NOTE else "Inspect the motion plot; edges of maps may be artefacts."
+    )
     return Check("motion", grade, worst, "mm", text, remedy)
 
 
@@ -133,7 +135,11 @@ def _noise(curves: Curves) -> Check:
         f"Tissue enhances by {peak:.1f} HU on average, noise after filtering is "
         f"{curves.noise_hu:.2g} HU: ratio {cnr:.1f} (at least {CNR_WARNING:g} expected)."
     )
-    remedy = "" if grade == Grade.NOTE else "Small lesions and low flow can't be told from noise."
+    remedy = (
+        ""
+        if grade == Grade.NOTE
+        else "Small lesions and low flow can't be distinguished from noise."
+    )
     if peak > TISSUE_PEAK_LIMIT_HU:
         grade = Grade.FAIL
         text += f" No brain enhances by more than {TISSUE_PEAK_LIMIT_HU:g} HU."
@@ -171,7 +177,9 @@ def _truncation(exam: Exam, arteries: Arteries) -> Check:
         f"The scan lasts {duration:.0f} s (60-70 s are recommended); at its end the venous curve "
         f"is at {100 * tail:.0f} % of its peak (limit {100 * TAIL_WARNING:.0f} %)."
     )
-    remedy = "" if grade == Grade.NOTE else "Late curves are cut off: core may be overestimated."
+    remedy = (
+        "" if grade == Grade.NOTE else "Late curves are truncated: the core may be overestimated."
+    )
     return Check("truncation", grade, tail, "ratio", text, remedy)
 
 
@@ -199,4 +207,4 @@ def _texts(findings: list[Finding]) -> list[str]:
 
 
 def _remedy(name: str, grade: Grade) -> str:
-    return "" if grade == Grade.NOTE else f"Look at its curve; choose another with --{name} x,y,z."
+    return "" if grade == Grade.NOTE else f"Check its curve; choose another with --{name} x,y,z."

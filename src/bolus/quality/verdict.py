@@ -12,7 +12,7 @@ WORDS = {Grade.NOTE: "passed", Grade.WARNING: "read with care", Grade.FAIL: "not
 
 @dataclass(frozen=True)
 class Verdict:
-    """The worst grade of all checks and findings, with everything that is not a mere note."""
+    """The worst grade of all checks and findings, with every reason above the grade of a note."""
 
     grade: Grade
     reasons: tuple[Finding, ...]
@@ -35,13 +35,13 @@ def all_findings(results: Results) -> tuple[Finding, ...]:
 def verdict(results: Results) -> Verdict:
     """The verdict that the report opens with.
 
-    A warning about the exam's timing, say, is no quality check but still a reason for care, so
+    A warning about the exam's timing, for example, is not a quality check but a reason for care, so
     findings count like checks.
     """
     checks = [Finding(c.name, c.grade, c.message, c.remedy) for c in results.checks]
-    doubts = [f for f in (*checks, *all_findings(results)) if f.grade > Grade.NOTE]
+    concerns = [f for f in (*checks, *all_findings(results)) if f.grade > Grade.NOTE]
     by_message: dict[str, Finding] = {}
-    for finding in doubts:  # a check and a finding may say the same
+    for finding in concerns:  # a check and a finding may state the same
         by_message.setdefault(finding.message, finding)
     reasons = sorted(by_message.values(), key=lambda finding: -finding.grade)
     grade = max((finding.grade for finding in reasons), default=Grade.NOTE)

@@ -1,5 +1,5 @@
-"""The local page: results to look at and outline, reading studies to read.
+"""The local web viewer: results to view and outline, reading studies to read.
 
-Only `bolus.serve.app` and `bolus.serve.server` are imported before the first answer; what computes
-is loaded when it is asked for, so that the page opens at once.
+Only `bolus.serve.app` and `bolus.serve.server` are imported before the first answer; numerical code
+is loaded on demand, so that the page opens at once.
 """

@@ -1,4 +1,4 @@
-"""Who may talk to the server, and what browsers may do with its answers.
+"""Access to the server, and what browsers may do with its answers.
 
 Three attacks on a local server come from pages that the user has open elsewhere: a foreign page
 that posts to it (refused by Origin), one that reads it by making its own name point here (DNS
@@ -68,7 +68,7 @@ class Access:
 
     @property
     def cookie(self) -> str:
-        """Name of the cookie with the token; cookies don't tell ports apart."""
+        """Name of the cookie with the token; cookies don't distinguish ports."""
         return f"bolus-token-{self.port}"
 
     def knows(self, host: str) -> bool:
@@ -84,7 +84,7 @@ class Access:
             return False
         if name in LOOPBACK or name == self.host.lower():
             return True
-        # on a network any of the machine's addresses will do, but no name that others can point
+        # on a network any of the machine's addresses is accepted, but no name that others control
         return self.token is not None and (_is_address(name) or name == _own_name())
 
 
@@ -161,7 +161,7 @@ class Guard:
         return any(hmac.compare_digest(one.encode(), expected) for one in given)
 
     def _signs_in(self, scope: Scope) -> bool:
-        """Whether the page is opened with the token in its address, which shall not stay there."""
+        """Whether the page is opened with the token in its address, which must be removed."""
         named = any(name == "token" for name, _ in _query(scope))
         return self.access.token is not None and named and scope["path"] == "/"
 
@@ -175,7 +175,7 @@ class Guard:
 
 
 class _Limited:
-    """A body of at most `LARGEST_BODY`, also where nobody said its length."""
+    """A body of at most `LARGEST_BODY`, even without a stated length."""
 
     def __init__(self, receive: Receive) -> None:
         self.receive = receive

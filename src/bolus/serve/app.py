@@ -1,4 +1,4 @@
-"""The server: what is shared by sessions that look at results and sessions that read a study."""
+"""The server: the parts shared by sessions for viewing results and for reading a study."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLACE = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:;,]+)*[/\\](?=[^\s/
 """What leads to a file from the root of a file system."""
 RESEARCH_ONLY = "Research use, not for diagnosis"
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-"""FastAPI would give requests, which name raters, to any collector the computer is set up with;
+"""FastAPI would send requests, which name raters, to any collector configured on the computer;
 versions that send nothing ignore the setting."""
 NO_PAGE = (
     "<!doctype html><title>bolus</title><p>The page is not part of this installation; "
@@ -37,11 +37,11 @@ NO_PAGE = (
 
 
 def new_app(folders: Sequence[Path]) -> FastAPI:
-    """An application with nothing but the answers that every session gives.
+    """An application with only the answers common to all sessions.
 
     Parameters
     ----------
-    folders : what the session shows; no answer says where they are.
+    folders : what the session shows; no answer reveals their location.
     """
     app = FastAPI(
         title="bolus view",
@@ -67,8 +67,8 @@ def new_app(folders: Sequence[Path]) -> FastAPI:
 
 
 def guarded(app: FastAPI, access: Access, static: Path = STATIC) -> App:
-    """``app`` with its page, open to those who may use it."""
-    # Windows may tell otherwise in its registry, and browsers run no script of another type
+    """``app`` with its page, restricted to authorised users."""
+    # Windows may define another type in its registry, and browsers run no script of another type
     mimetypes.add_type("text/javascript", ".js")
     mimetypes.add_type("text/css", ".css")
     if (static / "index.html").is_file():
@@ -95,7 +95,7 @@ async def body_bytes(request: Request) -> bytes:
 
 
 def shown(message: str, folders: Sequence[Path]) -> str:
-    """A message without the places of files on this computer: only what they are called."""
+    """A message without the paths of files on this computer: only their names."""
     for folder in sorted(map(str, folders), key=len, reverse=True):
         if folder != ".":
             message = message.replace(f"{folder}{os.sep}", "").replace(folder, Path(folder).name)
@@ -108,7 +108,7 @@ def _refused(_: Request, error: Exception) -> Response:
 
 
 def _bolus_error(request: Request, error: Exception) -> Response:
-    # what can't be written now may be written later: the page keeps it and tries again
+    # a failed write may succeed later: the page keeps the data and tries again
     status = 409 if isinstance(error, OutputError) else 400
     return JSONResponse({"error": shown(str(error), request.app.state.folders)}, status)
 
@@ -117,7 +117,7 @@ def _invalid(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = error.errors()
     where = ".".join(str(part) for part in found[0].get("loc", ())) if found else ""
-    return JSONResponse({"error": f"{where or 'the request'} is not what belongs there"}, 422)
+    return JSONResponse({"error": f"{where or 'the request'} is not valid"}, 422)
 
 
 def _http_error(_: Request, error: Exception) -> Response:
@@ -126,4 +126,6 @@ def _http_error(_: Request, error: Exception) -> Response:
 
 
 def _fault(_: Request, error: Exception) -> Response:
-    return JSONResponse({"error": "a fault of bolus itself; its window says more"}, 500)
+    return JSONResponse(
+        {"error": "an internal error of bolus; its terminal window shows details"}, 500
+    )

@@ -1,8 +1,8 @@
-"""Connections of a server that anybody can reach: how many, and for how long they may say nothing.
+"""Limits on the number of connections to the server, and on how long they may stay silent.
 
 A connection costs a file handle, and a process has few of them: where none is left, the results
-can't be read and nobody is answered.  A new connection is not turned away for those that say
-nothing: where there are too many, the one that has kept us waiting longest goes.
+can't be read and nobody is answered.  A new connection is not refused because of silent
+ones: where there are too many, the one that has been silent longest is closed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST_OF_ONE_ADDRESS = 64
 RESERVED_HANDLES = 64
 """For files, pipes and libraries."""
 ACCEPTED_AT_ONCE = 16
-"""Until the surplus is closed, a few rounds of these are open beside the others."""
+"""Until the surplus is closed, a few rounds of these are open in addition."""
 ROUNDS = 4
 HEADERS_S = 10.0
 """From a connection, or the last answer on it, to the end of a request's headers."""
@@ -30,16 +30,16 @@ BODY_S = 30.0
 ANSWER_S = 300.0
 """From a request's headers to the last byte of its answer, work included."""
 LOOK_AGAIN_S = 1.0
-"""At who is slow to read an answer."""
+"""Interval at which slow readers of an answer are checked."""
 LOG_LINES, LOG_S = 20, 60.0
-"""At most so many messages in so many seconds."""
+"""At most this many messages in this many seconds."""
 
 Address = tuple[str, int]
 Protocol = Callable[..., asyncio.Protocol]
 
 
 def most_connections(handles: int | None) -> int:
-    """How many connections a process with so many file handles can hold; None for no limit."""
+    """How many connections a process with this many file handles can hold; None for no limit."""
     if handles is None:
         return MOST_CONNECTIONS
     free = handles - RESERVED_HANDLES - ROUNDS * ACCEPTED_AT_ONCE
@@ -57,7 +57,7 @@ def handle_limit() -> int | None:
 
 
 class Connections:
-    """The open connections of a server, and when each has to be done with what it does."""
+    """The open connections of a server, and the deadline of each."""
 
     def __init__(
         self,
@@ -81,9 +81,9 @@ class Connections:
         return made
 
     def app(self, app: App) -> App:
-        """``app``, which tells when a request begins, is whole, and is answered."""
+        """``app``, which signals when a request begins, is complete, and is answered."""
 
-        async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        async def reporting(scope: Scope, receive: Receive, send: Send) -> None:
             connection = self._open.get(tuple(scope.get("client") or ()))
             if connection is None:
                 await app(scope, receive, send)
@@ -107,10 +107,10 @@ class Connections:
                 connection.busy()
             await app(scope, receiving, sending)
 
-        return told
+        return reporting
 
     def add(self, connection: _Connection) -> None:
-        """Count a new one, and close what is too much."""
+        """Count a new one, and close surplus ones."""
         self._open[connection.address] = connection
         connection.wait(self.headers_s)
         host = connection.address[0]
@@ -137,15 +137,15 @@ def _has_body(scope: Scope) -> bool:
 
 
 def _close_longest_idle(connections: list[_Connection]) -> None:
-    """The first that keeps us waiting; best one that isn't just reading its answer; where we keep
-    all waiting, the newest."""
+    """The connection that has been silent longest, preferably one that isn't reading its answer;
+    where all wait for the server, the newest."""
     idle = [one for one in connections if one.is_idle and not one.is_closing]
     first = next((one for one in idle if not one.is_reading), (idle or connections[-1:])[0])
     first.close()
 
 
 class _Connection:
-    """One connection, and the time by which it has to go on."""
+    """One connection and its deadline."""
 
     def __init__(self, address: Address, transport: asyncio.Transport) -> None:
         self.address = address
@@ -175,12 +175,12 @@ class _Connection:
         self._at(self._answer_by)
 
     def forget(self) -> None:
-        """No longer look at the time."""
+        """Remove the deadline."""
         if self._timer is not None:
             self._timer.cancel()
 
     def close(self) -> None:
-        """At once, whatever is still to be sent."""
+        """At once, even with data still to be sent."""
         self.is_closing = True
         self.forget()
         self._transport.abort()
@@ -199,7 +199,7 @@ class _Connection:
 
 
 class _Counted(asyncio.Protocol):
-    """A protocol that hands everything to another one."""
+    """A protocol that forwards everything to another one."""
 
     def __init__(self, connections: Connections, inner: asyncio.Protocol) -> None:
         self._connections = connections
@@ -226,7 +226,7 @@ class _Counted(asyncio.Protocol):
 
 
 class FewLines(logging.Filter):
-    """Lets a few messages pass in a while, and says once that there were more."""
+    """Passes a few messages per interval, and reports once that there were more."""
 
     def __init__(self, lines: int = LOG_LINES, seconds: float = LOG_S) -> None:
         super().__init__()

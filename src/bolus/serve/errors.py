@@ -1,4 +1,4 @@
-"""What the server answers when it says no."""
+"""Refusals by the server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Refused(Exception):
-    """An answer other than success: one sentence for the user, and what a program needs beside."""
+    """An answer other than success: one sentence for the user, and data for programs."""
 
     def __init__(self, status: int, sentence: str, **beside: Any) -> None:
         super().__init__(sentence)

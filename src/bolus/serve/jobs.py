@@ -1,4 +1,4 @@
-"""Work that takes seconds: done beside the answers, one job at a time."""
+"""Background jobs that take seconds, one at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bolus.serve.errors import Refused, missing
 
 MOST_WAITING = 8
 MOST_KNOWN = 200
-"""Jobs whose end can still be asked for."""
+"""Jobs whose result can still be requested."""
 
 
 class Jobs:
@@ -29,9 +29,9 @@ class Jobs:
         """Queue ``work``, which returns the name of an exam; the job's name."""
         with self._lock:
             if sum(one["state"] == "running" for one in self._states.values()) >= MOST_WAITING:
-                raise Refused(429, "enough is being computed already; wait for it")
+                raise Refused(429, "too many computations are running; wait for one to finish")
             if self._count == 0:
-                # a daemon: the server ends without waiting for maps that nobody will see
+                # a daemon: the server ends without waiting for maps that nobody needs
                 threading.Thread(target=self._work, name="bolus-job", daemon=True).start()
             self._count += 1
             name = f"j{self._count}"
@@ -60,6 +60,6 @@ class Jobs:
             after["error"] = str(error)
         except Exception:
             logging.getLogger("uvicorn.error").exception("a job failed")
-            after["error"] = "a fault of bolus itself; its window says more"
+            after["error"] = "an internal error of bolus; its terminal window shows details"
         with self._lock:
             self._states[name] = after

@@ -1,6 +1,6 @@
-"""Lesions at thresholds that move: what does not depend on them is computed once.
+"""Lesions at adjustable thresholds: everything that does not depend on them is computed once.
 
-`bolus.lesion` does the work, on the box of the head only, so that a slider is followed.
+`bolus.lesion` does the work, on the head's bounding box only, fast enough for a slider.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from bolus.serve.open_results import Exam
 from bolus.types import BoolArray, Maps, Tissue
 
 MARGIN = 8
-"""Pixels around the brain: what surrounds it must stay one large piece, and no hole."""
+"""Pixels around the brain: its surroundings must stay one connected piece, not a hole."""
 CORE_RANGES: dict[CoreMap, tuple[float, float]] = {
     "relative CBF": (0.0, 2.0),
     "CBV": (0.0, 20.0),
@@ -47,7 +47,7 @@ HYPOPERFUSED_RANGES: dict[HypoperfusedMap, tuple[float, float]] = {
     "delay": (0.0, 60.0),
     "relative MTT": (0.0, 10.0),
 }
-"""Thresholds that can be asked for; units as in `bolus.lesion.presets.Preset`."""
+"""Thresholds that can be requested; units as in `bolus.lesion.presets.Preset`."""
 LARGEST = 1e6
 """In any of the units of maps."""
 Box = tuple[slice, slice, slice]
@@ -56,7 +56,7 @@ Name = TypeVar("Name", bound=str)
 
 @dataclass(frozen=True)
 class Prepared:
-    """One method's smoothed maps in the box of the head."""
+    """One method's smoothed maps in the head's bounding box."""
 
     level: Levels
     left: BoolArray
@@ -64,7 +64,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundLesion:
     """A lesion at some thresholds."""
 
     labels: Labels
@@ -75,14 +75,14 @@ class Found:
 
 
 class Lesions:
-    """Lesions of exams; keeps what is slow for each exam and method."""
+    """Lesions of exams; caches the slow part for each exam and method."""
 
     def __init__(self) -> None:
         self._prepared: dict[tuple[str, str], Prepared] = {}
         self._left: dict[str, BoolArray] = {}
         self._lock = threading.Lock()
 
-    def find(self, exam: Exam, method: str, rule: Preset) -> Found:
+    def find(self, exam: Exam, method: str, rule: Preset) -> FoundLesion:
         """The lesion of one method by a rule, as `bolus run` would outline it."""
         ready = self.prepared(exam, method)
         voxel_ml = exam.voxels.geometry.voxel_ml
@@ -90,7 +90,7 @@ class Lesions:
         labels = np.zeros(exam.geometry.shape, np.uint8)
         part = np.where(found.core, CORE, np.where(found.hypoperfused, PENUMBRA, 0))
         labels[ready.box] = part
-        return Found(
+        return FoundLesion(
             labels=labels,
             side=found.side,
             core_ml=float(found.core.sum() * voxel_ml),
@@ -108,7 +108,7 @@ class Lesions:
             return self._prepared[place]
 
     def forget(self, exam: str) -> None:
-        """Drop what is kept of an exam."""
+        """Drop the cached data of an exam."""
         with self._lock:
             self._left.pop(exam, None)
             for place in [place for place in self._prepared if place[0] == exam]:
@@ -135,7 +135,7 @@ class Lesions:
 
 
 def rules(exam: Exam) -> dict[str, dict[str, Any]]:
-    """For each method, what every preset that it can follow says: map, threshold, words, source."""
+    """For each method, every applicable preset: map, threshold, wording, source."""
     return {method: _rules_of(exam, method) for method in exam.methods}
 
 
@@ -161,12 +161,12 @@ def _rules_of(exam: Exam, method: str) -> dict[str, Any]:
 
 
 def rule_of(exam: Exam, method: str, asked: Mapping[str, Any]) -> Preset:
-    """The thresholds that a request asks for.
+    """The thresholds of a request.
 
     Raises
     ------
     Refused
-        Unknown presets or maps, and numbers that are none or out of range.
+        Unknown presets or maps, and numbers that are not finite or out of range.
     """
     if method not in exam.methods:
         raise missing("method")
@@ -240,9 +240,9 @@ def _number(value: Any, name: str, ends: tuple[float, float]) -> float:
 def _maps(exam: Exam, method: str) -> Maps:
     def one(name: str) -> Any:
         values = exam.volume(f"{method}/{name}")
-        if not (np.abs(values) <= LARGEST).all():  # nor is what is no number
-            raise DamagedFile(f"{method}/{name}.nii.gz holds what no map holds; run the exam again")
-        # maps that others wrote may hold whole numbers, which wrap in sums
+        if not (np.abs(values) <= LARGEST).all():  # nor is NaN
+            raise DamagedFile(f"{method}/{name}.nii.gz holds impossible values; run the exam again")
+        # maps from outside may be of integer type, which overflows in sums
         return np.asarray(values, np.float32)
 
     delay = one("delay") if f"{method}/delay" in exam.files else None

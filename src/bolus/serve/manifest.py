@@ -1,4 +1,4 @@
-"""What the page needs to know of an exam before it draws anything."""
+"""What the page needs to know about an exam before it draws anything."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def described(name_in_url: str, name: str, geometry: Geometry) -> dict[str, Any]
 
 
 def can_recompute(exam: Exam) -> bool:
-    """Whether maps can be made with another artery."""
+    """Whether maps can be recomputed with another artery."""
     curves = exam.has_curves and has_arteries(exam)
     return curves and exam.folder is not None and any(name != CNN for name in exam.methods)
 
 
 def has_arteries(exam: Exam) -> bool:
-    """False where the network ran alone and none were found."""
+    """False where only the network ran and none were found."""
     arteries = exam.summary["arteries"] or {}
     return all(arteries.get(kind) is not None for kind in ("aif", "vof"))
 
@@ -123,7 +123,7 @@ def _volumes(exam: Exam) -> list[dict[str, Any]]:
         method, _, name = key.rpartition("/")
         url = f"/api/exams/{exam.id}/volumes/{key}.nii.gz"
         entries.append(volume_entry(key, method or None, name, url, ttp))
-    # pictures of the head come first: they are what the maps lie on
+    # CT images come first: the maps are overlaid on them
     return sorted(entries, key=lambda entry: entry["key"] not in IMAGES)
 
 

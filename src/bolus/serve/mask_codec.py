@@ -56,7 +56,7 @@ def checked_rater(name: str) -> str:
 
 
 def checked_active(active_s: float) -> float:
-    """Seconds of work; raises Refused for what can't be."""
+    """Seconds of work; raises Refused for impossible values."""
     if not 0 <= active_s <= MOST_ACTIVE_S:
         raise Refused(422, "the active time is a number of seconds, 0 or more")
     return active_s

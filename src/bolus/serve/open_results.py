@@ -60,7 +60,7 @@ class VolumeFile:
 
     @property
     def _most_bytes(self) -> int:
-        """Of the packed file: doubles that nothing packs, and a header."""
+        """Of the compressed file: incompressible doubles and a header."""
         z, y, x = self.geometry.shape
         return 9 * z * y * x + 2**16
 
@@ -70,7 +70,7 @@ class VolumeFile:
         Raises
         ------
         DamagedFile, BadGeometry
-            It can't be read, or its values lie elsewhere.
+            It can't be read, or is on another grid.
         """
         from bolus.volumes import volume_from
 
@@ -108,7 +108,7 @@ class Volumes:
             if place in self._kept:
                 self._kept.move_to_end(place)
                 return self._kept[place]
-        with self._reading:  # one at a time: each may fill the memory it is allowed
+        with self._reading:  # one at a time: each may use all the memory it is allowed
             values = file.values()
         with self._lock:
             self._kept[place] = values
@@ -148,8 +148,8 @@ class Exam:
 
     @cached_property
     def content(self) -> str:
-        """Tells exams apart that have one name and one grid: strokes that a browser still keeps
-        must not come to another exam; the same exam run again has the same."""
+        """Distinguishes exams with the same name and grid: strokes that a browser still holds
+        must not reach another exam; the same exam run again has the same value."""
         image = next((self.files[key] for key in IMAGES if key in self.files), None)
         if image is None:
             return ""
@@ -198,8 +198,8 @@ def open_results(number: int, folder: Path, volumes: Volumes, name: str | None =
             f"{folder} holds no results of `bolus run` (summary.json is missing); give its folder"
         )
     top = folder.resolve()
-    beside = top / "summary.json", top / "curves.csv", top / "voxels.npz"
-    before = opened("these results", beside)
+    tables = top / "summary.json", top / "curves.csv", top / "voxels.npz"
+    before = opened("these results", tables)
     summary = read_summary(folder)
     geometry = geometry_of(summary)
     files = _present(top, _keys(list(summary["methods"])), geometry)
@@ -212,7 +212,7 @@ def open_results(number: int, folder: Path, volumes: Volumes, name: str | None =
         folder=top,
         curves_from=_curves_from(top),
         columns=_columns(top),
-        opened=opened(before.what, [*beside, *(top / f"{key}.nii.gz" for key in files)]),
+        opened=opened(before.what, [*tables, *(top / f"{key}.nii.gz" for key in files)]),
         volumes=volumes,
     )
     if not exam.methods:
@@ -229,7 +229,7 @@ def _keys(methods: Sequence[str]) -> list[str]:
 
 
 def _present(folder: Path, keys: list[str], geometry: Geometry) -> dict[str, VolumeFile]:
-    """Those that are there, and lie in the folder whatever links lead to."""
+    """Those that exist, and lie in the folder after resolving links."""
     files = {}
     for key in keys:
         path = folder / f"{key}.nii.gz"

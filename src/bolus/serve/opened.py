@@ -1,7 +1,7 @@
-"""Whether a folder still holds what was opened.
+"""Whether a folder is unchanged since it was opened.
 
 Results that are run again, replaced, moved or deleted while a page shows them would mix one exam's
-pictures with another's numbers, and take strokes to where nobody drew them.
+images with another's numbers, and put strokes where nobody drew them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CHANGED = (
     "start bolus view again, then load the page again"
 )
 Look = tuple[int, int] | None
-"""A file's time of change, ns, and its size; no number of the file system, which some give anew."""
+"""A file's modification time, ns, and size; no inode number, which some file systems reuse."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Opened:
     seen: tuple[tuple[Path, Look], ...]
 
     def check(self) -> None:
-        """Refuse (409) what is no longer as it was."""
+        """Refuse (409) if anything has changed."""
         if any(_look(path) != look for path, look in self.seen):
             raise Refused(409, CHANGED.format(self.what))
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Refuse what is done meanwhile unless the files are as they were before and after it."""
+        """Refuse the enclosed work unless the files are unchanged before and after it."""
         self.check()
         try:
             yield
@@ -48,7 +48,7 @@ class Opened:
 
 
 def opened(what: str, files: Iterable[Path]) -> Opened:
-    """Remember how files look now; those that are not there must not come either."""
+    """Record the current state of files; missing ones must stay missing."""
     return Opened(what, tuple((path, _look(path)) for path in files))
 
 

@@ -56,7 +56,7 @@ class Record:
     """UTC, ISO 8601."""
     software: str = SOFTWARE
     mask_sha256: str = ""
-    """Of the file of the mask that this is the record of; empty in those of older versions."""
+    """Of the mask file that this record belongs to; empty in records of older versions."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,14 @@ class Outline:
 
     labels: Labels
     record: Record
-    """Where a server was killed between mask and record: with the revision that neither has, for
-    nobody knows this mask."""
+    """Where a server was killed between mask and record: with a new revision, since
+    no client knows this mask."""
 
 
 class Outlines:
     """Outlines of the session's exams.
 
-    Other servers and other programs may draw on the same exams: what counts is on the disk, and
+    Other servers and other programs may draw on the same exams: the disk is authoritative, and
     one lock per exam is held from reading to writing.
     """
 
@@ -106,8 +106,8 @@ class Outlines:
         Raises
         ------
         Refused
-            409 where ``revision`` is not the current one (0 before the first stroke), 422 for what
-            is no slice of labels.
+            409 where ``revision`` is not the current one (0 before the first stroke), 422 for
+            an invalid slice of labels.
         """
         checked_active(active_s)
         home = _home(exam)
@@ -171,10 +171,10 @@ class Outlines:
                 del self._unpacked[next(iter(self._unpacked))]
 
     def _read(self, folder: Path, exam: Exam, rater: str) -> Outline | None:
-        """The outline on the disk; its mask is unpacked anew only if another wrote it."""
+        """The outline on the disk; its mask is unpacked again only if another process wrote it."""
         if folder.is_symlink():
             raise Refused(409, "the rater's folder is a link; make it a folder of the results")
-        # before the mask: what is written meanwhile counts as later than what is told here
+        # before the mask: anything written meanwhile then counts as newer than this answer
         record = _record(folder, exam, rater)
         if not (folder / MASK).exists():
             return None
@@ -219,11 +219,13 @@ def _home(exam: Exam) -> Path:
     """The folder of an exam's outlines; may not exist yet."""
     top = _results(exam)
     home = top / OUTLINES
-    # a link would let a rater's strokes land elsewhere
+    # a link would let a rater's strokes be written elsewhere
     if home.is_symlink() or not is_inside(top, home):
         raise Refused(409, "the folder of outlines is a link; make it a folder of the results")
     if home.exists() and not home.is_dir():
-        raise Refused(409, "outlines is a file; move it away, for it is the folder of outlines")
+        raise Refused(
+            409, "outlines is a file; move it away, the name is that of the folder of outlines"
+        )
     return home
 
 
@@ -269,7 +271,7 @@ def _record(folder: Path, exam: Exam, rater: str) -> Record | None:
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError,
             Refused) as error:  # fmt: skip
         raise DamagedFile(
-            f"{OUTLINES}/{rater}/{RECORD} is damaged; move it away to go on with the mask"
+            f"{OUTLINES}/{rater}/{RECORD} is damaged; move it away to continue with the mask"
         ) from error
     return record
 

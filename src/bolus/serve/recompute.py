@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bolus.anatomy.baseline import Baseline
-from bolus.arteries.reselect import arteries_anew
+from bolus.arteries.reselect import reselect_arteries
 from bolus.deconvolution.methods import METHODS, deconvolve
 from bolus.lesion.measure import measure_lesion
 from bolus.lesion.presets import PRESET_NAMES
@@ -36,22 +36,24 @@ OF_VESSELS = ("aif", "vof")
 
 
 def check_request(exam: Exam, method: str, aif: Voxel | None, vof: Voxel | None) -> None:
-    """Refuse what can't be, before a job begins."""
+    """Refuse impossible requests before a job begins."""
     if method not in exam.methods:
         raise missing("method")
     if method not in METHODS:
-        raise Refused(422, f"{method} needs no artery, so another changes nothing")
+        raise Refused(422, f"{method} needs no artery, so another one changes nothing")
     if exam.folder is None:
         raise Refused(409, "these maps are recomputed ones; go back to the maps of the run")
     if exam.summary["methods"][method]["lesion"]["preset"] not in PRESET_NAMES:
-        raise Refused(409, "the run's preset is none of this version's; run the exam again")
+        raise Refused(409, "the run's preset is not one of this version's; run the exam again")
     if not exam.has_curves or not has_arteries(exam):
-        raise Refused(409, "the run kept no curves of vessels; run it again with this version")
+        raise Refused(409, "the run stored no vessel curves; run it again with this version")
     if aif is None and vof is None:
         raise Refused(422, "give another voxel for aif or vof")
 
 
-def made_anew(exam: Exam, name: str, method: str, aif: Voxel | None, vof: Voxel | None) -> Exam:
+def recompute_maps(
+    exam: Exam, name: str, method: str, aif: Voxel | None, vof: Voxel | None
+) -> Exam:
     """The exam with maps of one method by another artery or vein; in memory.
 
     Raises
@@ -68,9 +70,9 @@ def made_anew(exam: Exam, name: str, method: str, aif: Voxel | None, vof: Voxel 
     geometry = voxels.geometry
     near = voxels.near_vessels
     if near is None:
-        raise Refused(409, "the run kept no curves of vessels; run it again with this version")
+        raise Refused(409, "the run stored no vessel curves; run it again with this version")
     frames = np.ones(geometry.shape[0], np.int64)
-    arteries = arteries_anew(
+    arteries = reselect_arteries(
         near,
         _former(exam),
         Baseline(image, curves.arrival_s, frames),
@@ -135,7 +137,7 @@ def _results(
     arteries: Arteries,
     result: MethodResult,
 ) -> Results:
-    """What changed, in the form from which a summary is made."""
+    """The changes, in the form from which a summary is written."""
     nothing = np.zeros((0, 3))
     still = Motion(nothing, nothing, np.zeros(0), np.zeros(0), np.zeros(0, bool))
     return Results(
@@ -159,7 +161,7 @@ def _results(
 
 
 def _summary(former: Mapping[str, Any], results: Results) -> dict[str, Any]:
-    """The run's summary with what changed in it."""
+    """The run's summary with the changes."""
     made = summary(results, [])
     checks = [c for c in former["checks"] if c["name"] not in OF_VESSELS] + made["checks"]
     known = {finding["code"] for finding in made["findings"]}

@@ -1,4 +1,4 @@
-"""Sessions that look at results: everything is visible."""
+"""Sessions for viewing results: everything is visible."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from bolus.serve.jobs import Jobs
 from bolus.serve.manifest import manifest
 from bolus.serve.open_results import Exam, Volumes, open_results
 from bolus.serve.outlines import Outlines
-from bolus.serve.voxel import pointed
+from bolus.serve.voxel import voxel_info
 
-KEPT_ANEW = 4
+KEPT_RECOMPUTED = 4
 """Recomputed maps stay in memory until so many later ones are there."""
 
 Body = Annotated[bytes, Depends(body_bytes)]
@@ -30,7 +30,7 @@ Whole = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 
 
 class Thresholds(BaseModel):
-    """Thresholds of one method: a preset, or both numbers with the maps that they are of."""
+    """Thresholds of one method: a preset, or both numbers with their maps."""
 
     model_config = ConfigDict(extra="ignore")
     preset: str | None = None
@@ -60,22 +60,22 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
     volumes, outlines, jobs = Volumes(), Outlines(), Jobs()
     try:
         places = [folder.resolve() for folder in folders]
-    except (OSError, RuntimeError) as error:  # links in a circle
+    except (OSError, RuntimeError) as error:  # circular links
         raise NoReadableFiles(
             f"a folder can't be opened ({error}); give that of results"
         ) from error
     if len(set(places)) != len(places):
         raise UsageError("a folder of results is given twice; give each once")
-    names = telling_names(folders)
+    names = unique_names(folders)
     exams = {str(n): open_results(n, folder, volumes, names[n]) for n, folder in enumerate(folders)}
-    anew: dict[str, Exam] = {}
+    recomputed: dict[str, Exam] = {}
     counting = threading.Lock()
     warmed: set[str] = set()
     app = new_app(folders)
     lesions = _lazily_lesions()
 
     def warm(one: Exam) -> None:
-        """Load what clicks will ask for, once; not before the pictures, which wait for nothing."""
+        """Load once what clicks will need; not before the images, which wait for nothing."""
         with counting:
             fresh = one.id not in warmed
             warmed.add(one.id)
@@ -83,7 +83,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
             threading.Thread(target=_warm, args=(one, lesions), daemon=True).start()
 
     def exam_of(name: str) -> Exam:
-        found = exams.get(name) or anew.get(name)
+        found = exams.get(name) or recomputed.get(name)
         if found is None:
             raise missing("exam")
         return found
@@ -97,7 +97,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
             "rater": None,
             "exams": [
                 {"id": one.id, "name": one.name, "verdict": one.summary["verdict"]["grade"]}
-                for one in (*exams.values(), *anew.values())
+                for one in (*exams.values(), *recomputed.values())
             ],
         }
 
@@ -129,7 +129,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
     def voxel(exam: str, x: int, y: int, z: int) -> dict[str, Any]:
         one = exam_of(exam)
         with one.opened.unchanged():
-            return pointed(one, x, y, z)
+            return voxel_info(one, x, y, z)
 
     @app.post("/api/exams/{exam}/lesion")
     def lesion(exam: str, asked: LesionRequest) -> dict[str, Any]:
@@ -139,12 +139,12 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
         others = {name: other.model_dump() for name, other in asked.others.items()}
         with one.opened.unchanged():
             if not one.has_curves:
-                raise Refused(409, "the run kept no masks; run the exam again with this version")
+                raise Refused(409, "the run stored no masks; run the exam again with this version")
             return lesion_answer(lesions(), one, asked.model_dump(), others)
 
     @app.post("/api/exams/{exam}/recompute", status_code=202)
     def recompute(exam: str, asked: RecomputeRequest) -> dict[str, str]:
-        from bolus.serve.recompute import check_request, made_anew
+        from bolus.serve.recompute import check_request, recompute_maps
 
         one = exam_of(exam)
         one.opened.check()
@@ -152,19 +152,19 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
 
         def work() -> str:
             with counting:
-                number = 1 + max((int(n.rpartition("r")[2]) for n in anew), default=0)
+                number = 1 + max((int(n.rpartition("r")[2]) for n in recomputed), default=0)
             with one.opened.unchanged():
-                made = made_anew(one, f"{exam}r{number}", asked.method, asked.aif, asked.vof)
+                made = recompute_maps(one, f"{exam}r{number}", asked.method, asked.aif, asked.vof)
             with counting:
-                # the same artery asked for again: the same maps, and still a name of their own
-                taken = {former.name for former in anew.values()}
-                names = (f"{made.name} ({n})" for n in range(2, KEPT_ANEW + 2))
+                # the same artery requested again: the same maps under a new name
+                taken = {former.name for former in recomputed.values()}
+                names = (f"{made.name} ({n})" for n in range(2, KEPT_RECOMPUTED + 2))
                 if made.name in taken:
                     made = replace(made, name=next(one for one in names if one not in taken))
-                anew[made.id] = made
-                while len(anew) > KEPT_ANEW:
-                    oldest = next(iter(anew))
-                    del anew[oldest]
+                recomputed[made.id] = made
+                while len(recomputed) > KEPT_RECOMPUTED:
+                    oldest = next(iter(recomputed))
+                    del recomputed[oldest]
                     lesions().forget(oldest)
             return made.id
 
@@ -199,8 +199,8 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
     return app
 
 
-def telling_names(folders: Sequence[Path]) -> list[str]:
-    """Names of folders, with as many of those above as tell each from the others."""
+def unique_names(folders: Sequence[Path]) -> list[str]:
+    """Names of folders, with enough parent folders to be unique."""
     parts = [folder.absolute().parts for folder in folders]
     names = []
     for own in parts:
@@ -212,7 +212,7 @@ def telling_names(folders: Sequence[Path]) -> list[str]:
 
 
 def _lazily_lesions() -> Callable[[], Any]:
-    """The session's `bolus.serve.lesions.Lesions`, imported when it is first asked for."""
+    """The session's `bolus.serve.lesions.Lesions`, imported on first use."""
     lock = threading.Lock()
     made: list[Any] = []
 
@@ -228,7 +228,7 @@ def _lazily_lesions() -> Callable[[], Any]:
 
 
 def _warm(exam: Exam, lesions: Callable[[], Any]) -> None:
-    """Load what clicks and sliders will ask for."""
+    """Load what clicks and sliders will need."""
     try:
         if exam.has_curves:
             _ = exam.voxels
@@ -238,4 +238,4 @@ def _warm(exam: Exam, lesions: Callable[[], Any]) -> None:
             for method in exam.methods:
                 lesions().prepared(exam, method)
     except (BolusError, Refused, OSError):
-        return  # whoever asks for it is told
+        return  # the request that needs it reports the error

@@ -1,4 +1,4 @@
-"""From a command to a server that answers."""
+"""From the command to a running server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from bolus.serve.connections import (
 )
 
 FIRST_PORT = 8765
-"""Tried first, so that a page that is left open finds the server again."""
+"""Tried first, so that a page left open finds the server again."""
 LONGEST_HEADERS = 32 * 2**10
 """Bytes of a request's line and headers."""
 LOGGERS = ("asyncio", "uvicorn.error", "nibabel.global")
@@ -70,9 +70,9 @@ def listen(folders: Sequence[Path], *, host: str, port: int | None, browser: boo
     sock.listen(ACCEPTED_AT_ONCE)  # from now on requests wait instead of failing
     lines = [f"bolus view  {address}"]
     if access.token is not None:
-        lines.append("Anybody with this address can see the results and draw on them.")
+        lines.append("Anyone with this address can see the results and draw on them.")
     lines.append("Research use, not for diagnosis. Ctrl-C ends it.")
-    # at once: who started it may read the address and close the pipe
+    # at once: the caller may read the address and close the pipe
     print("\n".join(lines), flush=True)
     ended = threading.Event()
     opening = threading.Thread(target=_open, args=(address, access, ended), daemon=True)
@@ -92,12 +92,12 @@ def configured(app: App, connections: Connections | None = None) -> uvicorn.Conf
     connections = connections or Connections(most_connections(handle_limit()))
     config = uvicorn.Config(
         cast(Any, connections.app(app)),
-        # uvicorn takes whatever makes a protocol; h11's is the one that limits headers
+        # uvicorn accepts any protocol factory; h11's is the one that limits headers
         http=cast(Any, connections.protocol(H11Protocol)),
         h11_max_incomplete_event_size=LONGEST_HEADERS,
         backlog=ACCEPTED_AT_ONCE,
         timeout_keep_alive=5,
-        proxy_headers=False,  # whoever asks could claim to be another
+        proxy_headers=False,  # a client could claim to be another
         log_level="warning",
         access_log=False,  # addresses name raters
         server_header=False,
@@ -113,7 +113,7 @@ def configured(app: App, connections: Connections | None = None) -> uvicorn.Conf
 
 @contextmanager
 def _signals_end(server: uvicorn.Server) -> Iterator[None]:
-    """Tidy up before a signal ends the process, also when the terminal is closed."""
+    """Clean up before a signal ends the process, also when the terminal is closed."""
     numbers = [signal.SIGTERM]
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # by nohup
         numbers.append(signal.SIGHUP)
@@ -134,7 +134,7 @@ def _signals_end(server: uvicorn.Server) -> Iterator[None]:
 
 
 def _open(address: str, access: Access, ended: threading.Event) -> None:
-    """Open the page; a token goes through a file of this account's, for every account of the
+    """Open the page; a token is passed in a file of this account, since every account of the
     computer can read the command lines of processes."""
     if access.token is None:
         webbrowser.open(address)
@@ -165,7 +165,7 @@ def _app(folders: Sequence[Path]) -> FastAPI:
 
 
 def _bound(host: str, port: int | None) -> socket.socket:
-    """A socket on the port asked for."""
+    """A socket on the requested port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     attempts = [FIRST_PORT, 0] if port is None else [port]
     for attempt in attempts:

@@ -1,4 +1,4 @@
-"""Sessions that read a study: a rater is signed in, and nothing tells the method."""
+"""Sessions for reading a study: a rater is signed in, and nothing reveals the method."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ TRIES, PAUSE_S = 5, 30.0
 """Wrong codes for one rater before a pause."""
 MOST_SIGNED_IN = 1000
 LONGEST_S = 1e5
-"""No scan lasts longer; a map of times that says so isn't believed."""
+"""No scan lasts longer; larger values in a map of times are ignored."""
 
 Body = Annotated[bytes, Depends(body_bytes)]
 SignedIn = Annotated[str | None, Cookie(alias=COOKIE)]
@@ -85,14 +85,14 @@ class Desk:
         self.opened = opened("this study's files", files)
         self.volumes = Volumes()
         self.lock = threading.Lock()
-        # salts are drawn anew for each study
+        # each study has new salts
         codes = read_file(study.folder, study.folder / "raters.json", LARGEST_JSON)
         self._own = hashlib.sha256(codes).hexdigest()
         self._raters: dict[str, str] = {}
         self._wrong: dict[str, list[float]] = {}
 
     def content(self, reading: str) -> str:
-        """Tells this reading from one of the same name in another study, and nothing else."""
+        """Distinguishes this reading from one of the same name in another study, no more."""
         return hashlib.sha256(f"{self._own} {reading}".encode()).hexdigest()[:16]
 
     def sign_in(self, rater: str, code: str) -> str:
@@ -119,11 +119,11 @@ class Desk:
             self._raters.pop(secret or "", None)
 
     def rater(self, secret: str | None) -> str | None:
-        """Who has this secret."""
+        """The rater with this secret."""
         return self._raters.get(secret or "")
 
     def needed(self, secret: str | None) -> str:
-        """Likewise; raises Refused if nobody has."""
+        """Likewise; raises Refused if there is none."""
         rater = self.rater(secret)
         if rater is None:
             raise Refused(401, "sign in first")
@@ -155,7 +155,7 @@ class Desk:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """The study as it was opened, and nobody else who changes it."""
+        """The unchanged study, locked against other writers."""
         self.opened.check()
         with locked(self.study.folder), self.opened.unchanged():
             yield
@@ -303,7 +303,7 @@ def _files(study: Study, rater: str, reading: str) -> dict[str, VolumeFile]:
 
 
 def _manifest(desk: Desk, rater: str, reading: str) -> dict[str, Any]:
-    """As of an exam, without anything that would tell the method or the exam."""
+    """As for an exam, without anything that would reveal the method or the exam."""
     study = desk.study
     files = _files(study, rater, reading)
     for file in files.values():
@@ -332,7 +332,7 @@ def _manifest(desk: Desk, rater: str, reading: str) -> dict[str, Any]:
 
 
 def _check_head(file: VolumeFile) -> None:
-    """Refuse what the page would show in another place, or not at all."""
+    """Refuse volumes that the page would misplace or could not show."""
     assert isinstance(file.content, Path)
     try:
         head = read_head(file.content)

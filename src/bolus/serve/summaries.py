@@ -1,4 +1,4 @@
-"""``summary.json`` as far as the page needs it, checked: results come from anybody."""
+"""The validated part of ``summary.json`` that the page needs: results may come from anyone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ UID = Annotated[str, Field(pattern=r"^[0-9.]{1,64}$")]
 
 
 class _Part(BaseModel):
-    """Numbers are numbers and texts are texts; what this version doesn't know is left out."""
+    """Strict types; fields unknown to this version are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
@@ -126,7 +126,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
     Raises
     ------
     DamagedFile
-        It can't be read, is of something else, or holds what no run writes.
+        It can't be read, has another schema, or holds what no run writes.
     """
     path = folder / "summary.json"
     try:
@@ -159,7 +159,7 @@ def geometry_of(summary: Any) -> Geometry:
     Raises
     ------
     ValueError
-        It is none, or larger or finer than any.
+        It is invalid, or larger or finer than any real one.
     """
     found = summary["geometry"]
     x, y, z = found["shape_xyz"]

@@ -1,4 +1,4 @@
-"""What a click on a voxel shows: its values, its curve and the fits."""
+"""Data shown on a click on a voxel: its values, its curve and the fits."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LARGEST = 1000.0
 """CBV in ml/100g, MTT and delay in s: a voxel with more has no curve that could be drawn."""
 
 
-def pointed(exam: Exam, x: int, y: int, z: int) -> dict[str, Any]:
+def voxel_info(exam: Exam, x: int, y: int, z: int) -> dict[str, Any]:
     """Everything known about the voxel (x, y, z).
 
     Raises
@@ -50,13 +50,13 @@ def pointed(exam: Exam, x: int, y: int, z: int) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | int | None:
-    """A value as JSON has it, exactly: every float32 is a float64."""
+    """A value as exact JSON: every float32 is a float64."""
     plain = value.item()
     return plain if isinstance(plain, int) or math.isfinite(plain) else None
 
 
 def _fits(exam: Exam, curve: Any, place: tuple[int, int, int]) -> dict[str, Any]:
-    """The curves that the maps of each method stand for, where they can be had."""
+    """The curves that the maps of each method correspond to, where available."""
     from bolus.deconvolution.methods import FITTED
     from bolus.deconvolution.model import Measured
 

@@ -1,4 +1,4 @@
 """Exams with known truth: heads, boluses, lesions, noise, motion and scanners.
 
-Nothing that estimates may import from here; the truth must stay independent of the estimators.
+No estimation code may import from here; the truth must stay independent of the estimators.
 """

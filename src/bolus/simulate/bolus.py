@@ -14,8 +14,8 @@ from bolus.types import Float64Array
 GRID_S = 0.1
 """Step of the fine time grid on which curves are computed, s."""
 
-# Body's transit after the first pass, to come back as recirculation: delay and spread chosen so
-# that width, tail/peak and the lag of the vein lie within the 93 clinical curve pairs of ISLES
+# Transit through the body after the first pass, returning as recirculation: delay and spread chosen
+# so that width, tail/peak and the lag of the vein lie within the 93 clinical curve pairs of ISLES
 # 2018 (medians: FWHM 11.3 s, tail/peak 0.20, lag 6 s).
 BODY_DELAY_S = 7.0
 BODY_MEAN_S = 16.0
@@ -60,7 +60,7 @@ def transit(time_s: Float64Array, delay_s: float, mean_s: float, shape: float) -
     """Gamma-distributed transit through a vascular bed as weights per time step (sum -> 1).
 
     The mean of the whole is ``delay_s + mean_s``: cell k of the weights stands for its mean, and
-    the half steps that this gives away are taken from the delay.
+    the half steps lost by this are subtracted from the delay.
     """
     step = time_s[1] - time_s[0]
     edges = np.concatenate([time_s, [time_s[-1] + step]]) - delay_s - step / 2

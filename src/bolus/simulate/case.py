@@ -1,4 +1,4 @@
-"""One simulated case on disk: an exam, as a scanner would have written it, and its truth."""
+"""One simulated case on disk: an exam as written by a scanner, and its ground truth."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def scan(seed: int, recipe: Recipe) -> tuple[Exam, Truth]:
 
 
 def write_case(exam: Exam, truth: Truth, folder: Path, exam_name: str) -> None:
-    """Write the exam under its name and the truth as ``truth/`` beside it.
+    """Write the exam under its name and the truth as ``truth/`` next to it.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def write_case(exam: Exam, truth: Truth, folder: Path, exam_name: str) -> None:
 def appearing(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """Give a hidden folder whose entries ``names`` move to ``folder`` if all goes well.
 
-    Each entry appears whole; where the last one is, all are.  What had their names is replaced.
+    Each entry appears completely; if the last one exists, all do.  Existing entries are replaced.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def appearing(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
 
 def part_name(names: Sequence[str]) -> str:
-    """Name of the hidden folder in which these wait until they are whole."""
+    """Name of the hidden folder in which these wait until they are complete."""
     return f".{names[-1]}.part"
 
 

@@ -1,4 +1,4 @@
-"""Many simulated exams in one folder, made by several processes, to be continued at any time.
+"""Many simulated exams in one folder, made by several processes, resumable at any time.
 
 No library that computes is imported here, so that a worker process can set its number of threads
 before they are loaded.
@@ -24,15 +24,15 @@ from bolus.workers import as_they_finish, processes
 DESCRIPTION = "cohort.json"
 SCHEMA = "bolus-cohort/1"
 PARTS = ".case-*.part", ".MOL-*.part"
-"""Hidden folders of cases that are not whole yet; what a kill leaves."""
+"""Hidden folders of incomplete cases, as left by a killed process."""
 
 Progress = Callable[[str, float | None], None]
-"""Called with what is going on and None, and with a case's name and its seconds when it is done."""
+"""Called with the current activity and None, and with a case's name and its seconds when done."""
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """What makes two cohorts the same but for the number of their cases."""
+    """What defines a cohort, apart from its number of cases."""
 
     seed: int
     layout: str
@@ -40,7 +40,7 @@ class Cohort:
     """Rows and columns; 0 where each case has its own."""
     version: str
     code: str
-    """Digest of the modules that shape the files."""
+    """Digest of the modules that determine the files."""
 
 
 def simulate_cohort(
@@ -53,15 +53,15 @@ def simulate_cohort(
     workers: int | None = None,
     progress: Progress = lambda *_: None,
 ) -> int:
-    """Make the cases that are missing of a cohort; each appears whole or not at all.
+    """Create the missing cases of a cohort; each appears completely or not at all.
 
-    A case depends on the cohort's seed and its own number only: the same bytes whatever the number
+    A case depends on the cohort's seed and its own number only: the same bytes for any number
     of cases and workers and however often the work was interrupted.
 
     Parameters
     ----------
-    folder : made if absent; may hold a part of the same cohort, which stays as it is.
-    cases : how many the cohort shall have; numbers start at 0.
+    folder : created if absent; may hold part of the same cohort, which stays unchanged.
+    cases : total number in the cohort; numbers start at 0.
     seed : 0 or more.
     layout : a key of `bolus.simulate.layouts.LAYOUTS`.
     matrix : rows and columns, for the layouts that leave them open.
@@ -75,7 +75,7 @@ def simulate_cohort(
     Raises
     ------
     UsageError
-        The arguments can't be, or the brain atlas isn't installed.
+        The arguments are invalid, or the brain atlas isn't installed.
     OutputError
         The folder holds something else, or can't be written.
     """
@@ -138,7 +138,7 @@ def _compare(path: Path, cohort: Cohort) -> None:
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what a kill or an error left of unfinished cases."""
+    """Remove unfinished cases left by a killed process or an error."""
     for pattern in PARTS:
         for part in folder.glob(pattern):
             shutil.rmtree(part)

@@ -1,4 +1,4 @@
-"""The built-in exam on disk: DICOM, and the truth beside it."""
+"""The built-in exam on disk: DICOM, and the truth next to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESULTS = "results"
 
 @dataclass(frozen=True)
 class Demo:
-    """Where the exam is, and what is to be found in it."""
+    """Location of the exam, and its true volumes."""
 
     exam: Path
     core_ml: float
@@ -28,7 +28,7 @@ def write_demo(folder: Path) -> Demo:
 
     Parameters
     ----------
-    folder : made if absent; may hold a former demo, which is replaced.
+    folder : created if absent; may hold a previous demo, which is replaced.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""DICOM files in the manner of the UniToBrain data set (doi:10.21227/x8ea-vh16).
+"""DICOM files in the style of the UniToBrain data set (doi:10.21227/x8ea-vh16).
 
-What is known of its headers comes from three sample files; each choice that is ours is marked.
+Its headers are known from three sample files; each choice made here is marked.
 Pixels are not compressed here (the raw series of the data set is JPEG Lossless).
 """
 
@@ -24,7 +24,7 @@ RAW_NAME = "IM-0001-{:04d}-0001.dcm"
 HOUR = timedelta(hours=1)
 """Registered series carry the time of acquisition and an hour."""
 MID_SCAN_START_S = 400.0
-"""The scanner's own clock, (0019,1024), starts anywhere; real ones stood at 425 to 471 s."""
+"""The scanner's own clock, (0019,1024), has an arbitrary start; real ones read 425 to 471 s."""
 PADDING = -2000
 """63536 as the unsigned number that the map files give."""
 
@@ -49,19 +49,19 @@ MAP_STYLES = {
     "NLR_TTP": MapStyle("ttp", "0.01", 0, 40),
     "NLR_Delay": MapStyle("delay", "0.01", 0, 10, signed=True),
 }
-"""Known is CBV's alone: unsigned, slope 0.01, centre 2, width 4.  The others are ours, of the
+"""Only CBV's is known: unsigned, slope 0.01, centre 2, width 4.  The others are chosen here for the
 ranges in which lesions show; the delay is signed because it can be negative, and so that 0 stays
 the value outside the brain."""
 
 
 @dataclass(frozen=True)
 class Patient:
-    """Whose all series are."""
+    """The patient of all series."""
 
     name: str
     """In the data set, for example MOL-012."""
     key: str
-    """What all UIDs are made from."""
+    """Source of all UIDs."""
 
 
 def patient_of(exam: Exam, name: str) -> Patient:
@@ -154,7 +154,7 @@ def _write(header: Dataset, values: Float32Array, path: Path, number: int) -> No
 
 
 def _stored(header: Dataset, values: Float32Array) -> NDArray[np.integer]:
-    """Values in the header's steps, as near as its integers come."""
+    """Values in the header's steps, rounded to its integers."""
     kind = np.dtype("<i2" if header.PixelRepresentation else "<u2")
     slope, intercept = float(header.RescaleSlope), float(header.RescaleIntercept)
     steps = np.rint((values.astype(np.float64) - intercept) / slope)

@@ -30,7 +30,7 @@ DISPERSION_SHAPE = 2.0
 
 @dataclass(frozen=True)
 class Templates:
-    """Curves of unit flow for every tabulated way through the tissue, at delay 0."""
+    """Curves of unit flow for every tabulated residue function, at delay 0."""
 
     tissue: Float64Array
     """(D, S, M, N): dispersion, shape, MTT, time: (C_a * VTF * R)(t), HU s."""
@@ -43,7 +43,7 @@ class Templates:
 def dispersed_arteries(bolus: Bolus) -> Float64Array:
     """(D, N) arterial curve after dispersion with each mean of ``DISPERSION_NODES_S``.
 
-    The dispersion's mean is *not* taken out: it delays the curve, as in the body.
+    The dispersion's mean is *not* removed: it delays the curve, as in the body.
     """
     curves = [bolus.artery_hu]
     for mean_s in DISPERSION_NODES_S[1:]:

@@ -1,4 +1,4 @@
-"""A whole exam from a recipe and a seed."""
+"""A complete exam from a recipe and a seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A head before contrast: brain from the atlas; skull, scalp and head rest of our own."""
+"""A head before contrast: brain from the atlas; skull, scalp and head rest modelled here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SKIN_HU = 45.0
 TABLE_HU = 1250.0
 DIPLOE_HU = 680.0
 CUPPING_HU = 3.0
-"""Rise of the brain's HU towards the skull: what beam-hardening correction leaves."""
+"""Rise of the brain's HU towards the skull: residual beam hardening."""
 
 CSF_WEIGHT = 2.0
 SURFACE_STEP_MM = 2
@@ -52,7 +52,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class Head:
-    """What the X-rays meet, on sub-slices (F, Y, X) with F = Z * sub."""
+    """The attenuating head, on sub-slices (F, Y, X) with F = Z * sub."""
 
     baseline: Float32Array
     """HU before contrast, without vessels."""
@@ -88,7 +88,7 @@ def skull_surface() -> Surface:
     hull = ndimage.gaussian_filter(brain, 2.5) > 0.36
     outside = ndimage.distance_transform_edt(~hull, step)
     inside = ndimage.distance_transform_edt(hull, step)
-    # half a voxel off either way, as distances run from voxel centre to voxel centre
+    # half a voxel less on either side, as distances run from voxel centre to voxel centre
     distance = np.where(hull, step / 2 - inside, outside - step / 2).astype(np.float32)
     z, y, x = (origin - pad * step for origin in ORIGIN_MM)
     return Surface(ndimage.gaussian_filter(distance, 1.0), (z, y, x))

@@ -1,4 +1,4 @@
-"""What earlier illness and age left in a head: an old infarct, calcifications, a missing plate."""
+"""Traces of earlier disease and age: an old infarct, calcifications, a missing bone flap."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ CALCIFIED = (
 """Place (atlas mm), radius (mm) and HU: the usual calcifications of age, 80 to 200 HU."""
 
 PLATE_DIRECTION = np.array([0.90, 0.10, 0.42])
-"""Towards the middle of the missing plate on the right, seen from the head's centre."""
+"""Towards the middle of the missing bone flap on the right, seen from the head's centre."""
 PLATE_DEG = 36.0
-"""Half the angle the plate covers: 9 cm across."""
+"""Half the angle the bone flap covers: 9 cm across."""
 PLATE_EDGE_DEG = 1.5
 
 
@@ -120,7 +120,7 @@ def _calcified(
 
 
 def _window(positions: Float32Array, side: int) -> Float32Array:
-    """1 in the directions in which the plate is missing, seen from the head's centre."""
+    """1 in the directions in which the bone flap is missing, seen from the head's centre."""
     towards = PLATE_DIRECTION / np.linalg.norm(PLATE_DIRECTION) * [side, 1, 1]
     local = [p - np.float32(c) for p, c in zip(positions, CENTRE_MM, strict=True)]
     length = np.sqrt(sum(p**2 for p in local))

@@ -1,7 +1,7 @@
-"""The digital phantom of Kudo et al., Radiology 2013;267:201-211, made from its analytic AIF.
+"""The digital phantom of Kudo et al., Radiology 2013;267:201-211, generated from its analytic AIF.
 
 49 tiles (7 MTT x 7 delays) in 5 sections of rising CBV, for three residue shapes.  The grid, the
-AIF and the constants are those read from public code that uses the original (the original files
+AIF and the constants are those of public code that uses the original (the original files
 are not redistributable); each is named below.
 """
 
@@ -86,7 +86,7 @@ def residue_curve(shape: Shape, mtt_s: float, t_s: Float64Array) -> Float64Array
     """(C_a * R)(t), HU s, at times ``t_s`` for a residue function of area ``mtt_s``."""
     if shape == "box":
         return blood_area(t_s) - blood_area(t_s - mtt_s)
-    # step along a fine grid; both kernels are cut where nothing is left of them
+    # step along a fine grid; both kernels are truncated where they have decayed
     fine = np.arange(0.0, float(t_s.max()) + FINE_S, FINE_S)
     lag = np.arange(0.0, fine[-1], FINE_S)
     kernel = (

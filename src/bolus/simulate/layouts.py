@@ -1,7 +1,7 @@
-"""What a case looks like on disk, by the name of the cohort's layout.
+"""Files of a case on disk, by the name of the cohort's layout.
 
-What computes is imported where a case is made, in a worker process: the process that only hands out
-work starts at once.
+Numerical code is imported where a case is made, in a worker process: the process that only
+distributes work starts at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bolus.simulate.priors import CASES, case_seed, clinical_case
 
 @dataclass(frozen=True)
 class Layout:
-    """How one case of a cohort is made and where it lies."""
+    """How one case of a cohort is made and where it is stored."""
 
     names: Callable[[int], tuple[str, ...]]
     """Number of a case to the names of its folders; the last one appears last."""
@@ -24,7 +24,7 @@ class Layout:
     """Makes a case in a folder, under its names, from cohort's seed, number and matrix."""
     most_cases: int
     matrices: range | None = None
-    """Rows and columns that can be asked for; None where each case has its own."""
+    """Rows and columns that can be chosen; None where each case has its own."""
     usual_matrix: int = 0
 
 
@@ -49,7 +49,7 @@ def _write_clinical(folder: Path, seed: int, number: int, exam_name: str) -> Non
 
 
 def _patient_names(number: int) -> tuple[str, ...]:
-    """As the UniToBrain data set is distributed; the maps last: whoever sees these sees all."""
+    """As the UniToBrain data set is distributed; the maps last: where these exist, all do."""
     patient = f"MOL-{number:03d}"
     filtered = f"{patient}_Registered_Filtered_3mm_20HU"
     return f"{patient}_Truth", patient, f"{patient}_Registered", filtered, f"{filtered}_Maps"
@@ -81,7 +81,7 @@ def layout_for(name: str, cases: int, matrix: int | None) -> tuple[Layout, int]:
     Raises
     ------
     UsageError
-        There is no such layout, or it has no room for so many cases, or not this matrix.
+        There is no such layout, or it can't hold that many cases or this matrix.
     """
     if name not in LAYOUTS:
         raise UsageError(f"no layout '{name}'; choose from {', '.join(LAYOUTS)}")

@@ -1,4 +1,4 @@
-"""Where the stroke is: oligaemia, penumbra and core in the territory of an occluded artery."""
+"""The stroke: oligaemia, penumbra and core in the territory of an occluded artery."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def paint_lesion(
     positions = slab.atlas_positions(slab.heights_mm())
     rough = normal_field(rng, shape, slab.geometry.spacing_mm, 22.0)
     labels = np.zeros(shape, np.uint8)
-    sides = ill_sides(recipe.side)
+    sides = affected_sides(recipe.side)
     voxels = np.array([recipe.core_ml, recipe.penumbra_ml, recipe.oligaemia_ml])
     voxels /= slab.geometry.voxel_ml * max(len(sides), 1)
     for side in sides:
@@ -78,8 +78,8 @@ def paint_lesion(
     return labels
 
 
-def ill_sides(side: Side) -> tuple[int, ...]:
-    """Signs of the atlas's x on the ill sides: -1 left, 1 right."""
+def affected_sides(side: Side) -> tuple[int, ...]:
+    """Signs of the atlas's x on the affected sides: -1 left, 1 right."""
     return {"left": (-1,), "right": (1,), "both": (-1, 1), "none": ()}[side]
 
 

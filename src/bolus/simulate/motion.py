@@ -20,7 +20,7 @@ def make_motion(recipe: Recipe, rng: np.random.Generator) -> Motion:
     step = (np.arange(frames) >= rng.integers(frames // 2, frames))[:, None]
     path = drift + step * rng.normal([1.0, 0, 0], [0.3, 0.2, 0.4])
     shift = 0.3 * np.linspace(0, 1, frames)[:, None] * rng.normal(0, 1, 3)
-    # displacement grows linearly with small angles, so scaling reaches the size asked for
+    # displacement grows linearly with small angles, so scaling gives the requested size
     scale = recipe.motion_mm / _displacement(path, shift).max()
     rotation_deg, translation_mm = path * scale, shift * scale
     return Motion(
@@ -46,7 +46,7 @@ def _displacement(rotation_deg: Float64Array, translation_mm: Float64Array) -> F
 
 
 def is_still(motion: Motion, frame: int) -> bool:
-    """Whether this frame lies exactly on the reference."""
+    """Whether this frame coincides exactly with the reference."""
     return not (motion.rotation_deg[frame].any() or motion.translation_mm[frame].any())
 
 

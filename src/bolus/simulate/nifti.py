@@ -37,9 +37,9 @@ def write_image(
 
 
 def write_exam(exam: Exam, path: Path) -> None:
-    """Write an exam in whole HU as 4D NIfTI, with its times in a JSON file beside it (BIDS).
+    """Write an exam in whole HU as 4D NIfTI, with its times in a JSON file next to it (BIDS).
 
-    Reading it back gives the same frames and times if it is as `whole_units` leaves it.
+    Reading it back gives the same frames and times if the exam is in whole units.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""CT noise: correlated as the reconstruction leaves it, independent between frames."""
+"""CT noise: correlated by the reconstruction, independent between frames."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ WM_DELAY = (0.5, 2.0)
 
 @dataclass(frozen=True)
 class Damage:
-    """Ranges of what a lesion does to tissue; values vary smoothly between the two ends."""
+    """Ranges of a lesion's effects on tissue; values vary smoothly between the two ends."""
 
     gm_cbf: tuple[float, float]
     """Share of the healthy flow."""
@@ -38,7 +38,7 @@ class Damage:
     mtt_s: tuple[float, float]
     """Limits of the transit time, which follows from flow and volume."""
     delay_s: tuple[float, float]
-    """Delay of the blood that still comes, added to the healthy delay."""
+    """Delay of the remaining flow, added to the healthy delay."""
 
 
 DAMAGE = {

@@ -1,8 +1,8 @@
-"""What a clinic's exams look like: the recipe of each case of a simulated cohort.
+"""Distribution of clinical exams: the recipe of each case of a simulated cohort.
 
 Ranges of the bolus are those of 93 clinical pairs of arterial and venous curves (ISLES 2018); of
-motion, noise and timing, those of published protocols.  They are wide on purpose: what learns from
-a cohort must not learn one scanner.
+motion, noise and timing, those of published protocols.  They are deliberately wide: a network
+trained on a cohort must not specialise on one scanner.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ RISE_S = (8.0, 0.2, 5.5, 13.0)
 NOISE_HU = (4.0, 18.0)
 """In the brain's centre per frame: 200 to 30 mAs and kernels of both kinds."""
 LATE_ARRIVAL_S, EARLY_ARRIVAL_S, EARLY_SHARE = (4.0, 14.0), (0.5, 4.0), 0.15
-"""Some exams have next to no baseline."""
+"""Some exams have hardly any baseline."""
 DURATION_S, SHORT_DURATION_S, SHORT_SHARE = (42.0, 70.0), (27.0, 42.0), 0.15
 """Some exams end before the bolus has left."""
 INTERVALS_S = ((0.5, 0.5), (1.0, 3.0), (3.0, 6.0))
 INTERVAL_SHARES = (0.15, 0.65, 0.20)
-"""Cine with two frames a second, the usual, and protocols with few frames."""
+"""Cine with two frames per second, usual intervals, and protocols with few frames."""
 FEWEST_FRAMES = 8
-"""What `bolus.acquire` takes for a perfusion exam."""
+"""What `bolus.acquire` accepts as a perfusion exam."""
 RESIDUE_SPREAD = 0.6
 MOVING_SHARE, MOTION_MM = 0.35, (0.5, 8.0)
 

@@ -1,4 +1,4 @@
-"""What an exam is made from: the few numbers that someone would ask about."""
+"""Parameters of a simulated exam."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ FAST_S = 30.0
 class Recipe:
     """A scan protocol, a bolus and a lesion.
 
-    The defaults are a usual stroke protocol: 80 kVp, 200 mAs, a 6 cm slab, one frame per 1.5 s for
-    a minute, and an occlusion of the middle cerebral artery.
+    The defaults are a typical stroke protocol: 80 kVp, 200 mAs, a 6 cm slab, one frame per 1.5 s
+    for a minute, and an occlusion of the middle cerebral artery.
     """
 
     matrix: int = 256
@@ -56,9 +56,9 @@ class Recipe:
     recirculation: float = 0.62
     """Share of the blood's contrast that comes back after one passage of the body."""
     flow: float = 1.0
-    """The patient's CBF over the usual CBF, CBV with it."""
+    """The patient's CBF over the usual CBF; CBV scales with it."""
     transit: float = 1.0
-    """The patient's MTT over the usual MTT, CBV with it."""
+    """The patient's MTT over the usual MTT; CBV scales with it."""
     residue_shares: tuple[float, ...] | None = None
     """Mean share of each residue function, in the order of `bolus.simulate.residue.RESIDUES`;
     None for its own shares."""
@@ -70,21 +70,21 @@ class Recipe:
     """The patient's side of the occluded middle cerebral artery; ``none`` for a healthy brain.
     With ``both`` each side has half of the volumes."""
     core_ml: float = 18.0
-    """Painted volumes; those that follow from the definitions are in the truth."""
+    """Painted volumes; those resulting from the definitions are in the truth."""
     penumbra_ml: float = 62.0
     oligaemia_ml: float = 30.0
     motion_mm: float = 0.0
     """Largest displacement of the head in any frame (mean over the head), mm; 0 for none."""
     tilt_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """How the head lies in the scanner: nodded (about x), leaning (y) and turned (z)."""
+    """Pose of the head in the scanner: nodding (about x), tilt (y) and rotation (z)."""
     offset_mm: tuple[float, float] = (0.0, 0.0)
-    """The head lies this far to the patient's left and back of the image's usual place, mm."""
+    """Offset of the head to the patient's left and back from its usual position, mm."""
     craniectomy: Literal["left", "right", "none"] = "none"
-    """The patient's side on which a plate of the vault, 9 cm wide, is missing."""
+    """The patient's side on which a bone flap of the vault, 9 cm wide, is missing."""
     calcified: bool = False
     """Calcified pineal gland, choroid plexus, falx and pallidum."""
     old_infarct_ml: float = 0.0
-    """Volume of an infarct of long ago: a cavity of CSF and a little scar, ml."""
+    """Volume of an old infarct: a cavity of CSF and a little scar tissue, ml."""
     old_infarct_side: Literal["left", "right"] = "right"
     streaks_hu: float = 0.0
     """Strength of the petrous bones' streaks in the lowest slice, HU."""
@@ -132,5 +132,5 @@ DEMO_SEED = 1
 
 
 def generator(seed: int, stage: str) -> np.random.Generator:
-    """Random numbers of one stage; a change in one stage leaves all others as they were."""
+    """Random numbers of one stage; a change in one stage leaves all others unchanged."""
     return np.random.default_rng([seed, zlib.crc32(stage.encode())])

@@ -1,4 +1,4 @@
-"""Residue functions R(t): the share of a tracer that is still in the tissue after t.
+"""Residue functions R(t): the fraction of a tracer that is still in the tissue after t.
 
 Every one has R(0) = 1 and an integral of exactly its mean transit time (central volume theorem).
 A published tissue phantom's R = 1 for t < MTT, then exp(-(t - MTT)), has an area of MTT + 1 s and
@@ -20,7 +20,7 @@ Function = Callable[[Float64Array, float], Float64Array]
 
 
 def box(t_s: Float64Array, mtt_s: float) -> Float64Array:
-    """All blood takes the same time: R = 1 until MTT, 0 after."""
+    """All blood has the same transit time: R = 1 until MTT, 0 after."""
     return ((t_s >= 0) & (t_s < mtt_s)).astype(np.float64)
 
 

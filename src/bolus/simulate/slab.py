@@ -11,14 +11,14 @@ from bolus.simulate.recipe import Recipe
 from bolus.types import Float32Array, Float64Array, Geometry
 
 MARGIN = 1
-"""Slices simulated beyond each end of the slab, so that a moving head has something to show."""
+"""Slices simulated beyond each end of the slab, so that a moving head stays inside."""
 CENTRE_MM = np.array([0.0, -18.0, 10.0])
 """Centre of the head in atlas coordinates (RAS); rotations and scaling are about it."""
 
 
 @dataclass(frozen=True)
 class Slab:
-    """Slices with margin and the seed's own head: scaled, turned and warped a little."""
+    """Slices with margin and the seed's individual head: slightly scaled, rotated and warped."""
 
     geometry: Geometry
     """Of the slices including the margin."""
@@ -114,14 +114,14 @@ def make_slab(recipe: Recipe, rng: np.random.Generator) -> Slab:
 
 
 def mean_over_sub_slices(fine: Float32Array, sub: int) -> Float32Array:
-    """(Z * sub, Y, X) to (Z, Y, X): what a thick slice shows."""
+    """(Z * sub, Y, X) to (Z, Y, X): averages over thick slices."""
     z, rows, columns = fine.shape
     mean: Float32Array = fine.reshape(z // sub, sub, rows, columns).mean(axis=1)
     return mean
 
 
 def without_margin(slab: Slab) -> Geometry:
-    """Geometry of the exam: the slab without the slices that only serve motion."""
+    """Geometry of the exam: the slab without its margin for motion."""
     depth, rows, columns = slab.geometry.shape
     affine = slab.geometry.affine.copy()
     affine[:, 3] += MARGIN * affine[:, 0]

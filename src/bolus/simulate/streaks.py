@@ -1,4 +1,4 @@
-"""Streaks between the petrous bones: what beam hardening and scatter leave at the skull base."""
+"""Streaks between the petrous bones: beam hardening and scatter at the skull base."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BAND_MM = 7.0
 """SD of the dark band that joins the petrous bones; its bright flanks lie 12 mm away."""
 REACH_MM = 45.0
 FINE_MM = 13.0
-"""Period of the finer streaks beside the band."""
+"""Period of the finer streaks next to the band."""
 UNSTEADY = 0.12
 """Part that changes from frame to frame, as the tube starts at another angle each time."""
 
@@ -42,7 +42,7 @@ class Streaks:
 def make_streaks(recipe: Recipe, slab: Slab, rng: np.random.Generator) -> Streaks:
     """A dark band between the petrous bones with bright flanks, and finer bands around it.
 
-    They belong to the scanner: where the head moves, they don't move with it.
+    They are fixed to the scanner and don't move with the head.
     """
     geometry = without_margin(slab)
     depth, rows, columns = geometry.shape

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bolus.simulate.head import BLOOD_HU, CLOT_HU, make_head
-from bolus.simulate.lesion import ill_sides, paint_lesion
+from bolus.simulate.lesion import affected_sides, paint_lesion
 from bolus.simulate.perfusion import Perfusion, make_perfusion
 from bolus.simulate.recipe import Recipe, generator
 from bolus.simulate.slab import Slab, make_slab, mean_over_sub_slices
@@ -63,7 +63,7 @@ def make_subject(seed: int, recipe: Recipe) -> Subject:
     """
     slab = make_slab(recipe, generator(seed, "slab"))
     head = make_head(recipe, slab, seed)
-    vessels = make_vessels(slab, ill_sides(recipe.side), generator(seed, "vessels"))
+    vessels = make_vessels(slab, affected_sides(recipe.side), generator(seed, "vessels"))
     gm, wm, inside = (mean_over_sub_slices(v, slab.sub) for v in (head.gm, head.wm, head.inside_mm))
     brain = inside < 0
     painted = paint_lesion(

@@ -1,4 +1,4 @@
-"""What was put into an exam, on the exam's grid."""
+"""The ground truth of a simulated exam, on the exam's grid."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Truth:
     """Maps are (Z, Y, X); float maps are 0 outside the brain.
 
     hypo: valid and Tmax > 6 s.  core: hypo and CBF < 30 % of the mean CBF of valid voxels outside
-    the painted lesion.  An old infarct has next to no flow, but its cavity is not tissue, so it is
+    the painted lesion.  An old infarct has almost no flow, but its cavity is not tissue, so it is
     neither valid nor hypo nor core; the same holds for calcifications.
     """
 
@@ -130,7 +130,7 @@ def make_truth(
 
 
 def _labels(subject: Subject) -> NDArray[np.uint8]:
-    """What most of each voxel is, see `Truth.tissue`."""
+    """Predominant tissue of each voxel, see `Truth.tissue`."""
     csf = 1 - subject.gm - subject.wm
     most = np.argmax(np.stack([subject.gm, subject.wm, csf]), axis=0) + 1
     labels = np.where(subject.blood > MAINLY_VESSEL, 4, np.where(subject.brain, most, 0))

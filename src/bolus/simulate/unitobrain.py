@@ -1,4 +1,4 @@
-"""A simulated patient as the UniToBrain data set has them: raw, registered, filtered, and maps."""
+"""A simulated patient in UniToBrain's form: raw, registered, filtered, and maps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bolus.types import Curves, Exam, Float32Array, Maps, Tissue
 
 FIELD_OF_VIEW_MM = 250.0
 SHUTTLE_SHARE = 0.1
-"""One of eleven patients looked at is of the second protocol."""
+"""One of eleven inspected patients has the second protocol."""
 CINE_MAS, SHUTTLE_MAS = 100.0, 200.0
 """200 mA x 0.5 s and 500 mA x 0.4 s, at 80 kVp."""
 LOWER_MM = 12.0
@@ -71,7 +71,7 @@ def write_patient(folders: Folders, seed: int, matrix: int) -> None:
     Raises
     ------
     NoPerfusion
-        bolus finds no bolus, brain or artery in the exam.
+        There is no bolus, brain or artery in the exam.
     """
     exam, truth = scan(seed, protocol_case(seed, matrix))
     patient = patient_of(exam, folders.raw.name)

@@ -39,7 +39,7 @@ CLOT_START = 0.35
 COLLATERAL_DELAY_S = 4.0
 COLLATERAL_DISPERSION_S = 2.5
 COLLATERAL_FILLING = 0.6
-"""Cross-section that is left of branches behind the clot."""
+"""Remaining cross-section of branches distal to the clot."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Studies: what fewer frames and a lower dose cost, what raters see, how far two results agree.
+"""Studies: effect of fewer frames and lower dose, reading studies, agreement of two results.
 
-Like all that estimates, nothing in here may import the simulator.
+Like all estimation code, nothing in here may import the simulator.
 """

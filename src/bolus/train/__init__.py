@@ -1,0 +1,1 @@
+"""Training of networks: an index and a split to checkpoints, a model card and `model.onnx`."""

@@ -22,7 +22,7 @@ Row = dict[str, float]
 
 
 class Task(Protocol):
-    """What a recipe brings to the loop."""
+    """What a recipe provides to the loop."""
 
     @property
     def model(self) -> nn.Module:
@@ -32,13 +32,13 @@ class Task(Protocol):
         """Batches of an epoch (from 1), the same each time for the same epoch."""
 
     def step(self, batch: Batch, bf16: bool) -> float:
-        """Learn from a batch on the model's device; returns the loss."""
+        """Train on a batch on the model's device; returns the loss."""
 
     def validate(self, bf16: bool) -> Row:
-        """Numbers of the validation exams; "loss" is what early stopping looks at."""
+        """Metrics of the validation exams; "loss" is used for early stopping."""
 
     def end_epoch(self, row: Row) -> bool:
-        """Let the schedule see the epoch's numbers; True if it says that training is over."""
+        """Update the schedule with the epoch's metrics; True if training is finished."""
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
@@ -52,7 +52,7 @@ class Settings:
     """When to stop."""
 
     epochs: int
-    """At most so many."""
+    """Maximum number of epochs."""
     patience: int
     """Epochs without a lower validation loss after which training ends."""
     seed: int
@@ -69,7 +69,7 @@ def device() -> torch.device:
     return torch.device("cpu")
 
 
-def bf16_pays(where: torch.device) -> bool:
+def bf16_is_faster(where: torch.device) -> bool:
     """Whether mixed precision is faster there: GPUs, and CPUs with instructions for bfloat16."""
     if where.type == "cpu":
         return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
@@ -83,10 +83,10 @@ def fit(
     *,
     seen: Callable[[Row], None] = lambda _: None,
 ) -> list[Row]:
-    """Train until the schedule, patience or the number of epochs says stop.
+    """Train until the schedule, patience or the number of epochs ends it.
 
-    A run that was killed goes on after its last whole epoch, with the same result as one that was
-    not: batches depend on seed and epoch alone, and the checkpoint holds everything else.
+    An interrupted run resumes after its last complete epoch, with the same result as an
+    uninterrupted one: batches depend on seed and epoch alone, the checkpoint holds the rest.
 
     Parameters
     ----------
@@ -105,13 +105,13 @@ def fit(
     UsageError
         The folder holds a run with other settings.
     BolusError
-        The loss is no number.
+        The loss is not a number.
     DamagedFile
         The checkpoint can't be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = _resume(task, folder, settings)
-    bf16 = bf16_pays(next(task.model.parameters()).device)
+    bf16 = bf16_is_faster(next(task.model.parameters()).device)
     while not _finished(rows, settings):
         epoch = len(rows) + 1
         torch.manual_seed(settings.seed * 1_000_003 + epoch)
@@ -123,8 +123,8 @@ def fit(
         row |= task.validate(bf16)
         if not (math.isfinite(row["train_loss"]) and math.isfinite(row["loss"])):
             raise BolusError(
-                f"{folder}: the loss of epoch {epoch} is no number, so nothing more can be learnt; "
-                "look for exams whose maps hold absurd values (bolus dataset check)."
+                f"{folder}: the loss of epoch {epoch} is not a number, so training can't continue; "
+                "look for exams whose maps hold implausible values (bolus dataset check)."
             )
         stop = task.end_epoch(row)
         row |= {"seconds": time.perf_counter() - start, "stop": float(stop)}
@@ -151,7 +151,7 @@ def _resume(task: Task, folder: Path, settings: Settings) -> list[Row]:
     found = load(path)
     if found.get("identity") != settings.identity:
         raise UsageError(
-            f"{folder} holds a run with other data or settings; give this one another folder"
+            f"{folder} holds a run with other data or settings; use another folder for this one"
         )
     task.restore(found)
     rows: list[Row] = found["rows"]
@@ -164,20 +164,20 @@ def load(path: Path) -> dict[str, Any]:
     Raises
     ------
     DamagedFile
-        It is no checkpoint.
+        It is not a checkpoint.
     """
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds, none of its own
         raise DamagedFile(
-            f"{path}: no checkpoint of bolus ({type(error).__name__}); remove it to start anew."
+            f"{path}: not a checkpoint of bolus ({type(error).__name__}); remove it to start again."
         ) from error
     if not isinstance(found, dict):
-        raise DamagedFile(f"{path}: no checkpoint of bolus; remove it to start anew.")
+        raise DamagedFile(f"{path}: not a checkpoint of bolus; remove it to start again.")
     return found
 
 
 def _save(content: dict[str, Any], path: Path) -> None:
-    """Whole or not at all, and on the disk before the former one goes."""
+    """Whole or not at all, and on the disk before the previous one is removed."""
     with whole_file(path) as part, part.open("wb") as stream:
         torch.save(content, stream)

@@ -1,4 +1,4 @@
-"""The model card: what a trained network is, what it was made from and how good it is."""
+"""The model card of a trained network: architecture, data and accuracy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Card:
-    """What one run knows about itself; values are shown as they are."""
+    """Facts about a run; values are shown as they are."""
 
     title: str
     purpose: str
@@ -40,7 +40,7 @@ class Card:
 
 
 def write_card(card: Card, folder: Path) -> None:
-    """Write ``model-card.md``; licence, use and versions of libraries are added to what it says."""
+    """Write ``model-card.md``; licence, use and library versions are added."""
     lines = [f"# {card.title}", "", card.purpose, "", f"**{USE}** Weights: {LICENCE}."]
     for title, facts in (*card.facts.items(), ("Environment", environment())):
         lines += ["", f"## {title}", ""]
@@ -53,7 +53,7 @@ def write_card(card: Card, folder: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    """Versions of everything that decides on numbers; nothing that names the machine."""
+    """Versions of everything that affects numbers; nothing that identifies the machine."""
     found = {"bolus": __version__, "Python": platform.python_version()}
     for name in LIBRARIES:
         try:

@@ -1,4 +1,4 @@
-"""What can be watched while a network learns: curves and sample maps."""
+"""Training monitor: curves and sample maps."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ Sheet = Sequence[Column]
 
 @dataclass
 class Watch:
-    """Called with each finished epoch, writes all that can be watched into the run's folder.
+    """Called with each finished epoch, writes history and samples into the run's folder.
 
-    ``history.csv`` is written anew from all rows each time, those of a former, killed process
-    included, so that no row is missing or there twice.
+    ``history.csv`` is rewritten from all rows each time, those of an interrupted process
+    included, so that no row is missing or duplicated.
     """
 
     folder: Path
@@ -81,7 +81,7 @@ def write_history(rows: Sequence[Row], path: Path) -> None:
 
 
 def _tensorboard(folder: Path, epochs: int) -> Any:
-    """A writer where TensorBoard is installed; epochs that come again are dropped from view."""
+    """A writer where TensorBoard is installed; repeated epochs are purged."""
     if find_spec("tensorboard") is None:
         return None
     from torch.utils.tensorboard import SummaryWriter

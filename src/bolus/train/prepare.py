@@ -1,4 +1,4 @@
-"""An exam and its true maps, ready to learn from: what the pipeline hands to the network."""
+"""An exam and its true maps, prepared for training: the pipeline's output for the network."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Prepared(Sampled):
     targets: Float32Array
     """(5, Z, Y, X) in the order of `TARGETS`."""
     valid: BoolArray
-    """(Z, Y, X) where the targets hold."""
+    """(Z, Y, X) where the targets are valid."""
 
 
 def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prepared:
     """Align, segment and denoise an exam as `bolus run` does, and cut it to its brain.
 
-    Pixels finer than the network's are averaged, as they are in use.
+    Pixels finer than the network's are averaged, as in `bolus run`.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prep
     Raises
     ------
     BolusError
-        The exam is none that `bolus run` would draw.
+        The exam is one that `bolus run` would refuse.
     """
     ready = preprocess(exam)
     seen = sampled(ready.exam, ready.tissue, ready.measured, ready.curves, motion=ready.motion)
@@ -68,7 +68,7 @@ def prepare(exam: Exam, maps: dict[str, Float32Array], valid: BoolArray) -> Prep
 
 
 def _time_to_peak(seen: Sampled) -> Float32Array:
-    """(Z, Y, X) when each voxel's curve is at its highest, s after the first frame."""
+    """(Z, Y, X) time of the maximum of each voxel's curve, s after the first frame."""
     image = np.zeros(seen.voxels.shape, np.float32)
     step_s = GRID_S[1] - GRID_S[0]
     for z, voxels in enumerate(seen.voxels):
@@ -102,7 +102,7 @@ def read_prepared(path: Path) -> Prepared:
     except (KeyError, OSError, EOFError, ValueError, BadZipFile) as error:
         raise DamagedFile(
             f"{path} is broken or was prepared by another version of bolus ({error}). "
-            "Delete it: it is made anew."
+            "Delete it: it will be prepared again."
         ) from error
     for name in ("noise_hu", "arrival_s"):
         values[name] = float(values[name])

@@ -1,4 +1,4 @@
-"""The folder of a run: which one it belongs to."""
+"""The folder of a run, and the settings that it belongs to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SETTINGS = "settings.json"
 
 
 def own(folder: Path, settings: dict[str, object]) -> None:
-    """Make the folder this run's, or check that it is.
+    """Create the folder for this run, or check that it belongs to it.
 
     Raises
     ------
@@ -22,15 +22,15 @@ def own(folder: Path, settings: dict[str, object]) -> None:
     former = _settings_of(folder)
     if former is None:
         if folder.exists() and any(folder.iterdir()):
-            raise UsageError(f"{folder} holds other files; give the run a folder of its own")
+            raise UsageError(f"{folder} holds other files; use a separate folder for the run")
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / SETTINGS, (json.dumps(settings, indent=1) + "\n").encode())
         return
     other = [name for name in settings if former.get(name) != settings[name]]
     if other:
         raise UsageError(
-            f"{folder} holds a run with another {', '.join(other)}; give this one another folder, "
-            "or the settings of that one to go on with it"
+            f"{folder} holds a run with another {', '.join(other)}; use another folder for this "
+            "one, or the settings of that one to resume it"
         )
 
 

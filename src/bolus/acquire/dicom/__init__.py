@@ -1,1 +1,1 @@
-"""DICOM images to sorted frames in HU: headers, series, true times, one stack of slices, pixels."""
+"""From DICOM images to sorted frames in HU: headers, series, true times, slice stack, pixels."""

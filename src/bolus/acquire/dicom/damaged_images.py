@@ -1,4 +1,4 @@
-"""Images with damaged pixels are lost images: a few cost their frames, many cost the exam."""
+"""Images with damaged pixels count as missing: a few cost their frames, many cost the exam."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _problem(image: Slice, known: Damaged) -> DamagedFile | None:
 
 
 def damage_findings(lost: Sequence[DamagedFile]) -> list[Finding]:
-    """How many images were left out; their names stay out of reports, they can be patients'."""
+    """How many images were left out, without their names, which may identify patients."""
     if not lost:
         return []
     return [

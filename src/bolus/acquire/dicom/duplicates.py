@@ -1,4 +1,4 @@
-"""Images that were sent twice: copies are dropped, contradictions refused."""
+"""Images that were sent twice: duplicates are dropped, contradictions refused."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ def _without(
     if not copies:
         return kept, []
     message = (
-        f"{copies} images were there more than once with the same pixels; copies were dropped."
+        f"{copies} images occurred more than once with the same pixels; duplicates were dropped."
     )
     return kept, [Finding("duplicates-dropped", Grade.NOTE, message)]

@@ -17,11 +17,11 @@ Vector = tuple[float, ...]
 LARGEST = 1e9
 """Damaged text reads as 1e300 too, which overflows in the first product."""
 LONGEST_NUMBER = 64
-"""A decimal string has 16 signs; 65,500 of them take minutes to read."""
+"""A decimal string has 16 characters; 65,500 of them take minutes to read."""
 LONGEST_CODE = 16
-"""Signs of a code string (CS)."""
+"""Characters of a code string (CS)."""
 MOST_VALUES = 16
-"""Of a text element with several values, of which any number may be there."""
+"""Characters of a text element with any number of values."""
 
 
 def is_little_endian(dataset: Dataset) -> bool:
@@ -42,9 +42,9 @@ def raw(dataset: Dataset, tag: int) -> bytes:
 
 
 def text(dataset: Dataset, tag: int) -> str:
-    """The value as text without padding; any byte is accepted, and what is no sign is a "?".
+    """The value as text without padding; any byte is accepted, and undecodable ones become "?".
 
-    What is longer than any text of DICOM's short kinds is cut, and what follows a NUL is left out:
+    Text longer than DICOM's short types allow is truncated, and what follows a NUL is left out:
     where a damaged length swallowed other elements, a patient's name may be among them.
     """
     return short(_decoded(dataset, tag).partition("\0")[0])
@@ -83,7 +83,7 @@ def integer(dataset: Dataset, tag: int) -> int | None:
 
 
 def numbers(dataset: Dataset, tag: int) -> Vector:
-    """Decimal strings as numbers; empty if any of them is none."""
+    """Decimal strings as numbers; empty if any of them is not a number."""
     values = tuple(_number(part) for part in _parts(dataset, tag))
     return () if any(v is None for v in values) else tuple(v for v in values if v is not None)
 
@@ -103,7 +103,7 @@ def _number(value: str) -> float | None:
 
 
 def plausible(value: float) -> float | None:
-    """The number itself, None if it is no number or larger than anything a header can mean."""
+    """The number itself, None if it is not a number or larger than any meaningful header value."""
     return value if abs(value) < LARGEST else None
 
 
@@ -140,5 +140,5 @@ def datetime_us(value: str) -> int | None:
 
 
 def whole(value: float | None) -> int | None:
-    """A number as an integer, None if it is none."""
+    """A number as an integer, None if it is not integral."""
     return int(value) if value is not None and value == int(value) else None

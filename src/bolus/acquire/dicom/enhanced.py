@@ -61,7 +61,7 @@ def enhanced(dataset: Dataset, source: Source, pixels: Encoding) -> list[Slice]:
 
 
 def _check_items(dataset: Dataset, source: Source) -> None:
-    """Refuse sequences of millions of items, which are parsed when they are first asked for."""
+    """Refuse sequences of millions of items, which pydicom parses on first access."""
     for tag in (PER_FRAME, SHARED):
         element = dataset.get_item(tag) if tag in dataset else None
         value = getattr(element, "value", None)

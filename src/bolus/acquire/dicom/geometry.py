@@ -1,6 +1,6 @@
-"""Positions to one evenly spaced stack of slices.
+"""From positions to one evenly spaced stack of slices.
 
-Rows and columns stay as they are stored, whatever their direction: which side is left is always
+Rows and columns stay as stored, in any direction: which side is left is always
 in the affine (ImageOrientationPatient, ImagePositionPatient).  Slices ascend towards the head (the
 positive direction of the patient axis nearest to the slices' normal), so that the result does not
 depend on the order of the files or the direction of storage.
@@ -19,7 +19,7 @@ from bolus.errors import BadGeometry, IncompleteExam
 from bolus.types import BoolArray, Finding, Float64Array, Geometry, Grade, IntArray
 
 SAME_SLICE_MM = 0.1
-"""Positions nearer than this are one slice: tables return to within some hundredths of a mm."""
+"""Positions closer than this are one slice: tables return to within a few hundredths of a mm."""
 UNEVEN = 0.1
 """Tolerated deviation of a slice's distance from the mean, as a share of the distance."""
 FEW = 0.8
@@ -30,7 +30,7 @@ MIN_MATRIX = 16
 TILT_NOTE_DEG = 0.5
 SINGLE_SLICE_MM = 5.0
 GAP_RATIO = 2.0
-"""Slices further apart than so many times their thickness leave most of the brain unseen."""
+"""Slices further apart than this multiple of their thickness leave most of the brain unmeasured."""
 
 
 def same_grid(slices: Sequence[Slice]) -> None:
@@ -63,14 +63,14 @@ def same_grid(slices: Sequence[Slice]) -> None:
         and max(first.rows, first.columns) <= MAX_MATRIX
     ):
         raise BadGeometry(
-            f"{first.name}: a matrix of {first.rows} x {first.columns} is not that of a CT; the "
+            f"{first.name}: a matrix of {first.rows} x {first.columns} is impossible in CT; the "
             "header is damaged."
         )
     row, column = np.array(first.orientation[:3]), np.array(first.orientation[3:])
     if not np.allclose([row @ row, column @ column, row @ column], [1, 1, 0], atol=1e-2):
         raise BadGeometry(
-            f"{first.name}: its orientation {first.orientation} is none (rows and columns must be "
-            "at right angles); the header is damaged."
+            f"{first.name}: its orientation {first.orientation} is invalid (rows and columns must "
+            "be at right angles); the header is damaged."
         )
 
 
@@ -112,7 +112,7 @@ def with_time_course(slices: Sequence[Slice]) -> tuple[list[Slice], list[Finding
     Raises
     ------
     IncompleteExam
-        If that would cost more than a quarter of the slices.
+        If that would discard more than a quarter of the slices.
     """
     number, depth = slice_numbers(slices)
     counts = np.bincount(number)
@@ -164,8 +164,8 @@ def geometry(slices: Sequence[Slice], number: IntArray) -> tuple[Geometry, list[
         across
     ):
         raise BadGeometry(
-            f"{slices[worst].name}: lies {max(inside[worst], along.max()):.2f} mm beside its place "
-            "in the stack; the field of view must be the same in all images."
+            f"{slices[worst].name}: lies {max(inside[worst], along.max()):.2f} mm away from its "
+            "place in the stack; the field of view must be the same in all images."
         )
     affine = np.eye(4)
     affine[:3, 0] = across
@@ -185,11 +185,13 @@ def _step(centres: Float64Array, slices: Sequence[Slice]) -> tuple[Float64Array,
         step_mm = slices[0].protocol.thickness_mm or SINGLE_SLICE_MM  # checked with the geometry
         return across * step_mm, [
             Finding(
-                "single-slice", Grade.WARNING, "The exam has a single slice: volumes mean little."
+                "single-slice",
+                Grade.WARNING,
+                "The exam has a single slice: volumes have little meaning.",
             )
         ]
     gaps = np.diff(centres @ across)
-    # the lower median: of two gaps the longer one is the odd one
+    # the lower median: of two gaps the longer one is the outlier
     typical = float(np.sort(gaps)[(len(gaps) - 1) // 2])
     wrong: BoolArray = np.abs(gaps - typical) > UNEVEN * typical
     if np.any(wrong):
@@ -210,7 +212,7 @@ def _step(centres: Float64Array, slices: Sequence[Slice]) -> tuple[Float64Array,
 
 
 def _thickness(across: Float64Array, slices: Sequence[Slice]) -> list[Finding]:
-    """Slices far thinner than their distance, and slices thicker than any."""
+    """Slices far thinner than their distance, and slices thicker than possible."""
     thickness = median(s.protocol.thickness_mm or 0.0 for s in slices)
     distance = float(np.linalg.norm(across))
     if abs(thickness) > DISTANCE_LIMITS_MM[1]:
@@ -218,7 +220,7 @@ def _thickness(across: Float64Array, slices: Sequence[Slice]) -> list[Finding]:
             Finding(
                 "thickness-impossible",
                 Grade.FAIL,
-                f"SliceThickness is {thickness:g} mm, which no slice of a CT has (at most "
+                f"SliceThickness is {thickness:g} mm, which is impossible in CT (at most "
                 f"{DISTANCE_LIMITS_MM[1]:g} mm): the header is damaged.",
                 "Export the exam again.",
             )
@@ -229,8 +231,8 @@ def _thickness(across: Float64Array, slices: Sequence[Slice]) -> list[Finding]:
         Finding(
             "slices-apart",
             Grade.WARNING,
-            f"Slices of {thickness:g} mm lie {distance:.4g} mm apart; volumes count what lies "
-            "between them as if it were seen.",
+            f"Slices of {thickness:g} mm are {distance:.4g} mm apart; volumes include the "
+            "unmeasured tissue between them.",
             "Check SliceThickness and the positions of the slices.",
         )
     ]

@@ -1,6 +1,6 @@
-"""One DICOM file to what is needed of its header, however odd its values are.
+"""The parts of a DICOM header that bolus needs, however malformed the values are.
 
-Nothing that identifies a person leaves this module; patients are told apart by a hash.
+Nothing that identifies a person leaves this module; patients are distinguished by a hash.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ GE_MID_SCAN_TIME = 0x00191024
 PIXELS = frozenset({PIXEL_DATA, 0x7FE00009, 0x7FE00008})
 """As integers, doubles or floats."""
 HEAD_BYTES = 4096
-"""Holds the file meta information, and lies in what is read at once."""
+"""The file meta information lies within this first block."""
 LARGEST_META = 2**16
 """File meta information has 200 to 300 bytes, and room for private ones."""
 MAX_HEADER_BYTES = 64 * 2**20
 """Some 10 kB in a classic image; an enhanced file of 10,000 frames has 20 MB."""
 MAX_ELEMENTS = 10_000
-"""Outside of sequences: some 200 in a CT image, 2,000 with all that vendors add."""
+"""Outside sequences: about 200 in a CT image, 2,000 with vendors' private elements."""
 
 
 @dataclass(frozen=True)
 class Clock:
-    """What an image says about when it was taken, in microseconds, and about its order."""
+    """Acquisition times of an image, in microseconds, and its order."""
 
     acquisition_us: int | None = None
     """Time of day of AcquisitionDateTime or AcquisitionTime; dates are not to be trusted."""
@@ -123,7 +123,7 @@ class Slice:
 
     source: Source
     patient: str
-    """Hash that only tells patients apart."""
+    """Hash that serves only to distinguish patients."""
     study: str
     series: str
     series_number: str
@@ -172,7 +172,7 @@ def read_header(stream: BinaryIO, source: Source) -> tuple[Dataset, BinaryIO]:
         measured = _Measured(stream)
         try:
             return read_partial(cast(BinaryIO, measured), _BeforePixels(), force=True), stream
-        finally:  # a header that is refused has cost its time as well
+        finally:  # a refused header counts too: reading it took time
             source.budget.count_reads(measured.reads, source.name)
     except DamagedFile:
         raise
@@ -195,7 +195,7 @@ def _check_start(head: bytes, stream: BinaryIO) -> None:
 
 
 class _BeforePixels:
-    """Tells pydicom to stop before the pixels, and that no header has so many elements."""
+    """Makes pydicom stop before the pixels, and refuses headers with too many elements."""
 
     def __init__(self) -> None:
         self._elements = 0
@@ -208,17 +208,17 @@ class _BeforePixels:
 
 
 class _Measured(BufferedIOBase):
-    """A stream of which only so much may be read: a header may claim to fill the memory."""
+    """A stream with a read limit: a header may claim lengths that fill the memory."""
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
         self._stream = stream
         self._left = MAX_HEADER_BYTES
         self.reads = 0
-        """In how many pieces it was read; items of sequences, empty ones too, are one each."""
+        """Number of pieces read; sequence items, even empty ones, count one each."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read, unless that is more than may still be read."""
+        """Read, unless that exceeds the limit."""
         self.reads += 1
         if size is None or size < 0 or size > self._left or self.reads > MAX_READS:
             raise ValueError("more than any header")
@@ -248,7 +248,7 @@ def find_pixels(stream: BinaryIO, dataset: Dataset) -> tuple[int, int]:
 
 
 def digest(value: str) -> str:
-    """A short hash, to compare what must not be shown."""
+    """A short hash, to compare values that must not be shown."""
     return hashlib.blake2b(value.encode(), digest_size=8).hexdigest()
 
 
@@ -301,7 +301,7 @@ def encoding(dataset: Dataset, offset: int, length: int, deflated: bool) -> Enco
 
 
 def _scale(dataset: Dataset, tag: int, otherwise: float) -> float:
-    """Rescale slope or intercept; NaN if it is there but no number, which is refused later."""
+    """Rescale slope or intercept; NaN if present but not a number, which is refused later."""
     value = number(dataset, tag)
     if value is None:
         return math.nan if text(dataset, tag) else otherwise

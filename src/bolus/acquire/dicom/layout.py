@@ -1,4 +1,4 @@
-"""The plan of a DICOM exam: which image goes where, before any pixel is decoded."""
+"""The layout of a DICOM exam: frame and slice of each image, before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bolus.types import Finding, Float64Array, Geometry, IntArray, Scanner
 
 @dataclass(frozen=True)
 class Layout:
-    """Where and when each image of the scan was taken."""
+    """Position and time of each image of the scan."""
 
     slices: tuple[Slice, ...]
     image: IntArray

@@ -1,4 +1,4 @@
-"""Stored pixels to Hounsfield units.
+"""From stored pixels to Hounsfield units.
 
 Uncompressed pixels are read in this process, straight from their place in the file.  Compressed
 ones go through C and C++ libraries that abort the process on damaged data, so they are decoded in
@@ -39,25 +39,25 @@ LOSSY = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in ("50", "51", "81", "91", "
 AIR_HU = -1024.0
 """Values below (padding outside the field of view, -3024 on GE) carry no information."""
 LARGEST_HU = 3071.0
-"""Highest value of a 12-bit CT image; padding above it is padding, below it may be tissue."""
+"""Highest value of a 12-bit CT image; padding values above it are padding, below maybe tissue."""
 MAX_DECODERS = 4
 LEAST_BITS = 8
 """CT stores 12 bits or more; 8 in lossy secondary copies."""
 KEPT_FILES = 2
-"""Whole files that are kept: copies are compared with each other."""
+"""Number of whole files kept in memory, to compare duplicates with each other."""
 IMAGES_PER_DECODER = 64
-"""A child takes as long to start as some 100 images of JPEG Lossless take to decode."""
+"""Starting a child takes as long as decoding about 100 JPEG Lossless images."""
 
 Job = tuple[tuple[int, ...], Slice]
 """Place (t, z) of an image and the image."""
 Identity = tuple[str, int]
 """Name of the file and index of the image in it."""
 Damaged = Mapping[Identity, DamagedFile]
-"""What is wrong with the images that can't be decoded."""
+"""Reason for each image that can't be decoded."""
 
 
 def identity(one: Slice) -> Identity:
-    """What tells an image from all others of the exam."""
+    """What distinguishes an image from all others of the exam."""
     return one.name, one.encoding.frame
 
 
@@ -80,7 +80,7 @@ def read_frames(slices: Sequence[Slice], image: IntArray) -> tuple[Float32Array,
     DamagedFile
         Naming the first damaged image, if more frames are damaged than may be lost.
     TooLarge
-        If the memory can't hold what is made of the exam.
+        If processing the exam needs more memory than there is.
     """
     rows, columns = slices[0].rows, slices[0].columns
     check_memory(image.size, rows, columns, slices[0].name)
@@ -162,9 +162,9 @@ def _frame_bytes(one: Slice) -> int:
 
 
 class StoredBytes:
-    """The bytes of images as they are in their files.
+    """The bytes of images as stored in their files.
 
-    A file that can't be entered in its midst (a zip's member, deflated, compressed) is read whole,
+    A file without random access (a member of a zip, deflated, compressed) is read whole,
     so that its checksum is compared, and once for all of its frames.
     """
 

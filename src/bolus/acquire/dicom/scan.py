@@ -18,7 +18,7 @@ from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.types import Finding, Grade
 
 DIRECTORY = "1.2.840.10008.1.3.10"
-"""A DICOMDIR, which lists the files of a CD and is no image."""
+"""A DICOMDIR, which lists the files of a CD and is not an image."""
 
 
 def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
@@ -29,14 +29,14 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
     NoReadableFiles
         If no file is DICOM.
     DamagedFile
-        If there are DICOM files, but not one of them can be read, or they are a bomb.
+        If there are DICOM files, but none of them can be read, or they are a decompression bomb.
     """
     slices: list[Slice] = []
     foreign: list[Source] = []
     endings: set[str] = set()
     damaged: list[DamagedFile] = []
     with warnings.catch_warnings():
-        # pydicom warns of every odd value; what matters of them becomes a finding of ours
+        # pydicom warns of every irregular value; those that matter become findings
         warnings.simplefilter("ignore")
         for source in files.sources:
             try:
@@ -62,8 +62,8 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
             f"{foreign[0].name}); name the folder, zip or file that holds the exam."
         )
     lost = {source.name for source in foreign if _is_lost(source, endings)}
-    beside = [source.name for source in foreign if source.name not in lost]
-    return slices, [*files.findings, *_findings(beside, len(lost), damaged)]
+    ignored = [source.name for source in foreign if source.name not in lost]
+    return slices, [*files.findings, *_findings(ignored, len(lost), damaged)]
 
 
 def _ending(name: str) -> str:
@@ -73,7 +73,7 @@ def _ending(name: str) -> str:
 
 
 def _is_lost(source: Source, endings: set[str]) -> bool:
-    """Whether a file that is no image was one: empty, overwritten, or packed by itself."""
+    """Whether a file that is not an image was one: empty, overwritten, or compressed on its own."""
     name = source.name.lower()
     if is_nifti_name(name):
         return False
@@ -115,13 +115,13 @@ def read_images(source: Source) -> list[Slice] | None:
     return [image]
 
 
-def _findings(beside: Sequence[str], lost: int, damaged: Sequence[DamagedFile]) -> list[Finding]:
-    """Counts only: the names of files and folders can be those of patients."""
+def _findings(ignored: Sequence[str], lost: int, damaged: Sequence[DamagedFile]) -> list[Finding]:
+    """Counts only: file and folder names may contain patients' names."""
     findings = []
-    if beside:
-        niftis = sum(map(is_nifti_name, beside))
+    if ignored:
+        niftis = sum(map(is_nifti_name, ignored))
         which = f" ({niftis} of them NIfTI)" if niftis else ""
-        message = f"{len(beside)} files are not DICOM and were ignored{which}."
+        message = f"{len(ignored)} files are not DICOM and were ignored{which}."
         findings.append(Finding("files-ignored", Grade.NOTE, message))
     if lost:
         findings.append(

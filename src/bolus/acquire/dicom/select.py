@@ -19,7 +19,7 @@ from bolus.types import Finding, Grade
 
 USUAL_THICKNESS_MM = 5.0
 FRAMES_NEAR = 5
-"""Images so many intervals before the scan or after it may be its first or last frames."""
+"""Images up to this many intervals before or after the scan may be its first or last frames."""
 NAMED_LIKE_DERIVED = Finding(
     "series-named-like-derived",
     Grade.WARNING,
@@ -62,7 +62,7 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
         slices = [s for s in slices if series in (s.series, s.series_number)]
         if not slices:
             raise NotCT(
-                f"{where}: there is no series {series}; `bolus info` lists those there are."
+                f"{where}: there is no series {series}; `bolus info` lists the series of the exam."
             )
     verdicts = {s.series: _why_not(s) for s in slices}
     sources = [s for s in slices if not why_not_source(s)]
@@ -89,7 +89,7 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
 
 
 def _left_out(slices: Sequence[Slice], chosen: Group, dynamic: Sequence[Group]) -> list[Finding]:
-    """Images that may be frames of the scan and are not among them, and others in its series."""
+    """Images left out that may be frames of the scan, and other images in its series."""
     known = {id(s) for group in dynamic for s in group.slices}
     others = [s for s in slices if id(s) not in known]
     there = {(depth_of(s), s.clock.acquisition_us) for s in chosen.slices}
@@ -100,8 +100,8 @@ def _left_out(slices: Sequence[Slice], chosen: Group, dynamic: Sequence[Group]) 
         and (s.series in chosen.series or (depth_of(s), s.clock.acquisition_us) not in there)
     ]
     taken = {id(s) for s in lost}
-    beside = [s for s in others if s.series in set(chosen.series) and id(s) not in taken]
-    elsewhere = [s for s in beside if _why_not(s).startswith((LOCALIZER, "not CT"))]
+    in_series = [s for s in others if s.series in set(chosen.series) and id(s) not in taken]
+    elsewhere = [s for s in in_series if _why_not(s).startswith((LOCALIZER, "not CT"))]
     findings = []
     if lost:
         share = len(lost) / (len(chosen.slices) + len(lost))
@@ -114,20 +114,20 @@ def _left_out(slices: Sequence[Slice], chosen: Group, dynamic: Sequence[Group]) 
                 "Export the exam again as the scanner made it.",
             )
         )
-    if beside:
+    if in_series:
         findings.append(
             Finding(
                 "images-beside",
-                Grade.NOTE if len(elsewhere) == len(beside) else Grade.WARNING,
+                Grade.NOTE if len(elsewhere) == len(in_series) else Grade.WARNING,
                 "The scan's series holds other images too "
-                f"({_listed(Counter(_why_not(s) or 'another place' for s in beside))}).",
+                f"({_listed(Counter(_why_not(s) or 'another place' for s in in_series))}).",
             )
         )
     return findings
 
 
 def _may_be_frame(image: Slice, chosen: Group) -> bool:
-    """Whether an image lies where the scan's slices lie, and was taken with them."""
+    """Whether an image has the position and time of the scan's slices."""
     first = chosen.slices[0]
     at_home = (
         (image.study, image.frame_of_reference) == (first.study, first.frame_of_reference)
@@ -140,7 +140,7 @@ def _may_be_frame(image: Slice, chosen: Group) -> bool:
         return False
     time, span = image.clock.acquisition_us, chosen.span_us
     if time is None or span is None:
-        return image.clock.content_us is None  # neither says that it is of another time
+        return image.clock.content_us is None  # neither gives evidence of another time
     near = FRAMES_NEAR * (span[1] - span[0]) / max(1, chosen.frames - 1)
     return span[0] - near <= time <= span[1] + near
 
@@ -200,7 +200,7 @@ def _choose(groups: Sequence[Group], where: str) -> tuple[Group, list[Finding]]:
         Finding(
             "series-chosen",
             Grade.NOTE,
-            f"The scan is there in {len(groups)} reconstructions; series {_numbers([best])[0]} "
+            f"The scan exists in {len(groups)} reconstructions; series {_numbers([best])[0]} "
             f"({best.frames} frames, {len(best.depths)} slices) was used.",
             "Choose another one with --series NUMBER.",
         )

@@ -12,7 +12,7 @@ from typing import TypeVar
 from bolus.acquire.dicom.headers import Slice
 
 MIN_FRAMES = 8
-"""Two frames before the bolus and six during it: fewer can't carry CBF, MTT and delay."""
+"""Two frames before the bolus and six during it: fewer can't determine CBF, MTT and delay."""
 MAX_PAUSE_US = 60_000_000
 """A longer pause separates two injections, not two phases of one scan."""
 
@@ -121,7 +121,7 @@ def _together(groups: Sequence[Group]) -> Group:
 
 
 def _join_positions(groups: Sequence[Group]) -> list[Group]:
-    """Join time courses of neighbouring slabs that were taken in turn (shuttle, jog)."""
+    """Join time courses of neighbouring slabs that were scanned alternately (shuttle, jog)."""
     ordered = sorted(groups, key=lambda g: (min(g.depths), g.series))
     slabs: list[list[Group]] = []
     for group in ordered:
@@ -139,7 +139,7 @@ def _join_positions(groups: Sequence[Group]) -> list[Group]:
 
 
 def overlap(a: Group, b: Group) -> bool:
-    """Whether two groups were taken at the same time."""
+    """Whether two groups were acquired at the same time."""
     if not a.span_us or not b.span_us:
         return False
     return a.span_us[0] <= b.span_us[1] and b.span_us[0] <= a.span_us[1]
@@ -153,7 +153,7 @@ def _split(items: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
 
 
 def depth_of(image: Slice) -> int:
-    """Position across the slices in tenths of a mm, good enough to tell slices apart."""
+    """Position across the slices in tenths of a mm, enough to distinguish slices."""
     if not image.position or not image.orientation:
         return 0
     (a, b, c), (d, e, f) = image.orientation[:3], image.orientation[3:]
@@ -162,7 +162,7 @@ def depth_of(image: Slice) -> int:
 
 
 def _clocks(slices: Sequence[Slice]) -> Iterable[list[int]]:
-    """Times by each clock that all images have and that ticks, the best first."""
+    """Times by each clock that all images have and that advances, the best first."""
     for key in ("acquisition_us", "ge_mid_scan_us", "trigger_us", "content_us"):
         values = [getattr(s.clock, key) for s in slices]
         if None not in values:

@@ -40,7 +40,7 @@ def why_not_source(image: Slice) -> str:
 
 
 def derived(image: Slice) -> bool:
-    """Whether an image says or seems to be made from others, or to show another part."""
+    """Whether an image is declared or named as derived from others, or of another body part."""
     kinds = set(image.image_type)
     return bool(kinds & (LOCALIZER_TYPES | PROJECTIONS | MAP_WORDS)) or bool(
         named_like_derived(image)

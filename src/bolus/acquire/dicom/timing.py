@@ -1,4 +1,4 @@
-"""When each image was taken, and which images form a frame.
+"""Acquisition time of each image, and which images form a frame.
 
 All arithmetic is in whole microseconds, so that a shifted clock gives the same bytes.
 """
@@ -79,7 +79,7 @@ def _start_of_day(times: Iterable[int]) -> int:
 def choose_clock(
     slices: Sequence[Slice], number: IntArray, protocol_step_us: int | None = None
 ) -> Times:
-    """The best clock that ticks between the frames of a slice.
+    """The best clock that advances between the frames of a slice.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def choose_clock(
     Raises
     ------
     MissingTiming
-        If no clock ticks, and the interval between frames is unknown.
+        If no clock advances, and the interval between frames is unknown.
     """
     usable = {key: us for key in CLOCKS if (us := _values(slices, key)) is not None}
     ticking = {key: us for key, us in usable.items() if _distinct(us, number) >= MOSTLY_DISTINCT}
@@ -181,19 +181,19 @@ def _assumed(slices: Sequence[Slice], number: IntArray, protocol_step_us: int | 
             continue
         if step_us is None:
             raise MissingTiming(
-                f"{name}: no time tag tells its frames apart ({tag} gives their order, but nothing "
-                "gives their interval); export the exam with its acquisition times."
+                f"{name}: no time tag distinguishes its frames ({tag} gives their order, but "
+                "nothing gives their interval); export the exam with its acquisition times."
             )
         finding = Finding(
             "timing-assumed",
             Grade.WARNING,
-            f"No time tag tells the frames apart; they were ordered by {tag} and taken to be "
+            f"No time tag distinguishes the frames; they were ordered by {tag} and assumed to be "
             f"{step_us / 1e6:.2f} s apart.",
             "Export the exam with its acquisition times.",
         )
         return Times(_ranks(order, number) * step_us, tag, (finding,))
     raise MissingTiming(
-        f"{name}: neither a time nor a number tells its frames apart; export the exam with its "
+        f"{name}: neither a time nor a number distinguishes its frames; export the exam with its "
         "acquisition times."
     )
 
@@ -228,8 +228,8 @@ def frames(us: IntArray, number: IntArray, where: str) -> tuple[IntArray, list[F
         slots = _slots(us[column], us[reference])
         if slots is None:
             raise IncompleteExam(
-                f"{where}: the images of slice {k + 1} fit the frames of its neighbours in no way; "
-                "send the exam again."
+                f"{where}: the images of slice {k + 1} can't be matched to the frames of its "
+                "neighbours; send the exam again."
             )
         table[slots, k] = column
     lost = np.flatnonzero((table < 0).any(axis=1))
@@ -242,7 +242,7 @@ def frames(us: IntArray, number: IntArray, where: str) -> tuple[IntArray, list[F
 
 
 def most_lost(total: int) -> int:
-    """How many of an exam's frames may be lost."""
+    """How many of an exam's frames may be missing."""
     return max(1, int(MAX_LOST * total))
 
 
@@ -254,8 +254,8 @@ def _sorted_images(us: IntArray, number: IntArray, k: int) -> IntArray:
 def _slots(us: IntArray, reference: IntArray) -> IntArray | None:
     """Frame of each image by its time; slices may lag by up to one interval.
 
-    Tried are the lags to the frame before, the frame after and the nearest frame; of those that
-    give every image a frame of its own the smallest is right.
+    The lags to the frame before, the frame after and the nearest frame are tried; of those that
+    give every image its own frame the smallest is chosen.
     """
     if len(us) == len(reference):
         return np.arange(len(us))

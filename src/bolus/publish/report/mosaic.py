@@ -1,4 +1,4 @@
-"""Volumes to images: all slices side by side with their positions, sides and colour scale."""
+"""From volumes to images: all slices side by side with their positions, sides and colour scale."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SMALLEST_CELL = 48
 """Pixels: room for the labels of a slice, however thin the stack is from this side."""
 
 TALLEST_TILE = 1.6
-"""Height of a slice in widths; a sagittal slab would otherwise be a tower."""
+"""Height of a slice in widths; sagittal slabs would otherwise be too tall."""
 
 SHORTEST_BAR = 150
 """Pixels of the colour scale with its title."""

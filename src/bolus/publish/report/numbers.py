@@ -28,12 +28,12 @@ UNITS = ("hu", "s", "mm", "ml", "g/ml", "ml/100g", "deg", "kvp", "mas")
 """Last words of parameter names that are units."""
 
 GOOD_MARK = 0.9
-"""A candidate's mark from here on costs it little and isn't named."""
+"""Candidate features with at least this score are not listed."""
 
 MOST_MARKS = 3
 
 UNITLESS = ("", "ratio", "0-1")
-"""Units of checks that say no more than the number does."""
+"""Units of checks that are not shown."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Row:
 
 
 def number(value: float | int | str | bool | None) -> str:
-    """A number as short as it can be said, without losing what it means."""
+    """A number in its shortest form without loss of meaning."""
     if value is None:
         return NONE
     if isinstance(value, float):
@@ -56,7 +56,7 @@ def number(value: float | int | str | bool | None) -> str:
 
 
 def check_value(check: Check) -> str:
-    """What a check measured, with its unit; no digits that nobody can measure."""
+    """The value of a check with its unit, without insignificant digits."""
     if check.value is None or not np.isfinite(check.value):
         return NONE
     digits = 0 if abs(check.value) >= 100 else 1 if abs(check.value) >= 10 else 2
@@ -75,7 +75,7 @@ def title(name: str) -> str:
 
 
 def exam_facts(results: Results) -> list[tuple[str, str]]:
-    """What the page's head says about the exam: (name, value)."""
+    """Facts about the exam in the page header: (name, value)."""
     scanner, geometry, times = results.scanner, results.geometry, results.times_s
     z_mm, y_mm, x_mm = geometry.spacing_mm
     slices, rows, columns = geometry.shape
@@ -136,13 +136,13 @@ def volume_rows(results: Results) -> list[Row]:
 
 
 def exam_key(results: Results) -> str:
-    """Eight characters that tie a page to its exam and identify nobody; "" without a UID."""
+    """Eight characters that link a page to its exam but identify nobody; "" without a UID."""
     uid = results.dicom_identity.get("StudyInstanceUID", "")
     return hashlib.sha256(uid.encode()).hexdigest()[-8:] if uid else ""
 
 
 def page_title(results: Results) -> str:
-    """Facts that tell two open pages apart; neither a date nor a person."""
+    """Facts that distinguish two open pages; neither a date nor a person."""
     slices, frames = results.geometry.shape[0], len(results.times_s)
     scanner = f"{results.scanner.manufacturer} {results.scanner.model}".strip()
     parts = (scanner, f"{slices} slices", f"{frames} frames", exam_key(results))
@@ -210,7 +210,7 @@ def _ratio(lesion: Lesion) -> str:
 
 
 def _ratio_parts(lesion: Lesion, digits: int) -> tuple[str, str]:
-    """The ratio and what to think of it: tissue outside the scan may raise or lower it."""
+    """The ratio, marked as uncertain where tissue outside the scan may raise or lower it."""
     if lesion.mismatch_ratio is None:
         return NONE, "core < 1 ml"
     value = f"{lesion.mismatch_ratio:.{digits}f}"
@@ -240,7 +240,7 @@ def vessel_rows(results: Results) -> list[tuple[str, Vessel, float, str]]:
 
 
 def candidate_rows(results: Results) -> list[tuple[str, Vessel, str, str]]:
-    """(name, vessel, its weakest marks, position) of what competed for AIF and VOF."""
+    """(name, vessel, its weakest features, position) of the candidates for AIF and VOF."""
     arteries = results.arteries
     if arteries is None:
         return []
@@ -253,7 +253,7 @@ def candidate_rows(results: Results) -> list[tuple[str, Vessel, str, str]]:
 
 
 def weakest_marks(vessel: Vessel) -> str:
-    """The marks that cost a candidate most, as "tail 0.52"; a dash where all are good."""
+    """The lowest-scoring features of a candidate, as "tail 0.52"; a dash where all are good."""
     weak = sorted((value, name) for name, value in vessel.parts.items() if value < GOOD_MARK)
     return ", ".join(f"{name} {value:.2f}" for value, name in weak[:MOST_MARKS]) or NONE
 
@@ -277,7 +277,7 @@ def parameters(results: Results) -> list[tuple[str, dict[str, float | int | str 
 
 
 def versions(results: Results) -> list[tuple[str, str]]:
-    """(program, version), Python as it is written; packages keep the names they go by."""
+    """(program, version), Python capitalised; packages keep their names."""
     names = {"python": "Python"}
     return [(names.get(name, name), version) for name, version in results.versions.items()]
 

@@ -59,7 +59,7 @@ class MapPicture:
     notes: tuple[str, ...]
     """What the reader must know about it."""
     method: str = ""
-    """Named where it does not go without saying."""
+    """Named where it is not obvious."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class MethodPictures:
 
 @dataclass(frozen=True)
 class VesselPictures:
-    """Where AIF and VOF were taken, what they are, and what else competed."""
+    """Location and curves of AIF and VOF, and the other candidates."""
 
     places: Picture
     curves: Picture
@@ -89,13 +89,13 @@ def report_html(results: Results) -> str:
     Everything that comes from the exam is escaped; nothing identifies the patient.
     """
     view = view_of(results.geometry, results.tissue.brain)
-    doubts = verdict(results)
+    judgement = verdict(results)
     page = _template().render(
         title=numbers.page_title(results),
         exam_key=numbers.exam_key(results),
         style=Markup(_package_file("report.css")),
         research_only=RESEARCH_ONLY,
-        verdict=doubts,
+        verdict=judgement,
         exam_facts=numbers.exam_facts(results),
         key_figures=numbers.key_figures(results),
         edge_notes=sentences.edge_notes(results),
@@ -160,7 +160,7 @@ def _windows(results: Results) -> tuple[Window, ...]:
 def _map_pictures(
     results: Results, view: View, name: str, windows: tuple[Window, ...]
 ) -> Iterator[MapPicture]:
-    """Each map, followed by its standard error where the method knows it."""
+    """Each map, followed by its standard error where the method has one."""
     maps = results.methods[name].maps
     for window in windows:
         picture = _one_map(results, view, name, getattr(maps, window.key), window)
@@ -222,7 +222,7 @@ def _strips(results: Results, window: Window) -> Iterator[Strip]:
     for pair in pairs(results):
         one, two = (results.methods[name].maps for name in (pair.first, pair.second))
         apart = difference(one, two, window.key)
-        # the images' font has no longer minus
+        # the images' font has no minus sign
         yield Strip(
             (pair.second, f"- {pair.first}"), apart, brain & both_flow(one, two), is_difference=True
         )
@@ -243,19 +243,19 @@ def _vessels(results: Results, view: View) -> VesselPictures | None:
     vessels = (("AIF", found.aif), ("VOF", found.vof))
     places = vessel_mosaic(results.peak_hu, vessels, view, VESSEL_WIDTH)
     return VesselPictures(
-        _picture(places, "Maximum enhancement with the places of AIF and VOF"),
+        _picture(places, "Maximum enhancement with the locations of AIF and VOF"),
         _plot(plots.curves_png(results, found), "AIF and VOF over time"),
         _candidates(results.peak_hu, found, view),
     )
 
 
 def _candidates(peak_hu: Float32Array, found: Arteries, view: View) -> Picture | None:
-    """Where everything that competed lies; None where nothing did."""
+    """Locations of all candidates; None where there are none."""
     arteries, veins = found.candidates, found.vein_candidates
     if not arteries and not veins:
         return None
     image = candidate_image(peak_hu, arteries, veins, view, CANDIDATES_WIDTH)
-    return _picture(image, "All arteries and veins that competed, on maximum enhancement")
+    return _picture(image, "All candidate arteries and veins, on maximum enhancement")
 
 
 def _picture(image: Image.Image, alt: str) -> Picture:

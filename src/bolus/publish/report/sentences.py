@@ -1,4 +1,4 @@
-"""Sentences of the report: what the reader must know beside the numbers and images."""
+"""Sentences of the report: what the reader must know besides the numbers and images."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ EDGE_FINDING = "lesion-at-slab-edge"
 
 ABSOLUTE = ("bma", CNN)
 """Methods whose flow is absolute, with standard errors: the average over residue functions, and the
-network, which learnt from all of them."""
+network, which was trained on all of them."""
 
 FLOW_LIMIT = (
-    "Absolute {label} is uncertain: where the true residue function is no box and the bolus is "
-    "wide, this method gives about half of the true CBF and about twice the true MTT. Relative "
-    "values are affected less."
+    "Absolute {label} is uncertain: where the true residue function is not box-shaped and the "
+    "bolus is wide, this method gives about half the true CBF and about twice the true MTT. "
+    "Relative values are affected less."
 )
 """For deconvolution with a fixed residue function or with a regularised inverse."""
 
@@ -29,7 +29,7 @@ TMAX_BY_IMPULSE = "The time at which the impulse response is highest."
 
 
 def volume_notes(results: Results) -> list[str]:
-    """Long texts of the volume table, each said once with the methods that it is true for."""
+    """Long texts of the volume table, each given once with the methods it applies to."""
     texts: dict[str, list[str]] = {}
     for name, method in results.methods.items():
         lesion = method.lesion
@@ -46,13 +46,13 @@ def volume_notes(results: Results) -> list[str]:
 
 
 def edge_notes(results: Results) -> list[str]:
-    """What the lesions' contact with the scan's first or last slice means, method by method."""
+    """Notes on lesions that reach the scan's first or last slice, by method."""
     findings = [f for method in results.methods.values() for f in method.lesion.findings]
     return [f"{f.message} {f.remedy}".strip() for f in findings if f.code == EDGE_FINDING]
 
 
 def map_note(method: str, window: Window) -> str:
-    """What the reader of a map must know about it; empty for a map without limits of its own."""
+    """Notes on a map for its reader; empty for a map without specific limits."""
     if window.key in ("cbf", "mtt"):
         if method in ABSOLUTE:
             what = "flow" if window.key == "cbf" else "times"
@@ -64,7 +64,7 @@ def map_note(method: str, window: Window) -> str:
 
 
 def comparison_notes(methods: Iterable[str], window: Window) -> list[str]:
-    """`map_note` of every method, each text once with the methods that it is true for."""
+    """`map_note` of every method, each text once with the methods it applies to."""
     texts: dict[str, list[str]] = {}
     for name in methods:
         texts.setdefault(map_note(name, window), []).append(name)

@@ -1,4 +1,4 @@
-"""The image of all arteries and veins that competed for AIF and VOF."""
+"""The image of all candidate arteries and veins for AIF and VOF."""
 
 from __future__ import annotations
 

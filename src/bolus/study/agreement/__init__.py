@@ -1,1 +1,1 @@
-"""How far outlines, lesions and maps of two sources agree."""
+"""Agreement of outlines, lesions and maps from two sources."""

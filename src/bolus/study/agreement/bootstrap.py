@@ -1,4 +1,4 @@
-"""Confidence intervals from resampled exams."""
+"""Bootstrap confidence intervals over exams."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bolus.types import Float64Array
 RESAMPLES = 2000
 COVERED = 95.0
 FEWEST = 2
-"""Exams below which there is nothing to resample."""
+"""Smallest number of exams that is resampled."""
 
 Statistic = Callable[[Float64Array], Float64Array]
 """From weights (B, n) of n pairs to B values."""
@@ -20,7 +20,7 @@ Statistic = Callable[[Float64Array], Float64Array]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its 95 % confidence interval; None where there is none."""
+    """A number with its 95 % confidence interval; None where undefined."""
 
     value: float | None
     low: float | None = None
@@ -29,7 +29,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Resamples:
-    """How often each pair is in each of B samples of exams drawn with replacement."""
+    """Multiplicity of each pair in B samples of exams drawn with replacement."""
 
     weights: Float64Array
     """(B, n); B is 0 with fewer than `FEWEST` exams."""
@@ -37,7 +37,7 @@ class Resamples:
     def interval(self, value: float | None, statistic: Statistic) -> Estimate:
         """The percentile interval of a statistic.
 
-        Samples in which it is undefined (all volumes equal, say) are left out.
+        Samples in which it is undefined (e.g. all volumes equal) are left out.
         """
         if value is None or not np.isfinite(value) or len(self.weights) == 0:
             return Estimate(finite(value))
@@ -56,7 +56,7 @@ def resample(exams: Sequence[Hashable], seed: int, resamples: int = RESAMPLES) -
     Parameters
     ----------
     exams : of each of n pairs; pairs of one exam are not independent.
-    seed : the same gives the same samples.
+    seed : of the samples.
     """
     _, member = np.unique([str(exam) for exam in exams], return_inverse=True)
     count = int(member.max()) + 1 if len(exams) else 0
@@ -78,5 +78,5 @@ def mean_of(values: Float64Array) -> Statistic:
 
 
 def finite(value: float | None) -> float | None:
-    """None for NaN and infinity, which JSON and tables don't know."""
+    """None for NaN and infinity, which JSON and tables can't represent."""
     return float(value) if value is not None and np.isfinite(value) else None

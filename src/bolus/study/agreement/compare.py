@@ -1,4 +1,4 @@
-"""Any two sets of masks or maps: how far the second agrees with the first."""
+"""Agreement of any two sets of masks or maps, second against first."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class MapPair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found."""
+    """The result of `compare`."""
 
     masks: dict[str, Agreement]
     """By group."""
@@ -88,8 +88,8 @@ def compare(first: Path, second: Path, mask: Path | None = None, seed: int = 0) 
     Raises
     ------
     NoReadableFiles, DamagedFile, BadGeometry, UsageError
-        A file is missing, can't be read, lies elsewhere, or has no partner; or a mask is paired
-        with a map.
+        A file is missing, can't be read, is on a disjoint grid, or has no partner; or a mask is
+        paired with a map.
     """
     notes: list[str] = []
     groups: dict[str, list[OutlinePair]] = {}
@@ -113,12 +113,12 @@ def compare(first: Path, second: Path, mask: Path | None = None, seed: int = 0) 
 
 
 def write_comparison(found: Comparison, out: Path, seed: int = 0) -> None:
-    """Write tables, a figure and one page, whole or not at all.
+    """Write tables, a figure and one page, completely or not at all.
 
     Raises
     ------
     OutputError
-        ``out`` holds something else than a former comparison, or can't be written.
+        ``out`` holds something other than a previous comparison, or can't be written.
     """
     check_out(out, FILES)
     lines = [Compared({"what": group}, agreed) for group, agreed in found.masks.items()]
@@ -211,8 +211,8 @@ def _on_one_grid(match: Match, notes: list[str]) -> tuple[Volume, Volume]:
     if same_grid(one.geometry, two.geometry):
         return one, replace(two, geometry=one.geometry)
     notes.append(
-        f"{match.name}: the second lies on another grid {_shape(two.geometry)} and was brought to "
-        f"the first's {_shape(one.geometry)}, each voxel taking its nearest one's value"
+        f"{match.name}: the second is on another grid {_shape(two.geometry)} and was resampled to "
+        f"the first's {_shape(one.geometry)}, by nearest neighbour"
     )
     return one, on_grid(two, one.geometry, str(match.second))
 
@@ -222,7 +222,7 @@ def _shape(geometry: Geometry) -> str:
 
 
 def _are_masks(match: Match, one: Volume, two: Volume) -> bool:
-    """Whether to compare masks; a map of 0 everywhere is known by its name or its partner."""
+    """Whether to compare masks; a map of zeros is recognised by its name or its partner."""
     if match.name.split("/")[-1] in MAP_UNITS:
         return False
     masks = [is_labels(side.values) for side in (one, two)]
@@ -231,7 +231,7 @@ def _are_masks(match: Match, one: Volume, two: Volume) -> bool:
         return True
     if any(mask and full for mask, full in zip(masks, filled, strict=True)):
         raise UsageError(
-            f"{match.first} and {match.second} are a mask and a map; compare like with like"
+            f"{match.first} and {match.second} are a mask and a map; compare two masks or two maps"
         )
     return False
 
@@ -252,7 +252,7 @@ def _voxels(match: Match, one: Volume, two: Volume, mask: Volume | None) -> Bool
 
 
 def _flow(path: Path, geometry: Geometry) -> BoolArray:
-    """Where the method of a map found flow."""
+    """Where a map's method has flow."""
     file = path.parent / "cbf.nii.gz"
     return np.asarray(_moved(read_volume(file), geometry, str(file)) > 0)
 
@@ -267,7 +267,7 @@ def _map_pair(match: Match, one: Volume, two: Volume, voxels: BoolArray) -> MapP
     a, b = (side.values[voxels].astype(np.float64) for side in (one, two))
     if a.size == 0:
         raise NoReadableFiles(
-            f"{match.first} and {match.second} have no voxel to compare; is the mask the right one?"
+            f"{match.first} and {match.second} have no voxel to compare; check the mask"
         )
     apart = b - a
     mean, reach = float(apart.mean()), LIMITS_SD * float(apart.std())

@@ -1,6 +1,6 @@
 """Two measurements of the same volumes: correlation, concordance, limits of agreement.
 
-Pearson comes from SciPy and ICC from pingouin; Lin's coefficient no library has.  The weighted
+Pearson comes from SciPy and ICC from pingouin; no library has Lin's coefficient.  The weighted
 forms serve the bootstrap; with equal weights they are the same numbers.
 """
 
@@ -88,7 +88,7 @@ def bland_altman(first: Float64Array, second: Float64Array) -> Limits:
 
     Fewer than 3 pairs give a bias only.  The limits' standard error is that of 1999, section 2:
     SD sqrt(1/n + 1.96^2 / (2 (n - 1))).
-    The coefficient of repeatability is theirs too, 1.96 sqrt(2) times the within-subject SD.
+    The coefficient of repeatability is also from there, 1.96 sqrt(2) times the within-subject SD.
     """
     apart = second - first
     n = apart.size
@@ -158,7 +158,7 @@ def _moments(
 ) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array, Float64Array]:
     """Means, variances over n and covariance, (B,) each."""
     total = weights.sum(axis=1)
-    # far from the mean, squares would lose digits
+    # centred first: squares of large values would lose digits
     a, b = first - first.mean(), second - second.mean()
     m1, m2 = weights @ a / total, weights @ b / total
     v1 = np.maximum(weights @ a**2 / total - m1**2, 0)
@@ -168,7 +168,7 @@ def _moments(
 
 
 def _nothing(variance: Float64Array, values: Float64Array) -> np.ndarray:
-    """Where a variance is rounding only."""
+    """Where a variance is mere rounding error."""
     return np.asarray(variance <= 1e-12 * max(float(np.square(values).max(initial=0)), 1e-300))
 
 

@@ -1,7 +1,7 @@
 """Which trial's imaging criteria an outlined lesion meets, and whether two outlines agree on it.
 
-Imaging only: age, NIHSS, time and vessel decide too, and a program must not.  DAWN chose by core
-and clinical severity in three strata; its core limits are taken one by one.
+Imaging only: age, NIHSS, time and vessel matter too, and a program must not decide.  DAWN selected
+by core and clinical severity in three strata; its core limits are evaluated separately.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ TRIALS = (
 def kappa(first: BoolArray, second: BoolArray) -> float | None:
     """Cohen's kappa of two yes-or-no decisions; None where all decisions are the same.
 
-    None with fewer than 3 pairs, too.
+    Also None with fewer than 3 pairs.
 
     Raises
     ------

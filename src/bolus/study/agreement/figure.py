@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Told apart with any colour vision (Okabe & Ito 2008)."""
+"""Distinguishable with any colour vision (Okabe & Ito 2008)."""
 MARKERS = "osD^vPX"
 INK, FAINT = "#1c2733", "#c3ccd4"
 DPI = 150
@@ -36,7 +36,7 @@ def agreement_png(
     ----------
     compared : each with pairs of the same kind.
     names : of the comparisons, for the legend.
-    sides : what is on the first and on the second side.
+    sides : names of the first and the second side.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -98,8 +98,8 @@ def _strip(ax: Axes, dice: Float64Array, place: int, colour: str, marker: str) -
                medianprops={"color": INK, "lw": 1.5}, boxprops={"color": INK},
                whiskerprops={"color": INK}, capprops={"color": INK})  # fmt: skip
     # spread in the order of the exams, so that the same study gives the same picture
-    beside = place + np.linspace(-0.17, 0.17, dice.size) if dice.size > 1 else [place]
-    ax.plot(beside, dice, color=colour, marker=marker, ls="", ms=4.5, alpha=0.8)
+    x = place + np.linspace(-0.17, 0.17, dice.size) if dice.size > 1 else [place]
+    ax.plot(x, dice, color=colour, marker=marker, ls="", ms=4.5, alpha=0.8)
 
 
 def _dress_volumes(ax: Axes, region: str, sides: tuple[str, str]) -> None:

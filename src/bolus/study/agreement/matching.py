@@ -13,7 +13,7 @@ ENDINGS = (".nii.gz", ".nii")
 RESULT_FILES = ("lesion", *MAP_UNITS)
 """Of a method's folder; standard errors and differences are not compared."""
 NAMED = 5
-"""Files that a message names at most."""
+"""Maximum number of files named in a message."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Match:
     name: str
     """Of the pair: its path without ending, "case-1/nlr/lesion"."""
     group: str
-    """What is tabled together, "nlr/lesion"."""
+    """Group in the tables, "nlr/lesion"."""
     first: Path
     second: Path
 
@@ -82,7 +82,7 @@ def _of_results(first: Path, second: Path) -> tuple[Match, ...]:
             paths = [side / m / f"{key}.nii.gz" for side, m in ((first, one), (second, two))]
             missing = [path for path in paths if not path.is_file()]
             if missing:
-                raise NoReadableFiles(f"{missing[0]} is missing; make these results anew")
+                raise NoReadableFiles(f"{missing[0]} is missing; run these exams again")
             found.append(Match(f"{name}/{key}", f"{name}/{key}", *paths))
     return tuple(found)
 
@@ -121,7 +121,7 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def _is_aside(path: Path, top: Path) -> bool:
-    """Hidden files, and what a result holds beside maps and lesions."""
+    """Hidden files, and files of a result other than maps and lesions."""
     if any(part.startswith(".") for part in path.relative_to(top).parts):
         return True
     result = _result_of(path)
@@ -151,7 +151,7 @@ def _named(files: dict[str, Path], name: str) -> str:
 
 
 def _group(name: str) -> str:
-    """Cases in folders are tabled by what lies in them; files in one folder are one group."""
+    """Cases in folders are grouped by their file names; files in one folder are one group."""
     parts = name.split("/")
     if len(parts) == 1:
         return "all"

@@ -35,7 +35,7 @@ class OutlinePair:
 
 @dataclass(frozen=True)
 class RegionAgreement:
-    """How far the second outlines of a region agree with the first ones."""
+    """Agreement of the second outlines of a region with the first."""
 
     region: str
     pairs: int

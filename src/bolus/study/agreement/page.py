@@ -1,4 +1,4 @@
-"""One self-contained HTML page of agreement, in the look of the report of an exam."""
+"""One self-contained HTML page of agreement, styled like the report of an exam."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Section:
     note: str
     table: Table
     picture: str
-    """PNG as a data URI; empty if there is nothing to draw."""
+    """PNG as a data URI; empty if there is nothing to plot."""
     alt: str
 
 
@@ -59,7 +59,7 @@ def page(template: str, **values: object) -> str:
 
 
 def trial_table(compared: Sequence[tuple[str, Agreement]]) -> Table:
-    """Eligibility by comparison and trial; no lines where there are no regions to judge by."""
+    """Eligibility by comparison and trial; no lines without the regions needed."""
     headings, lines = trial_matrix(compared)
     return Table(headings, [("", lines)] if lines else [])
 
@@ -70,21 +70,21 @@ def picture_uri(png: bytes) -> str:
 
 
 def check_out(out: Path, ours: Sequence[str]) -> None:
-    """Refuse a folder that holds something else than a former report.
+    """Refuse a folder that holds anything but a previous report.
 
     Raises
     ------
     OutputError
-        If it does, or is no folder.
+        If it does, or is not a folder.
     """
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file, not a folder; choose another place with -o")
     others = [path.name for path in out.iterdir() if path.name not in ours] if out.exists() else []
-    # what a killed run left behind is hidden and tidied up by `staged`
+    # remains of a killed run are hidden and removed by `staged`
     others = sorted(name for name in others if not name.startswith("."))
     if others:
         raise OutputError(
-            f"{out} holds other things than a report ({others[0]}) and is left alone; choose "
+            f"{out} holds other files than a report ({others[0]}) and is left alone; choose "
             "another folder with -o"
         )
 

@@ -1,4 +1,4 @@
-"""Tables of agreement: CSV with every number, LaTeX and HTML with those one reads."""
+"""Tables of agreement: CSV with every number, LaTeX and HTML with the main ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NONE = "–"
 
 @dataclass(frozen=True)
 class Compared:
-    """One line's worth of comparison: what it is called, and how far the two sides agree."""
+    """One comparison: its name, and the agreement of the two sides."""
 
     labels: Mapping[str, str]
     """By column: what is compared, the first side, the second side."""
@@ -142,7 +142,7 @@ def trial_matrix(compared: Sequence[tuple[str, Agreement]]) -> tuple[list[str], 
 
 
 def _decisions(trial: TrialAgreement) -> str:
-    """Kappa, and in parentheses what it comes from."""
+    """Kappa, and in parentheses the decisions behind it."""
     kappa = trial.kappa
     parts = [f"yes {trial.first_yes}, {trial.second_yes}", f"same {trial.same} of {trial.pairs}"]
     if kappa.low is not None and kappa.high is not None:
@@ -151,7 +151,7 @@ def _decisions(trial: TrialAgreement) -> str:
 
 
 def csv_text(rows: Sequence[Row]) -> str:
-    """RFC 4180: comma, dot, CRLF, a header line; empty where there is no number."""
+    """RFC 4180: comma, dot, CRLF, a header line; empty where undefined."""
     text = StringIO()
     names = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.writer(text)
@@ -180,7 +180,7 @@ def latex_table(headings: Sequence[str], rows: Sequence[Sequence[str]], caption:
 
 
 def number(value: float | None, digits: int) -> str:
-    """A number with a true minus sign, never "−0.0"; a dash where there is none."""
+    """A number with a true minus sign, never "−0.0"; a dash where undefined."""
     if value is None:
         return NONE
     text = f"{value:.{digits}f}"

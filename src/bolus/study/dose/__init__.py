@@ -1,1 +1,1 @@
-"""What fewer frames and a lower dose cost."""
+"""The effect of fewer frames and lower dose."""

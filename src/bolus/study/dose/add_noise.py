@@ -1,9 +1,9 @@
-"""Exams of a lower dose: the exam's own noise is measured, and more of its kind is added.
+"""Lower-dose exams: the exam's own noise is measured, and noise of the same texture is added.
 
-The noise of CT goes with one over the root of the dose, so that an exam of a share d of the dose
-has the variance sigma^2 / d, of which sigma^2 is already there.  Amount and texture are those of
-the exam itself (as Divel & Pelc, IEEE Trans Med Imaging 2020;39:1369, measure both in the image):
-what frames differ in from their neighbours in time gives a smooth map of the SD, and its
+CT noise is inversely proportional to the square root of the dose, so that an exam at a fraction d
+of the dose has the variance sigma^2 / d, of which sigma^2 is already present.  Amount and texture
+are those of the exam itself (as Divel & Pelc, IEEE Trans Med Imaging 2020;39:1369, measure both):
+the differences of frames from their neighbours in time give a smooth map of the SD, and their
 autocorrelation the texture.
 """
 
@@ -21,13 +21,13 @@ from bolus.metrics import MAD_TO_SD
 from bolus.types import BoolArray, Exam, Float32Array, Float64Array, Tissue
 
 FEWEST_FRAMES = 5
-"""Noise is told from contrast by the differences between neighbouring frames."""
+"""Noise is distinguished from contrast by the differences between neighbouring frames."""
 QUIET_SHARE = 0.25
-"""Frames whose departures from their neighbours are least: no bolus passes, the head is still."""
+"""Frames that deviate least from their neighbours: no bolus passes, the head is at rest."""
 SD_SMOOTHING_MM = 15.0
 """Noise changes over the head as slowly as the head's thickness along the beam."""
 OUTLIER_SD = 4.0
-"""Departures above this are vessels and edges in motion."""
+"""Deviations above this are vessels and moving edges."""
 LAG_MM = 24.0
 """Noise further apart than this is taken as independent; from half of it on, correlations fade."""
 LOWEST_HU, HIGHEST_HU = -1024.0, 3071.0
@@ -55,7 +55,7 @@ class Noise:
 
 
 def stated_sd_hu(exposure_mas: float) -> float:
-    """SD that a tube load is known to give in the brain at 80 kVp, HU."""
+    """Expected SD in the brain for a tube load at 80 kVp, HU."""
     return SD_AT_1_MAS / float(np.sqrt(exposure_mas))
 
 
@@ -71,7 +71,7 @@ def measure_noise(exam: Exam) -> Noise:
     """
     if len(exam.frames) < FEWEST_FRAMES:
         raise TooFewFrames(
-            f"the noise of {len(exam.frames)} frames can't be told from contrast; at least "
+            f"the noise of {len(exam.frames)} frames can't be separated from contrast; at least "
             f"{FEWEST_FRAMES} are needed"
         )
     baseline = np.asarray(exam.frames[:3].mean(axis=0, dtype=np.float32))
@@ -92,18 +92,20 @@ def with_noise(exam: Exam, dose: float, seed: int, noise: Noise | None = None) -
     ----------
     exam : with T frames.
     dose : above 0, at most 1; at 1 the exam itself is returned.
-    seed : draws the noise; the same noise, only stronger, at a lower dose.
+    seed : random seed of the noise; the same noise, scaled up, at a lower dose.
     noise : of ``exam``, where it is known already.
 
     Raises
     ------
     UsageError
-        If ``dose`` is no such share.
+        If ``dose`` is outside this range.
     TooFewFrames, NoPerfusion
         If the exam's noise can't be measured.
     """
     if not 0 < dose <= 1:
-        raise UsageError(f"a dose of {dose:g} can't be made from an exam; give a share up to 1")
+        raise UsageError(
+            f"a dose of {dose:g} can't be simulated from an exam; give a fraction up to 1"
+        )
     if dose == 1:
         return exam
     noise = noise or measure_noise(exam)
@@ -111,7 +113,7 @@ def with_noise(exam: Exam, dose: float, seed: int, noise: Noise | None = None) -
     amplitude = _amplitudes(noise.correlation, exam.geometry.shape[1:])
     frames = np.empty_like(exam.frames)
     for t, frame in enumerate(exam.frames):
-        # each frame has its own stream: what a frame gets doesn't depend on the others
+        # each frame has its own random stream, independent of the others
         white = np.random.default_rng([seed, t]).standard_normal(frame.shape, dtype=np.float32)
         coloured = fft.irfft2(fft.rfft2(white) * amplitude, s=frame.shape[1:])
         noisy = frame + np.float32(noise.frame[t]) * added * coloured
@@ -156,7 +158,7 @@ def _smooth_sd(
     inlying = (np.abs(departures) < limit) & brain
     power = np.where(inlying, departures, 0).astype(np.float32) ** 2
     widths = (0.0, SD_SMOOTHING_MM / spacing_mm[1], SD_SMOOTHING_MM / spacing_mm[2])
-    # a little of the slice's mean everywhere, which is all there is far away from the brain
+    # a small weight of the slice's mean everywhere, the only information far from the brain
     little = 1e-4
     count = ndimage.gaussian_filter(inlying.sum(axis=0).astype(np.float32), widths) + little
     total = ndimage.gaussian_filter(power.sum(axis=0), widths)
@@ -169,7 +171,7 @@ def _autocorrelation(
 ) -> Float64Array:
     """(2 Ry + 1, 2 Rx + 1) of departures over their SD, from all pairs of pixels in the brain."""
     shape = brain.shape[1:]
-    # padded, so that pairs don't reach around the edge
+    # padded, so that pairs don't wrap around the edge
     padded = tuple(int(fft.next_fast_len(2 * n, real=True)) for n in shape)
     pairs = np.zeros(padded)
     product = np.zeros(padded)
@@ -203,7 +205,7 @@ def _amplitudes(correlation: Float64Array, shape: tuple[int, ...]) -> Float32Arr
     whole = np.zeros(shape)
     y, x = np.arange(-reach_y, reach_y + 1) % shape[0], np.arange(-reach_x, reach_x + 1) % shape[1]
     np.add.at(whole, np.ix_(y, x), correlation)
-    # chance makes some powers negative; that of frequency zero is not known and hardly there
+    # chance makes some powers negative; that of frequency zero is unknown and negligible
     full = np.maximum(fft.fft2(whole).real, 0)
     full *= full.size / full.sum()
     return np.asarray(np.sqrt(full[:, : shape[1] // 2 + 1]), np.float32)

@@ -1,4 +1,4 @@
-"""One exam of the dose study: read it, make it thinner and noisier, analyse it, compare."""
+"""One exam of the dose study: read it, subsample it, add noise, analyse it, compare."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from bolus.pipeline import analyse
 from bolus.preprocessing import Stages
 from bolus.study.dose.add_noise import Noise, measure_noise, stated_sd_hu, with_noise
 from bolus.study.dose.score import MAPS, Reference, Row, reference_of, score
-from bolus.study.dose.subsample import start_s, thinned
+from bolus.study.dose.subsample import start_s, subsampled
 from bolus.types import CNN, Exam, Float32Array, Float64Array, Grade, Results
 
 COMMON_STAGES = ("align", "segment", "curves", "denoise")
-"""Stages of `bolus.pipeline` that all methods share: what fails there fails for all of them."""
+"""Stages of `bolus.pipeline` that all methods share: a failure there concerns all of them."""
 ARTERIES = "arteries"
 """The stage that only deconvolution needs."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Where an exam and its truth are, and what it is compared with if it has none."""
+    """Location of an exam and its truth, and the reference if it has none."""
 
     name: str
     exam: Path
     truth: Path | None
     reference: str
-    """Method whose maps of the whole exam stand in for the truth."""
+    """Method whose maps of the complete exam replace the truth."""
     preset: str
     model: Path | None = None
-    """A network of one's own."""
+    """A user-supplied network."""
 
 
 @dataclass(frozen=True)
-class About:
-    """What the study needs to know of an exam before it begins."""
+class ExamFacts:
+    """What the study needs to know about an exam before it begins."""
 
     digest: str
     """Of the exam and the reference."""
@@ -71,7 +71,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the methods made of one condition of one exam."""
+    """Results of the methods for one condition of one exam."""
 
     scores: dict[str, Row]
     """By method."""
@@ -81,14 +81,14 @@ class Outcome:
     cpu_s: float
 
 
-def look(subject: Subject, noisy: bool) -> About | Refusal:
-    """Read an exam and its reference; ``noisy`` tells whether its noise will be needed."""
+def exam_facts(subject: Subject, noisy: bool) -> ExamFacts | Refusal:
+    """Read an exam and its reference; ``noisy``: whether its noise is needed."""
     try:
         exam, reference = _read(subject)
         noise = _noise(subject) if noisy else None
     except BolusError as error:
         return Refusal("refused", "read", _without_path(str(error), subject))
-    return About(
+    return ExamFacts(
         digest=_digest(exam, reference),
         times_s=exam.times_s,
         shape=exam.geometry.shape,
@@ -101,10 +101,10 @@ def look(subject: Subject, noisy: bool) -> About | Refusal:
 def run_condition(
     subject: Subject, dose: float, kept: tuple[int, ...], methods: tuple[str, ...], seed: int
 ) -> Outcome:
-    """Analyse the exam at a share of its dose with some of its frames, and score all methods."""
+    """Analyse the exam at a fraction of its dose with some of its frames, and score all methods."""
     began = time.process_time()
     exam, reference = _read(subject)
-    thin = thinned(_dosed(subject, dose, seed), kept)
+    thin = subsampled(_dosed(subject, dose, seed), kept)
     results, refusals = analyse_or_refuse(thin, methods, subject.preset, subject.model)
     start = start_s(exam.times_s, kept)
     scores = {m: score(r.methods[m], r.tissue, reference, start) for m, r in results.items()}
@@ -126,7 +126,7 @@ def grade_of(results: Results, method: str) -> Grade:
 def analyse_or_refuse(
     exam: Exam, methods: tuple[str, ...], preset: str, model: Path | None = None
 ) -> tuple[dict[str, Results], dict[str, Refusal]]:
-    """The results of the methods that have any, and why the others have none."""
+    """The results of the methods, and the reasons why others have none."""
     stage = ""
 
     def note(name: str, seconds: float | None) -> None:
@@ -138,7 +138,7 @@ def analyse_or_refuse(
         choices = Choices(methods=methods, preset=preset, model=own)
         results = analyse(exam, choices, Stages(note))
         return dict.fromkeys(methods, results), {}
-    except Exception as error:  # a study must outlive a fault, and tell of it
+    except Exception as error:  # a study must survive a fault, and report it
         known = isinstance(error, BolusError)
         kind, text = type(error).__name__, str(error)
         refusal = Refusal("refused" if known else "fault", stage, f"{kind}: {text}")
@@ -153,8 +153,8 @@ def analyse_or_refuse(
     return done, lost
 
 
-def expected_noise_hu(about: About) -> float | None:
-    """The SD that the stated tube load is known to give, HU."""
+def expected_noise_hu(about: ExamFacts) -> float | None:
+    """The SD expected for the stated tube load, HU."""
     return None if about.exposure_mas is None else stated_sd_hu(about.exposure_mas)
 
 
@@ -216,5 +216,5 @@ def _digest(exam: Exam, reference: Reference) -> str:
 
 
 def _without_path(message: str, subject: Subject) -> str:
-    """Where the data lie on this machine is nobody's business."""
+    """Paths on this machine are private."""
     return message.replace(str(subject.exam), subject.name)

@@ -1,4 +1,4 @@
-"""The dose study's figure: what each method loses as the dose goes down."""
+"""The dose study's figure: accuracy of each method against dose."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Groups = dict[Condition, list[Line]]
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
-"""Told apart with any colour vision (Okabe & Ito 2008)."""
+"""Distinguishable with any colour vision (Okabe & Ito 2008)."""
 INK, GRID, REFERENCE = "#1c2733", "#e7ebef", "#7d8894"
 DPI = 110
 LOOKS = {
@@ -64,7 +64,7 @@ def write_figure(study: Study, target: Path) -> None:
             ax.set_ylim(bottom=0)
     share = axes[len(MAIN)]
     for number, method in enumerate(study.plan.methods):
-        # methods that share a refusal would hide each other
+        # methods with equal values would hide each other
         _draw_done(share, groups, method, COLOURS[number % len(COLOURS)], 0.015 * number)
     _dress(share, "Analyses that gave maps", "share", lowest)
     share.set_ylim(0, 1.08)
@@ -136,7 +136,7 @@ def _line(ax: Axes, dose: Float64Array, values: Float64Array, way: str, colour: 
 
 
 def _best(groups: Groups, methods: Iterable[str], measure: Measure) -> float | None:
-    """What the best deconvolution makes of the whole exam."""
+    """Result of the best deconvolution on the complete exam."""
     rows = groups.get(Condition("full", 1, 1.0), [])
     found = [summary(of_method(rows, m), measure) for m in methods if m in METHODS]
     means = [one.mean for one in found if one]

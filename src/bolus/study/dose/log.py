@@ -1,4 +1,4 @@
-"""Finished analyses of the dose study, one JSON line each, so that a study can go on."""
+"""Finished analyses of the dose study, one JSON line each, so that a study can be resumed."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from bolus.study.dose.exam import Outcome
 from bolus.study.dose.plan import DosePlan
 
 SHAPING_HERE = ("score", "exam", "add_noise", "subsample")
-"""Modules of this folder that shape a result."""
+"""Modules of this folder that determine a result."""
 
 Line = dict[str, Any]
 Key = tuple[str, str, float, tuple[int, ...]]
-"""Exam's name (it draws the noise) and digest, dose, frames."""
+"""Exam's name (seed of the noise) and digest, dose, frames."""
 Done = dict[Key, dict[str, Line]]
 """By analysis and method: outcome, scores."""
 
 
 def log_name(plan: DosePlan) -> str:
-    """The log's file: its name changes with all that shapes a line but the exam itself."""
+    """The log file: its name changes with everything but the exam that determines a line."""
     return f"dose-{digest_of_code(plan)}.jsonl"
 
 
@@ -54,13 +54,13 @@ def line_of(key: Key, outcome: Outcome) -> Line:
 
 
 def keep(done: Done, line: Line) -> None:
-    """Add what a line says."""
+    """Add the content of a line."""
     key = line["case"], line["exam"], line["dose"], tuple(line["kept"])
     done.setdefault(key, {}).update(line["methods"])
 
 
 def finished(log: Path) -> Done:
-    """What a former run has left; a last line that was cut off is dropped from the file."""
+    """The lines of a previous run; an incomplete last line is removed from the file."""
     done: Done = {}
     if log.exists():
         lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -73,7 +73,7 @@ def finished(log: Path) -> Done:
 
 
 def digest_of_code(plan: DosePlan) -> str:
-    """Of code, its data files, libraries, and what the plan has in common for all lines."""
+    """Digest of code, its data files, libraries, and the plan's settings common to all lines."""
     shaping = [Path(__file__).with_name(f"{name}.py") for name in SHAPING_HERE]
     code = code_digest.digest_of_code(("acquire", *ANALYSIS, *LESIONS), *shaping)
     total = hashlib.sha256(code.encode())
@@ -90,5 +90,5 @@ def versions() -> dict[str, str]:
 
 
 def _plain(row: dict[str, float]) -> dict[str, float | None]:
-    """JSON knows no NaN; ten digits say more than is known."""
+    """JSON has no NaN; ten digits are more than enough."""
     return {k: float(f"{v:.10g}") if np.isfinite(v) else None for k, v in row.items()}

@@ -1,4 +1,4 @@
-"""What the dose study tries on each exam."""
+"""Conditions of the dose study for each exam."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from bolus.types import Float64Array
 
 @dataclass(frozen=True)
 class DosePlan:
-    """What is tried on each exam: every choice of frames at every dose with every method."""
+    """Conditions for each exam: every frame selection at every dose with every method."""
 
     methods: tuple[str, ...] = ("bma",)
     frames: tuple[int, ...] = PAPER_FRAMES
-    """So many frames, by the paper's rule."""
+    """Numbers of frames, by the paper's rule."""
     every: tuple[int, ...] = ()
     """Every k-th frame."""
     two_rates: tuple[int, ...] = ()
     """Every k-th frame for 30 s, every 2k-th after that."""
     phases: int | None = None
-    """Of each of these at most so many choices of the first frame; None for all."""
+    """Maximum number of starting frames for each of these; None for all."""
     doses: tuple[float, ...] = (1.0,)
-    """Shares of the exam's dose per frame; the whole dose is always tried."""
+    """Fractions of the exam's dose per frame; full dose is always included."""
     reference: str = "nlr"
-    """Method whose maps of the whole exam stand in for the truth where there is none."""
+    """Method whose maps of the complete exam replace the truth where there is none."""
     preset: str = "calibrated"
     model: Path | None = None
-    """A network of one's own for ``cnn`` instead of the built-in one."""
+    """A user-supplied network for ``cnn`` instead of the built-in one."""
     seed: int = 0
     """Of the added noise."""
 
     def check(self) -> None:
-        """Raise UsageError for what can't be, and the errors of `bolus.infer.model.load_model`."""
+        """Raise UsageError for a bad setting, and the errors of `bolus.infer.model.load_model`."""
         Choices(methods=(self.reference,), preset=self.preset).check()
         choices = Choices(methods=self.methods, preset=self.preset, model=self.model)
         choices.check()
@@ -57,7 +57,7 @@ class DosePlan:
 
     @property
     def all_doses(self) -> tuple[float, ...]:
-        """Each once, the whole dose first."""
+        """Each once, full dose first."""
         return tuple(sorted({1.0, *self.doses}, reverse=True))
 
     def selections(self, times_s: Float64Array) -> list[Selection]:

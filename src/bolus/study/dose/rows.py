@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bolus.options import Choices
-from bolus.study.dose.exam import About, Refusal, Subject, expected_noise_hu
+from bolus.study.dose.exam import ExamFacts, Refusal, Subject, expected_noise_hu
 from bolus.study.dose.log import Done, Line, log_name, versions
 from bolus.study.dose.plan import DosePlan
 from bolus.study.dose.subsample import Rule, Selection
@@ -17,12 +17,12 @@ from bolus.study.dose.subsample import Rule, Selection
 SCHEMA = "bolus-dose/1"
 RULES: tuple[Rule, ...] = ("full", "frames", "every", "two-rate")
 
-Abouts = Mapping[str, About | Refusal]
+FactsByExam = Mapping[str, ExamFacts | Refusal]
 
 
 @dataclass(frozen=True)
 class Study:
-    """All that was found, ready for tables and figure."""
+    """All results, ready for tables and figure."""
 
     plan: DosePlan
     rows: tuple[Line, ...]
@@ -48,8 +48,8 @@ class Condition:
         return frames if self.dose == 1 else f"{frames}, {100 * self.dose:g} % dose"
 
 
-def study_of(subjects: Sequence[Subject], abouts: Abouts, plan: DosePlan, done: Done) -> Study:
-    """The rows of all exams in order, and what they were made with."""
+def study_of(subjects: Sequence[Subject], abouts: FactsByExam, plan: DosePlan, done: Done) -> Study:
+    """The rows of all exams in order, and their settings."""
     rows = [row for s in subjects for row in _rows(s.name, abouts[s.name], plan, done)]
     settings = {
         "schema": SCHEMA,
@@ -88,7 +88,7 @@ def _ordinal(k: int) -> str:
     return {2: "2nd", 3: "3rd"}.get(k, f"{k}th")
 
 
-def _rows(name: str, about: About | Refusal, plan: DosePlan, done: Done) -> Iterator[Line]:
+def _rows(name: str, about: ExamFacts | Refusal, plan: DosePlan, done: Done) -> Iterator[Line]:
     if isinstance(about, Refusal):
         for method in plan.methods:
             yield {"case": name, "method": method, **asdict(about), "grade": ""}
@@ -101,7 +101,7 @@ def _rows(name: str, about: About | Refusal, plan: DosePlan, done: Done) -> Iter
                 yield {"case": name, "method": method, **condition, **found[method]}
 
 
-def _condition(about: About, selection: Selection, dose: float, plan: DosePlan) -> Line:
+def _condition(about: ExamFacts, selection: Selection, dose: float, plan: DosePlan) -> Line:
     frames, total = len(selection.kept), len(about.times_s)
     steps_s = np.diff(about.times_s[list(selection.kept)], axis=0)
     mas = about.exposure_mas
@@ -124,7 +124,7 @@ def _model(plan: DosePlan) -> dict[str, str] | None:
     return None if network is None else {"name": network.card.name, "sha256": network.sha256}
 
 
-def _described(about: About | Refusal) -> Line:
+def _described(about: ExamFacts | Refusal) -> Line:
     if isinstance(about, Refusal):
         return asdict(about)
     expected = expected_noise_hu(about)

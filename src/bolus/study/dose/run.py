@@ -1,4 +1,4 @@
-"""The dose study: what fewer frames and a lower dose cost each method, over a set of exams."""
+"""The dose study: effect of fewer frames and lower dose on each method, over a set of exams."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 from bolus.dataset.index import Case, read_index
 from bolus.dataset.layouts import index_folder
 from bolus.errors import NoReadableFiles, OutputError, UsageError
-from bolus.study.dose.exam import About, Outcome, Refusal, Subject, look, run_condition
+from bolus.study.dose.exam import ExamFacts, Outcome, Refusal, Subject, exam_facts, run_condition
 from bolus.study.dose.figure import write_figure
 from bolus.study.dose.log import Done, Key, finished, keep, line_of, log_name
 from bolus.study.dose.plan import DosePlan
-from bolus.study.dose.rows import Abouts, Study, study_of
+from bolus.study.dose.rows import FactsByExam, Study, study_of
 from bolus.study.dose.tables import csv_text, markdown_text
 from bolus.workers import as_they_finish, processes
 
 Progress = Callable[[str, float | None], None]
-"""Called with what is going on and None, and with an exam's name and CPU seconds per analysis."""
+"""Called with the activity and None, and with an exam's name and CPU seconds per analysis."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """One analysis: an exam at a dose with some of its frames; methods that are not done yet."""
+    """One analysis: an exam at a dose with some of its frames; the methods still to run."""
 
     subject: Subject
     digest: str
@@ -35,7 +35,7 @@ class Task:
 
     @property
     def key(self) -> Key:
-        """What tells it from others."""
+        """Unique key of the analysis."""
         return self.subject.name, self.digest, self.dose, self.kept
 
 
@@ -48,23 +48,23 @@ def run_dose_study(
     workers: int = 2,
     progress: Progress = lambda *_: None,
 ) -> Study:
-    """Run the study, or go on with it, and write dose.csv, dose.md, dose.png and settings.json.
+    """Run or resume the study, and write dose.csv, dose.md, dose.png and settings.json.
 
     Parameters
     ----------
-    cohort : index of a data set, or the folder of one; exams with a truth are held against it.
-        Where a data set has an exam as the scanner made it and registered or filtered, the former
-        is taken.
-    out : folder for the results; finished analyses are kept there, one line each, so that a run
-        that was ended loses those it was at, and a larger plan costs only what is new.
-    plan : what is tried.
-    cases : only so many, in the order of their names.
-    workers : processes, one thread each; they change nothing but the time.
+    cohort : index of a data set, or the folder of one; exams with a truth are compared with it.
+        Where a data set has an exam both raw and registered or filtered, the raw one
+        is used.
+    out : folder for the results; finished analyses are kept there, one line each, so that an
+        interrupted run loses only the current ones, and a larger plan computes only what is new.
+    plan : conditions.
+    cases : only this many, in the order of their names.
+    workers : processes, one thread each; they affect only the run time.
 
     Raises
     ------
     UsageError
-        The plan can't be.
+        The plan is invalid.
     NotAnExam, BrokenExam
         There is no such data set.
     OutputError
@@ -94,10 +94,10 @@ def _work(
     log: Path,
     workers: int,
     progress: Progress,
-) -> Abouts:
-    """Do what is missing in ``done``; what there is to know of each exam."""
+) -> FactsByExam:
+    """Run the analyses missing in ``done``; returns the facts about each exam."""
     noisy = min(plan.all_doses) < 1
-    abouts: dict[str, About | Refusal] = {}
+    abouts: dict[str, ExamFacts | Refusal] = {}
     with processes(workers) as pool, log.open("a", encoding="utf-8") as file:
         progress(f"reading {len(subjects)} exams", None)
         for number, found in as_they_finish(pool, _look, [(s, noisy) for s in subjects]):
@@ -122,20 +122,20 @@ def _cases(cohort: Path) -> Sequence[Case]:
 
 
 def _subject(case: Case, plan: DosePlan) -> Subject:
-    # a filter that saw all frames has put some of each into the others
+    # a filter over all frames has mixed them
     exam = case.raw or case.exam
     return Subject(case.name, exam, case.truth, plan.reference, plan.preset, plan.model)
 
 
-def _look(task: tuple[Subject, bool]) -> About | Refusal:
-    return look(*task)
+def _look(task: tuple[Subject, bool]) -> ExamFacts | Refusal:
+    return exam_facts(*task)
 
 
 def _run(task: Task) -> Outcome:
     return run_condition(task.subject, task.dose, task.kept, task.methods, task.seed)
 
 
-def _tasks(subjects: Sequence[Subject], abouts: Abouts, plan: DosePlan) -> Iterator[Task]:
+def _tasks(subjects: Sequence[Subject], abouts: FactsByExam, plan: DosePlan) -> Iterator[Task]:
     """Every analysis once: rules often agree on the same frames."""
     for subject in subjects:
         about = abouts[subject.name]

@@ -1,4 +1,4 @@
-"""How far maps and lesions are from a reference: the truth, or another analysis of the exam."""
+"""Errors of maps and lesions against a reference: the truth, or another analysis of the exam."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CORE = 2
 """Of `bolus.types.Lesion.labels`; everything above 0 is hypoperfused."""
 
 Row = dict[str, float]
-"""Scores by name; NaN where there is nothing to measure."""
+"""Scores by name; NaN where undefined."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def score(result: MethodResult, tissue: Tissue, reference: Reference, start_s: f
     dict
         For each of `MAPS` ``_mae`` and ``_bias`` in the map's unit and Pearson's ``_r``, over the
         reference's valid voxels that were mapped, of which ``covered`` is the share.  For ``core``
-        and ``hypoperfused``: ``_dice`` within the valid voxels (outside of them the truth knows no
+        and ``hypoperfused``: ``_dice`` within the valid voxels (outside them the truth has no
         lesion), volumes ``_ml`` and ``_true_ml`` and their difference ``_error_ml`` in all voxels.
     """
     where = reference.valid & tissue.parenchyma & (result.maps.mtt > 0)

@@ -1,4 +1,4 @@
-"""Exams with fewer frames: which frames are kept, and the thinner exam at its true times."""
+"""Exams with fewer frames: which frames are kept, and the subsampled exam at its true times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bolus.types import Exam, Float64Array, IntArray
 PAPER_FRAMES = (89, 44, 27, 18, 10, 7, 5, 3, 2)
 """The published network's frame counts (Gava et al., public code: 89 to 5) and two fewer."""
 FAST_S = 30.0
-"""Two-rate protocols measure twice as often for about so long, while the bolus passes."""
+"""Two-rate protocols measure twice as often for about this long, while the bolus passes."""
 
 Rule = Literal["full", "frames", "every", "two-rate"]
 
@@ -32,7 +32,7 @@ class Selection:
     """Indices of frames, ascending."""
 
 
-def thinned(exam: Exam, kept: Sequence[int]) -> Exam:
+def subsampled(exam: Exam, kept: Sequence[int]) -> Exam:
     """The exam as if only some of its frames had been measured, at the times they were measured.
 
     Parameters
@@ -59,15 +59,15 @@ def thinned(exam: Exam, kept: Sequence[int]) -> Exam:
 
 
 def start_s(times_s: Float64Array, kept: Sequence[int]) -> float:
-    """Zero of the thinner exam's clock on that of the whole exam with (T, Z) times, s."""
+    """Zero of the subsampled exam's clock on that of the complete exam with (T, Z) times, s."""
     return float(times_s[list(kept)].min())
 
 
 def evenly_spaced(total: int, frames: int) -> list[IntArray]:
     """The paper's choice of ``frames`` out of ``total`` frames, from each possible first frame.
 
-    The spacing is total // frames, and what then lies beyond the last frame is not used; the
-    public code (Gava et al. 2021) knows the first of these choices only.
+    The spacing is total // frames, and the frames beyond the last one are not used; the
+    public code (Gava et al. 2021) has only the first of these choices.
 
     Returns
     -------

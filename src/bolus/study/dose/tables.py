@@ -17,7 +17,7 @@ from bolus.study.dose.score import MAPS
 from bolus.types import MAP_UNITS, Float64Array
 
 LESION_ML = 10.0
-"""Overlap is only told for lesions above this: that of small ones is chance."""
+"""Overlap is reported only for lesions above this: that of small ones is chance."""
 FEWEST_EXAMS = 3
 """A correlation over two exams is 1."""
 RESEARCH = "Research use, not for diagnosis."
@@ -103,7 +103,7 @@ def summary(rows: Iterable[Line], measure: Measure) -> Summary | None:
 
 
 def csv_text(rows: Sequence[Line]) -> str:
-    """Every row; empty where there is nothing to measure."""
+    """Every row; empty where undefined."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -113,7 +113,7 @@ def csv_text(rows: Sequence[Line]) -> str:
 
 
 def markdown_text(study: Study) -> str:
-    """The whole of dose.md."""
+    """The content of dose.md."""
     groups, methods = by_condition(study), study.plan.methods
     parts = [
         "# Dose study: fewer frames, lower dose",
@@ -140,11 +140,11 @@ def markdown_text(study: Study) -> str:
 def _kind(study: Study) -> str:
     kinds = Counter(about.get("reference") for about in study.settings["exams"].values())
     if set(kinds) <= {"truth", None}:
-        return "Accuracy on simulated exams: compared with what was put into them."
+        return "Accuracy on simulated exams: compared with their ground truth."
     if "truth" not in kinds:
         return (
-            f"Agreement, not accuracy: compared with the {study.plan.reference} maps of the whole "
-            "exam at its full dose."
+            f"Agreement, not accuracy: compared with the {study.plan.reference} maps of the "
+            "complete exam at its full dose."
         )
     return (
         f"Mixed: {kinds['truth']} simulated exams compared with their truth, "
@@ -158,17 +158,17 @@ def _how_to_read(study: Study) -> str:
     noise = [about["noise_hu"] for about in read if about["noise_hu"] is not None]
     measured = (
         f" Noise was measured in each exam ({min(noise):.1f} to {max(noise):.1f} HU in the brain) "
-        "and more of its kind was added."
+        "and noise of the same texture was added."
         if noise
         else ""
     )
-    first = "the first frame on" if study.plan.phases == 1 else "several first frames"
+    first = "the first frame" if study.plan.phases == 1 else "several first frames"
     return (
         f"{len(exams)} exams, {len(read)} of them readable. Cells: mean ± SD over exams of each "
         "exam's mean over its phases; in brackets the SD over the phases of one exam, mean over "
-        "exams. Means are over the analyses that gave maps; those refused are counted, and "
-        "so are those with maps that the quality checks call not reliable, which the means hold."
-        f'{measured} "N frames" is the paper\'s rule (every total/N-th), from {first}. '
+        "exams. Means are over the analyses that gave maps; refused analyses are counted, as are "
+        "those that the quality checks call not reliable, which are included in the means."
+        f'{measured} "N frames" follows the paper\'s rule (every total/N-th), starting at {first}. '
         "Relative dose is the share of frames times the dose per frame. Dice is that of "
         f"lesions above {LESION_ML:g} ml within valid voxels."
     )
@@ -194,7 +194,7 @@ def _conditions(groups: dict[Condition, list[Line]], methods: Sequence[str]) -> 
 
 
 def _span(rows: Sequence[Line], key: str, pattern: str) -> str:
-    """From the least to the most over the rows, one number where they agree."""
+    """Range over the rows, one number where they agree."""
     ends = [
         f"{value:{pattern}}" for value in (min(r[key] for r in rows), max(r[key] for r in rows))
     ]

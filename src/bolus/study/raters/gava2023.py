@@ -1,6 +1,6 @@
-"""What the paper says of its two raters (Gava et al., Front Neuroinform 2023;17:852105).
+"""Results of the paper's two raters (Gava et al., Front Neuroinform 2023;17:852105).
 
-These are the numbers of its abstracts; no others of its raters are known to us.
+These are the numbers of its abstracts; no others are published.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from bolus.types import CNN
 PREPRINT = "arXiv 2101.05992, abstract"
 FINAL = "Front Neuroinform 2023, 10.3389/fninf.2023.852105, abstract"
 GROUND_TRUTH, NETWORK = "nlr", CNN
-"""Our methods of the same kind: box-shaped non-linear regression, and a network."""
+"""bolus's methods of the same kind: box-shaped non-linear regression, and a network."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """One number of the paper beside which ours stands."""
+    """One number of the paper, to be compared with this study's."""
 
     quantity: str
     value: str

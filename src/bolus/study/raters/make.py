@@ -1,4 +1,4 @@
-"""Make a reading study: hide the methods, draw the order of each rater's worklist."""
+"""Create a reading study: hide the methods, draw the order of each rater's worklist."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def create(
     Returns
     -------
     dict
-        Sign-in codes by rater.  They are nowhere else: the study keeps salted hashes.
+        Sign-in codes by rater.  They are stored nowhere: the study keeps salted hashes.
 
     Raises
     ------
     UsageError
-        Names that can't be, too many repeats, exams or raters given twice.
+        Invalid names, too many repeats, exams or raters given twice.
     NoReadableFiles, DamagedFile, BadGeometry
         An exam lacks a map, or it can't be read, or its methods have different grids.
     OutputError
@@ -116,7 +116,7 @@ def create(
             "exams": len(exams), "repeats": repeats,
         })  # fmt: skip
         _write(stage / "key.json", {
-            "schema": SCHEMA, "note": "Not for raters: tells which reading is which method.",
+            "schema": SCHEMA, "note": "Not for raters: links readings to methods.",
             "exams": [path.name for path in places], "readings": key,
         })  # fmt: skip
         _write(stage / "raters.json", {"raters": {r: hashed(c) for r, c in codes.items()}})

@@ -116,7 +116,7 @@ def gather(study: Study) -> Gathered:
             if labels is None:
                 raise DamagedFile(
                     f"{study.folder_of(rater, one.reading)} is marked as done but holds no "
-                    "outline.nii.gz; reopen this reading and draw it anew"
+                    "outline.nii.gz; reopen this reading and draw it again"
                 )
             if not is_as_finished(study, rater, one.reading, state):
                 raise DamagedFile(

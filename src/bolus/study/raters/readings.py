@@ -67,7 +67,7 @@ def reading_state(study: Study, rater: str, reading: str) -> State:
         ``reading.json`` can't be read or makes no sense.
     """
     path = study.folder_of(rater, reading) / RECORD
-    # before the mask: what is written meanwhile counts as later than what is told here
+    # before the mask: anything written meanwhile then counts as newer than this answer
     found = read_json(study.folder, path) if path.exists() else None
     mask = _mask(study, rater, reading)
     if found is None:
@@ -84,15 +84,15 @@ def reading_state(study: Study, rater: str, reading: str) -> State:
             mask_sha256=str(found.get("mask_sha256", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise DamagedFile(f"{path} is damaged; read this reading anew") from error
+        raise DamagedFile(f"{path} is damaged; repeat this reading") from error
     if (
         state.state not in (OPEN, DONE)
         or not 0 <= state.revision <= MOST_REVISIONS
         or not 0 <= state.active_s <= MOST_ACTIVE_S
     ):
-        raise DamagedFile(f"{path} is damaged; read this reading anew")
+        raise DamagedFile(f"{path} is damaged; repeat this reading")
     if state.state == OPEN and mask is not None and not _is_of(state, mask):
-        # a server was killed between mask and record: nobody knows this outline
+        # a server was killed between mask and record: no client knows this outline
         return replace(state, revision=state.revision + 1)
     return state
 
@@ -153,7 +153,7 @@ def read_outline(study: Study, rater: str, reading: str) -> NDArray[np.uint8] | 
         return None
     found = labels_from(content, str(path))
     if not same_grid(found.geometry, study.geometry_of(rater, reading)):
-        raise DamagedFile(f"{path} is not on the grid of its images; read this reading anew")
+        raise DamagedFile(f"{path} is not on the grid of its images; repeat this reading")
     return found.values.astype(np.uint8)
 
 
@@ -250,7 +250,7 @@ def _segmentation(
 ) -> bytes | None:
     """DICOM SEG of a finished outline; None without highdicom, which `bolus view` brings.
 
-    It names no exam: UIDs would tell which two readings are of one.
+    It names no exam: UIDs would reveal which readings belong together.
     """
     from bolus.publish.dicom_seg import seg_bytes
 

@@ -161,13 +161,13 @@ def _is_papers(one: Comparison) -> bool:
 
 
 NOTES = {
-    "maps": "Each rater outlined both methods' maps of the same exam without knowing whose they "
-    "were. Differences are second minus first. {papers}",
+    "maps": "Each rater outlined both methods' maps of the same exam, blinded to "
+    "the method. Differences are second minus first. {papers}",
     "raters": "Two raters' outlines on the same maps. Differences are second minus first rater.",
-    "repeat": "The same rater's outlines on the same maps, read twice without being told. All "
+    "repeat": "The same rater's outlines on the same maps, in blinded repeated readings. All "
     "methods together.",
 }
-PAPERS = "The paper calls the maps of nlr's kind ground truth; they are another algorithm's maps."
+PAPERS = "The paper's ground truth are maps of the nlr type, that is, of another algorithm."
 
 
 def _section(kind: str, found: Sequence[Comparison], png: bytes) -> Section:

@@ -11,7 +11,7 @@ from typing import Any
 from bolus.study.raters.store import Study, read_json
 
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Without those that are taken for one another."""
+"""Without characters that are easily confused."""
 GROUPS, LENGTH = 3, 4
 """A code has 12 letters: 59 bits."""
 SCRYPT = {"n": 2**14, "r": 8, "p": 1}

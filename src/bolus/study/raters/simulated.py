@@ -36,7 +36,7 @@ from bolus.volumes import read_volume
 
 SOFTWARE = f"bolus {__version__}, simulated rater"
 TMAX_ABOVE_S, RELATIVE_CBF_BELOW = 6.0, 0.30
-"""What a rater was taught; the presets' sources are in `bolus.lesion.presets`."""
+"""The reading rule; the presets' sources are in `bolus.lesion.presets`."""
 RATER_TMAX_S, RATER_CBF, RATER_BORDER_MM = 0.25, 0.015, 0.4
 """Standard deviations between raters: of the thresholds, and of how far outside they draw."""
 READING_TMAX_S, READING_CBF = 0.10, 0.006
@@ -46,9 +46,9 @@ HAND_SD_MM, HAND_LENGTH_MM = 1.2, 8.0
 ISLAND_ML, ISLAND_MISSED = 3.0, 0.4
 """Clusters below this are overlooked with this probability."""
 SEEN_ML = 1.0
-"""Smaller clusters nobody outlines."""
+"""Smaller clusters are never outlined."""
 SMOOTHING_MM = 2.0
-"""The eye's averaging over noise."""
+"""Visual averaging over noise."""
 HOLE_ML = 1.0
 CSF_BELOW_HU, VESSEL_ABOVE_HU = 14.0, 40.0
 """Baseline of CSF; enhancement of large vessels.  A rater draws around neither."""
@@ -57,7 +57,7 @@ ONE_SIDED = 0.6
 
 @dataclass(frozen=True)
 class Habits:
-    """What one rater does in one reading."""
+    """Parameters of one rater in one reading."""
 
     tmax_above_s: float
     relative_cbf_below: float
@@ -96,8 +96,8 @@ def simulate_readings(study: Study, seed: int) -> dict[str, int]:
             labels = draw(seen, habits(seed, rater, one.reading), rng)
             with locked(study.folder):
                 if reading_state(study, rater, one.reading).state != NEW:
-                    continue  # somebody opened it meanwhile
-                # a program takes no time that would mean anything
+                    continue  # opened by someone meanwhile
+                # the time of a program has no meaning
                 store_outline(
                     study, rater, one.reading, labels,
                     active_s=0.0, done=True, software=SOFTWARE, simulated=True,
@@ -171,7 +171,7 @@ def by_thresholds(seen: Seen, habit: Habits) -> tuple[BoolArray, BoolArray]:
 
 
 def _other_side(hypoperfused: BoolArray, seen: Seen) -> BoolArray:
-    """Tissue the eye takes for normal: that of the other hemisphere, or of both."""
+    """Tissue that a reader regards as normal: that of the other hemisphere, or of both."""
     normal = seen.tissue & ~hypoperfused
     total = int(hypoperfused.sum())
     if total == 0 or not seen.tissue.any():
@@ -216,6 +216,6 @@ def _hand_mm(geometry: Geometry, rng: np.random.Generator) -> Float64Array:
 
 
 def _random(seed: int, *names: str) -> np.random.Generator:
-    """A generator of its own for each rater and reading, whatever else is drawn."""
+    """A separate generator for each rater and reading."""
     digest = hashlib.sha256("/".join((str(seed), *names)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))

@@ -20,7 +20,7 @@ from bolus.types import MAP_UNITS, Geometry
 SCHEMA = "bolus-raters/1"
 NAME = re.compile(r"[a-z0-9-]{1,32}")
 DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
-"""Names that no folder can have on Windows, where results may be carried to."""
+"""Names that no folder can have on Windows, where results may be copied to."""
 USE = "Research use, not for diagnosis"
 OPEN, DONE, NEW = "open", "done", "new"
 SEEN = tuple(MAP_UNITS)
@@ -52,7 +52,7 @@ class Reading:
 
 @dataclass(frozen=True)
 class Study:
-    """A reading study on disk; holds nothing that would tell a rater the method."""
+    """A reading study on disk; holds nothing that would reveal the method to a rater."""
 
     folder: Path
     seed: int
@@ -136,7 +136,7 @@ def open_study(folder: Path) -> Study:
     if len(set(raters)) != len(raters) or len(set(methods)) != len(methods):
         raise DamagedFile(f"{path} is damaged: it names a rater or a method twice")
     if not raters or not methods:
-        raise DamagedFile(f"{path} names no raters or no methods; make the study anew")
+        raise DamagedFile(f"{path} names no raters or no methods; create the study again")
     worklists: dict[str, tuple[Reading, ...]] = {}
     for rater in raters:
         worklists[rater] = _worklist(folder, rater)
@@ -189,7 +189,7 @@ def read_json(top: Path, path: Path) -> dict[str, Any]:
         The file is missing, cut off, lies elsewhere, or holds something else.
     """
     if not path.exists():
-        raise DamagedFile(f"{path} is missing; the study is incomplete, make it anew")
+        raise DamagedFile(f"{path} is missing; the study is incomplete, create it again")
     try:
         found = strict_json(read_file(top, path, LARGEST_JSON))
     except (ValueError, RecursionError) as error:

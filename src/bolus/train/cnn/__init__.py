@@ -1,0 +1,1 @@
+"""The network of `bolus run --method cnn`: its task, architecture, data and export."""

@@ -26,12 +26,12 @@ Say = Callable[[str], None]
 def prepare_cases(
     cases: Sequence[Case], index: Index, folder: Path, say: Say
 ) -> tuple[list[Path], list[str]]:
-    """Put every case into ``folder``, each once; a run that was killed goes on.
+    """Prepare every case in ``folder``, each once; an interrupted run is resumed.
 
     Returns
     -------
     paths : of the prepared cases, in their order
-    refused : one line for each case that the pipeline refuses, as it would refuse to draw maps
+    refused : one line for each case that the pipeline refuses, as in `bolus run`
 
     Raises
     ------
@@ -49,7 +49,7 @@ def prepare_cases(
     refused = [_refusal(path).read_text("utf-8") for path in paths if _refusal(path).exists()]
     kept = [path for path in paths if path.exists()]
     if cases and not kept:
-        raise UsageError(f"no exam can be learnt from; the first: {refused[0]}")
+        raise UsageError(f"no exam is usable for training; the first: {refused[0]}")
     return kept, refused
 
 
@@ -77,12 +77,12 @@ def _prepare(task: tuple[Case, Index, Path]) -> str:
 def targets(
     case: Case, index: Index, geometry: Geometry
 ) -> tuple[dict[str, Float32Array], BoolArray]:
-    """What the network shall draw for a case: its truth where it has one, else its maps.
+    """Training targets of a case: its truth where it has one, else its maps.
 
     Returns
     -------
     maps : (Z, Y, X) float32 by name, `bolus.train.prepare.TARGETS`; TTP where there is one
-    valid : (Z, Y, X) where they hold; of maps without truth, wherever there is a transit time
+    valid : (Z, Y, X) where they are valid; of maps without truth, wherever there is a transit time
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Batches of slices, drawn from prepared exams in an order that seed and epoch decide."""
+"""Batches of slices from prepared exams, in an order determined by seed and epoch."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from bolus.train.prepare import Prepared, read_prepared
 from bolus.types import BoolArray, Float32Array
 
 COARSE_MM = 1.5
-"""Exams with larger pixels are learnt from in crops of fewer of them."""
+"""Exams with larger pixels are cropped to fewer pixels for training."""
 CROPS = {False: (160, 144), True: (112, 96)}
 BATCH = 8
 EXAMS_AT_ONCE = 16
 ARRIVAL_SD_S = 0.7
-"""Bolus arrival is an estimate; the network sees it a little early or late."""
+"""Bolus arrival is an estimate; in training it is shifted a little."""
 LEVEL_SCALE = (0.85, 1.15)
 """Contrast between grey and white matter depends on the tube's voltage."""
 LOSES_FRAMES = 0.2
-"""Share of the exams that are seen without some of their frames."""
+"""Share of the training exams shown without some of their frames."""
 MOST_LOST = 0.4
 """Of an exam's frames."""
 LEAST_FRAMES = 8
-"""Are left."""
+"""Frames that remain at least."""
 OUTSIDE_WEIGHT = 0.2
 """Of voxels with CSF or vessels in part."""
 LESION_WEIGHT = 2.0
@@ -51,8 +51,8 @@ def weights(prepared: Prepared, z: int) -> Float32Array:
 
 
 def with_frames_lost(prepared: Prepared, rng: np.random.Generator) -> Prepared:
-    """The exam without up to `MOST_LOST` of its frames, as dropped ones or a skipping scanner
-    leave it: no interval is like the next.  What the filter did with all frames stays."""
+    """The exam without up to `MOST_LOST` of its frames, as after dropped or skipped
+    frames: intervals are irregular.  The filter's use of all frames remains."""
     count = len(prepared.weight)
     lost = min(int(rng.uniform(0, MOST_LOST) * count), max(count - LEAST_FRAMES, 0))
     kept = np.sort(rng.permutation(count)[lost:])
@@ -65,7 +65,7 @@ def with_frames_lost(prepared: Prepared, rng: np.random.Generator) -> Prepared:
     return replace(
         prepared,
         curves_hu=some,
-        # the curves before the filter aren't at hand; their means lose what the filtered ones do
+        # the unfiltered curves aren't available; their means change as those of the filtered ones
         area_hu=prepared.area_hu + (some.mean(axis=1) - whole.mean(axis=1)),
         moment_s=prepared.moment_s + (moments_s[0] - moments_s[1]),
         times_s=times_s,
@@ -74,8 +74,8 @@ def with_frames_lost(prepared: Prepared, rng: np.random.Generator) -> Prepared:
 
 
 def slices(prepared: Prepared, rng: np.random.Generator | None) -> list[Slice]:
-    """All slices of an exam as of a brain with about the usual blood; with ``rng`` seen a little
-    differently each time."""
+    """All slices of an exam scaled to about the usual blood volume; with ``rng`` randomly
+    augmented."""
     exam = prepared
     if rng is not None:
         if rng.uniform() < LOSES_FRAMES:
@@ -130,7 +130,7 @@ def random_crop(one: Slice, size: tuple[int, int], rng: np.random.Generator) -> 
 def batches(
     exams: Sequence[Path], seed: int, epoch: int, count: int
 ) -> Iterator[tuple[Tensor, ...]]:
-    """``count`` batches of an epoch; the next exams are read while the network learns.
+    """``count`` batches of an epoch; the next exams are read while the network trains.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def batches(
             coming = pool.submit(_batches_of, [exams[i] for i in next(groups)], rng.spawn(1)[0])
             in_vain = 0 if ready else in_vain + EXAMS_AT_ONCE
             if in_vain > 2 * len(exams) + EXAMS_AT_ONCE:
-                raise UsageError(f"none of {len(exams)} training exams has a slice to learn from")
+                raise UsageError(f"none of {len(exams)} training exams has a slice to train on")
             for batch in ready:
                 yield batch
                 made += 1
@@ -163,7 +163,7 @@ def _groups(exams: int, rng: np.random.Generator) -> Iterator[list[int]]:
 
 
 def _batches_of(paths: list[Path], rng: np.random.Generator) -> list[tuple[Tensor, ...]]:
-    """Batches of the slices of some exams, those of coarse exams apart."""
+    """Batches of the slices of some exams, those of coarse exams separately."""
     kinds: dict[bool, list[Slice]] = {False: [], True: []}
     for path in paths:
         prepared = read_prepared(path)
@@ -174,7 +174,7 @@ def _batches_of(paths: list[Path], rng: np.random.Generator) -> list[tuple[Tenso
         size = BATCH * (2 if coarse else 1)
         order = rng.permutation(len(found))
         if 0 < len(found) < size:
-            order = np.resize(order, size)  # or few exams of a kind would never be seen
+            order = np.resize(order, size)  # otherwise a few exams of one kind would never be used
         made += [
             _stacked([found[i] for i in order[start : start + size]])
             for start in range(0, len(order) - size + 1, size)

@@ -1,4 +1,4 @@
-"""A trained network to the file that `bolus run` reads: ONNX with a card."""
+"""From a trained network to the file that `bolus run` reads: ONNX with a card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bolus.files.atomic import whole_file
 from bolus.infer.features import CONTEXT, PIXEL_CHANNELS
 from bolus.infer.metadata import KEY, Card, Fact, write_card
 from bolus.infer.model import INPUTS, OUTPUTS, load_model
-from bolus.infer.out_of_distribution import Description, SliceSeen, describe, fit, some_of
+from bolus.infer.out_of_distribution import Description, SliceSample, describe, fit, subsample
 from bolus.train.cnn.data import LOSES_FRAMES, slices, whole, with_frames_lost
 from bolus.train.cnn.network import MAPS, PerfusionNet
 from bolus.train.loop import load
@@ -29,20 +29,20 @@ from bolus.types import Float32Array
 OPSET = 17
 LICENCE = "Apache-2.0"
 ONE_SD = 68.27
-"""Percent of the errors that shall lie within one standard error."""
+"""Target percentage of errors within one standard error."""
 SLICES_PER_EXAM = 6
 """Enough for quantiles over an exam."""
 DESCRIBED = 400
-"""At most so many exams, evenly spread over those of the training, tell what is usual."""
+"""At most this many training exams, evenly spread, define the usual values."""
 THREADS = 2
-"""PyTorch's last digits depend on their number, which other libraries change behind its back."""
+"""PyTorch's last digits depend on the number of threads, which other libraries may change."""
 SAME = 1e-4
-"""Of a map's largest value: how far ONNX Runtime's results may be from PyTorch's."""
+"""Tolerance between ONNX Runtime and PyTorch, as a fraction of a map's largest value."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the network made of one prepared exam."""
+class ExamOutput:
+    """Output of the network for one prepared exam."""
 
     description: Description
     ratios: Float32Array
@@ -64,17 +64,17 @@ def export(
     ----------
     checkpoint : as `bolus.train.loop.fit` writes it.
     training, validation : prepared exams; the latter set standard errors and the limits beyond
-        which an exam counts as unlike those that were learnt from.
+        which an exam counts as unlike the training exams.
     out : the ONNX file.
     name : of the model, in results.
-    facts : seed, epochs and whatever else people should know about the training.
+    facts : seed, epochs and other facts about the training.
 
     Raises
     ------
     DamagedFile
         The checkpoint can't be read.
     RuntimeError
-        ONNX Runtime gives other maps than PyTorch.
+        ONNX Runtime's maps differ from PyTorch's.
     """
     net = PerfusionNet()
     net.load_state_dict(load(checkpoint)["model"])
@@ -82,11 +82,11 @@ def export(
     step, every = -(-len(training) // DESCRIBED), round(1 / LOSES_FRAMES)
     with _threads(THREADS):
         learnt = [
-            # losing frames is usual, too
-            look(net, path, np.random.default_rng(n) if n % every == 0 else None).description
+            # missing frames are common as well
+            run_on_exam(net, path, np.random.default_rng(n) if n % every == 0 else None).description
             for n, path in enumerate(training[::step])
         ]
-        checked = [look(net, path) for path in validation]
+        checked = [run_on_exam(net, path) for path in validation]
     ratios = np.concatenate([seen.ratios for seen in checked], axis=1)
     factors = np.percentile(ratios, ONE_SD, axis=1)
     card = Card(
@@ -107,13 +107,15 @@ def export(
 
 
 @torch.no_grad()
-def look(net: nn.Module, path: Path, losing: np.random.Generator | None = None) -> Seen:
+def run_on_exam(
+    net: nn.Module, path: Path, losing: np.random.Generator | None = None
+) -> ExamOutput:
     """Run the network on a prepared exam.
 
     Parameters
     ----------
     net : in evaluation mode.
-    losing : draws the frames that the exam loses; none of them without.
+    losing : random generator of the frames left out; None for none.
     """
     prepared = read_prepared(path)
     if losing is not None:
@@ -126,9 +128,9 @@ def look(net: nn.Module, path: Path, losing: np.random.Generator | None = None) 
         valid = weight[0] >= 1
         ratios.append(((maps - targets).abs() / spread)[0][:, valid].numpy())
         inside = torch.nonzero(pixels[0, -2].ravel()).ravel()
-        some = inside[some_of(len(inside))]
-        seen.append(SliceSeen(_at(pixels, some), context[0].numpy(), _at(spread, some)))
-    return Seen(describe(seen), np.concatenate(ratios, axis=1))
+        some = inside[subsample(len(inside))]
+        seen.append(SliceSample(_at(pixels, some), context[0].numpy(), _at(spread, some)))
+    return ExamOutput(describe(seen), np.concatenate(ratios, axis=1))
 
 
 def _at(values: Tensor, places: Tensor) -> Float32Array:
@@ -146,7 +148,7 @@ def onnx_bytes(net: nn.Module) -> bytes:
             net,
             example,
             path,
-            # the newer exporter needs another package and names things anew each time
+            # the newer exporter needs another package and changes names each time
             dynamo=False,
             opset_version=OPSET,
             input_names=list(INPUTS),
@@ -163,7 +165,7 @@ def onnx_bytes(net: nn.Module) -> bytes:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter is deprecated and says so at length."""
+    """Silences the exporter's deprecation warnings."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(StringIO()):
         warnings.simplefilter("ignore")
         yield
@@ -180,7 +182,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def with_card(content: bytes, card: Card) -> bytes:
-    """The same model with the card among its metadata, and without names of places."""
+    """The same model with the card in its metadata, and without local paths."""
     import onnx
 
     model = onnx.load_from_string(content)

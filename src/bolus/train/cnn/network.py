@@ -1,4 +1,4 @@
-"""One network for all five maps: a temporal layer made by the slab's blood, then a U-Net."""
+"""One network for all five maps: a temporal layer conditioned on the slab's blood, then a U-Net."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TEMPORAL = 48
 """Temporal filters, each a linear function of the curve that depends on the blood's curves, as
 deconvolution is."""
 CBF_UNIT, MTT_UNIT, TIME_UNIT = 20.0, 4.0, 4.0
-"""ml/100g/min, s and s: what an output of about 1 stands for."""
+"""ml/100g/min, s and s: scale of the outputs."""
 
 
 class Block(nn.Module):
-    """Two convolutions; the context scales and shifts what the first one found."""
+    """Two convolutions; the context scales and shifts the output of the first one."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -43,8 +43,8 @@ class PerfusionNet(nn.Module):
     """(B, PIXEL_CHANNELS, Y, X) and (B, CONTEXT) to maps and their spread, (B, 5, Y, X) each.
 
     Y and X are multiples of 8.  Maps are CBF (ml/100g/min), CBV (ml/100g), MTT, Tmax and TTP after
-    the bolus's arrival (s); CBV = CBF x MTT / 60.  The spread is the mean absolute error to be
-    expected, in the same units.
+    the bolus's arrival (s); CBV = CBF x MTT / 60.  The spread is the expected mean absolute
+    error, in the same units.
     """
 
     def __init__(self) -> None:

@@ -44,12 +44,12 @@ PURPOSE = (
     "perfusion exam, of any number of frames at any times, without an arterial input function."
 )
 LIMITS = (
-    "It knows the exams it was trained on; others are flagged by their distance to those, and what "
-    "looks alike but is not can go unnoticed.",
-    "Not tested on what patients became.",
-    "Standard errors hold for exams like those of its validation.",
+    "It is valid for exams like its training exams; others are flagged by their distance, but an "
+    "exam that only seems similar can go unnoticed.",
+    "Not tested against patient outcome.",
+    "Standard errors are valid for exams like those of its validation.",
 )
-SIMULATED = "Simulated exams: numbers on them are no numbers on patients."
+SIMULATED = "Simulated exams: results on them do not apply to patients."
 
 Say = Callable[[str], None]
 
@@ -64,16 +64,16 @@ def train(
     epochs: int = EPOCHS,
     say: Say = lambda _: None,
 ) -> list[Row]:
-    """Train the network, or go on with a run that was interrupted.
+    """Train the network, or resume an interrupted run.
 
     Parameters
     ----------
     index_path, split_path : of `bolus dataset`.
     folder : of the run: prepared exams, checkpoints, ``history.csv``, ``samples``,
         ``model-card.md`` and ``model.onnx``.
-    seed : of the first weights and of the order of slices.
+    seed : of the initial weights and of the order of slices.
     fold : of a split with several.
-    epochs : of 200 steps; the learning rate falls to nothing at the last one.
+    epochs : of 200 steps; the learning rate falls to zero at the last one.
     say : called with a line of progress.
 
     Returns
@@ -86,7 +86,7 @@ def train(
         The data don't suffice, or the folder holds another run.
     """
     if epochs < 1:
-        raise UsageError(f"--epochs takes a number from 1 on, not {epochs}")
+        raise UsageError(f"--epochs takes a number of at least 1, not {epochs}")
     index = read_index(index_path)
     split = read_split(split_path, fold=fold, index=index)
     cases = {
@@ -217,7 +217,7 @@ def _card(
     best = min(rows, key=lambda row: row["loss"])
     facts: dict[str, dict[str, object]] = {
         "Model": {
-            "Network": "temporal filters made by the slab's blood, 2D U-Net of 4 levels",
+            "Network": "temporal filters conditioned on the slab's blood, 2D U-Net of 4 levels",
             "Parameters": f"{sum(p.numel() for p in net.parameters()):,}",
             "File": f"{MODEL}: standard operations of ONNX only; {USE}",
         },

@@ -24,22 +24,22 @@ EPOCHS = 14
 PATIENCE = 6
 """Epochs without a lower validation loss after which training ends."""
 AVERAGE = 0.995
-"""The network that is kept is a moving average of the one that learns."""
+"""The network that is kept is a moving average of the trained one."""
 SCALES = (8.0, 0.4, 0.8, 0.7, 0.8)
-"""Typical errors of CBF, CBV, MTT, Tmax and TTP: equal efforts for each."""
+"""Typical errors of CBF, CBV, MTT, Tmax and TTP: equal weights for each."""
 RELATIVE_CBF = 6.0
 """ml/100g/min added to the flow by which its error is divided: a core's flow matters too."""
 SPREAD_WEIGHT = 0.3
 
 
 def loss(maps: Tensor, spread: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    """Mean absolute errors, and how well the spread tells them (Laplace likelihood)."""
+    """Mean absolute errors, and how well the spread predicts them (Laplace likelihood)."""
     error = (maps - targets).abs()
     scales = torch.tensor(SCALES, device=error.device)[None, :, None, None]
     plain = (error / scales).mean(dim=1)
     relative = error[:, 0] / (targets[:, 0] + RELATIVE_CBF)
-    told = (error.detach() / spread + torch.log(spread)).mean(dim=1)
-    total = plain + relative + SPREAD_WEIGHT * told
+    likelihood = (error.detach() / spread + torch.log(spread)).mean(dim=1)
+    total = plain + relative + SPREAD_WEIGHT * likelihood
     return (total * weight).sum() / weight.sum().clamp(min=1)
 
 
@@ -82,7 +82,7 @@ class BolusTask:
         return float(value.detach())
 
     def _rate(self) -> float:
-        """Warm-up, then a cosine to nothing at the last step."""
+        """Warm-up, then a cosine to zero at the last step."""
         warm = min(1.0, (self.done + 1) / WARM_UP_STEPS)
         return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, self.done / self.total_steps)))
 

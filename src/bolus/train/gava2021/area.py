@@ -1,4 +1,4 @@
-"""Resizing images by area: every new pixel is the mean of what it covers."""
+"""Resizing images by area: every new pixel is the mean over the area it covers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exams to the 8-bit slices that the network learns from, kept on disk for all epochs."""
+"""From exams to the 8-bit training slices, kept on disk for all epochs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bolus.types import BoolArray, Float32Array, IntArray
 
 INPUTS, MAPS, ABOUT = "inputs.u8", "maps.npy", "about.json"
 MOSTLY = 0.5
-"""A resized pixel counts as brain if more than this share of it does."""
+"""A resized pixel counts as brain if more than this share of it is brain."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Slices:
     truth: Bytes
     """(N, size, size), the windowed true map of a simulated exam; else 0."""
     valid: BoolArray
-    """(N, size, size), where the truth can be compared; nowhere without truth."""
+    """(N, size, size), where the truth is valid; nowhere without truth."""
     cases: tuple[str, ...]
     """(N,) the exam of each slice."""
     digest: str
@@ -59,20 +59,20 @@ class Slices:
 
 
 def frame_numbers(total: int, count: int) -> IntArray:
-    """The frames the network sees: evenly spaced from the first, the tail dropped.
+    """Input frames of the network: evenly spaced from the first, the tail dropped.
 
     Raises
     ------
     UsageError
-        There are not so many frames.
+        There are too few frames.
     """
     if not 1 <= count <= total:
-        raise UsageError(f"{count} frames were asked for, but the exams have {total}")
+        raise UsageError(f"{count} frames were requested, but the exams have {total}")
     return np.arange(0, total, total // count)[:count]
 
 
 def map_window(cases: Sequence[Case], name: str) -> Window:
-    """The window of a map: of its DICOM files, else ours."""
+    """The window of a map: from its DICOM files, else the default."""
     import pydicom
 
     found = []
@@ -92,14 +92,14 @@ def prepare_slices(
     folder: Path,
     seen: Callable[[str], None] = lambda _: None,
 ) -> Slices:
-    """Read exams and maps once; a second call with the same finds its images in the folder.
+    """Read exams and maps once; a second call with the same ones finds its images in the folder.
 
     Parameters
     ----------
     cases : exams of one split part, all with the same number of frames.
     index : the data set.
     spec : what the network is trained for.
-    folder : a folder below it holds the images; it appears whole or not at all.
+    folder : a folder below it holds the images; it appears completely or not at all.
     seen : called with the name of each exam before it is read.
     """
     key = json.dumps([index.digest, [case.name for case in cases], asdict(spec)], sort_keys=True)
@@ -114,7 +114,7 @@ def prepare_slices(
 
 
 def _write(cases: Sequence[Case], spec: Spec, folder: Path, seen: Callable[[str], None]) -> None:
-    """Inputs go to the disk exam by exam, as they can be larger than memory; maps are few."""
+    """Inputs go to the disk exam by exam, as they can exceed the memory; maps are small."""
     names: list[str] = []
     planes: list[Bytes] = []
     digest = hashlib.sha256()

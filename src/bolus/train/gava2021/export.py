@@ -20,7 +20,7 @@ OPSET = 17
 
 
 class FromHounsfield(nn.Module):
-    """The network between its windows, so that whoever runs it needs to know none of them."""
+    """The network with its input and output windows, so that users need not know them."""
 
     def __init__(self, network: nn.Module, spec: Spec) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class FromHounsfield(nn.Module):
 
 
 def export(network: nn.Module, spec: Spec, about: Mapping[str, object], path: Path) -> None:
-    """Write the network as ONNX, whole or not at all.
+    """Write the network as ONNX, completely or not at all.
 
     Input ``hu`` (slices, frames, rows, columns) float32 of the chosen frames, rows and columns
     multiples of 16; output ``map`` (slices, rows, columns) float32 in the map's unit.
@@ -72,7 +72,7 @@ def export(network: nn.Module, spec: Spec, about: Mapping[str, object], path: Pa
             )
         model = onnx.load(part)
         for node in model.graph.node:
-            # where on this machine the code lies that made the node
+            # local path of the code that made the node
             node.ClearField("doc_string")
         onnx.helper.set_model_props(model, {KEY_GAVA2021: json.dumps(about, sort_keys=True)})
         part.write_bytes(model.SerializeToString(deterministic=True))

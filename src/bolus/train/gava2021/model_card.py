@@ -1,4 +1,4 @@
-"""What the model card of a run says: what the network is, came from, and how good it is."""
+"""The model card of a run: architecture, data, training and accuracy of the network."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from bolus.types import MAP_UNITS, BoolArray, Float32Array
 
 PURPOSE = (
     "Perfusion maps from the frames of a CT perfusion slice without an arterial input function, "
-    "after Gava et al. (doi:10.3389/fninf.2023.852105) as their first public code has it."
+    "after Gava et al. (doi:10.3389/fninf.2023.852105) as in their first public code."
 )
 LIMITS = (
-    "It learns what the method behind the data set's maps makes of an exam, errors included.",
-    "It knows one protocol: number and interval of frames, field of view, injection and scanner of "
-    "its training exams. Other exams give maps that look right and aren't.",
-    "Frames must be registered and filtered as those of its training were.",
+    "It learns to reproduce the method behind the data set's maps, errors included.",
+    "It is valid for one protocol: number and interval of frames, field of view, injection and "
+    "scanner of its training exams. Other exams give plausible but wrong maps.",
+    "Frames must be registered and filtered as the training frames were.",
     "Values end where the map's window ends, and come in steps of 1/255 of it in training.",
-    "It gives no uncertainty, and nothing warns of an exam unlike its training.",
-    "Not tested on what patients became: its maps agree with other maps, not with outcome.",
+    "It gives no uncertainty, and nothing warns of an exam unlike its training exams.",
+    "Not tested against patient outcome: its maps were compared with other maps only.",
 )
 TRUTH_NOTE = (
-    "In tissue where the truth holds, all cut to the map's window: what the network adds to or "
-    "loses from the maps it was taught with."
+    "In tissue where the truth is valid, all clipped to the map's window: what the network adds to "
+    "or loses from the maps it was trained on."
 )
-SIMULATED = "Numbers on simulated exams (see Data) are no numbers on patients."
+SIMULATED = "Results on simulated exams (see Data) do not apply to patients."
 
 
 def model_facts(network: UNet, spec: Spec, numbers: Sequence[int]) -> dict[str, object]:
-    """What the network is, takes and gives."""
+    """Architecture, input and output of the network."""
     window, unit = spec.window, MAP_UNITS.get(spec.map, "s")
     bug = "as in the public code, which wraps around" if spec.wrap_bug else "clipped"
     return {
@@ -54,7 +54,7 @@ def model_facts(network: UNet, spec: Spec, numbers: Sequence[int]) -> dict[str, 
 
 
 def data_facts(index: Index, sides: Sides, slices: Mapping[str, Slices]) -> dict[str, object]:
-    """What it was made from; slices by side of the split."""
+    """Training data; slices by part of the split."""
     cases = {"training": sides.train, "validation": sides.validation, "test": sides.test}
     simulated = sum(case.truth is not None for case in sides.train)
     return {
@@ -72,7 +72,7 @@ def data_facts(index: Index, sides: Sides, slices: Mapping[str, Slices]) -> dict
 
 
 def training_facts(seed: int, rows: Sequence[Row], best: int) -> dict[str, object]:
-    """How it was made; ``best`` is the epoch that was kept."""
+    """Training; ``best`` is the epoch that was kept."""
     return {
         "Recipe": "gava2021",
         "Seed": seed,
@@ -97,7 +97,7 @@ def gava_card(
     ----------
     network : with the weights that are kept.
     facts : sections about model, data and training.
-    measured : slices by side of the split; what training never saw comes last.
+    measured : slices by part of the split; the held-out part comes last.
     """
     found = {side: predict(network, slices) for side, slices in measured.items()}
     tables = [_against_maps(found, measured)]
@@ -127,9 +127,9 @@ def _named(values: Mapping[str, float]) -> dict[str, float]:
 def _truth_rows(
     side: str, found: Float32Array, slices: Slices, spec: Spec
 ) -> list[dict[str, object]]:
-    """The network's agreement with the truth, and beside it that of the maps it learned from.
+    """The network's agreement with the truth, next to that of the maps it was trained on.
 
-    Nothing for exams without truth, nor where targets wrap around and mean no value.
+    Nothing for exams without truth, nor where targets wrap around.
     """
     valid = slices.valid
     if spec.wrap_bug or not valid.any():

@@ -55,7 +55,7 @@ class UNet(nn.Module):
 
 
 def block(inputs: int, outputs: int) -> nn.Sequential:
-    """Twice convolution, batch normalisation and ReLU; the normalisation makes a bias idle."""
+    """Twice convolution, batch normalisation and ReLU; the normalisation makes a bias redundant."""
     layers: list[nn.Module] = []
     for channels in (inputs, outputs):
         layers += [
@@ -67,5 +67,5 @@ def block(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Number of trained numbers."""
+    """Number of trainable parameters."""
     return sum(p.numel() for p in model.parameters())

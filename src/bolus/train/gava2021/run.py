@@ -56,7 +56,7 @@ def train(
     fold: int | None = None,
     say: Say = lambda _: None,
 ) -> list[Row]:
-    """Train a network, or go on with a run that was interrupted.
+    """Train a network, or resume an interrupted run.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def train(
     folder : of the run: checkpoints, ``history.csv``, ``samples``, ``model-card.md`` and
         ``model.onnx``.
     options : what the network is for.
-    epochs : at most so many; the plateau schedule usually ends earlier.
+    epochs : maximum number; the plateau schedule usually ends earlier.
     fold : of a split with several.
     say : called with a line of progress.
 
@@ -117,7 +117,7 @@ def train(
 
 def _check(options: Options, epochs: int) -> None:
     if epochs < 1:
-        raise UsageError(f"--epochs takes a number from 1 on, not {epochs}")
+        raise UsageError(f"--epochs takes a number of at least 1, not {epochs}")
     multiple = 2**LEVELS
     if options.size < multiple or options.size % multiple:
         raise UsageError(f"--size must be a multiple of {multiple}, not {options.size}")

@@ -1,4 +1,4 @@
-"""Which exams of a data set a run learns from, validates on and is tested with."""
+"""Training, validation and test exams of a run."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ def choose(index: Index, split: Split, name: str, count: int) -> Sides:
     Parameters
     ----------
     name : of the map.
-    count : of frames that the network shall see.
+    count : of input frames of the network.
 
     Raises
     ------
     UsageError
-        A side that is needed has none, or their frames are fewer than asked for.
+        A required part has none, or fewer frames than requested.
     """
     sides = [index.of(patients) for patients in (split.train, split.validation, split.test)]
     having = [[case for case in side if name in case.maps] for side in sides]
     for side, cases in zip(("train", "validation"), having, strict=False):
         if not cases:
-            raise UsageError(f"no usable exam with a {name} map is on the side {side}")
+            raise UsageError(f"no usable exam with a {name} map is in the part {side}")
     frames = usual_frames(having[0])
     frame_numbers(frames, count)
     kept = [tuple(case for case in side if case.frames == frames) for side in having]
     if not kept[1]:
-        raise UsageError(f"no exam for validation has {frames} frames, as most for training have")
+        raise UsageError(f"no validation exam has {frames} frames, as most training exams do")
     left_out = sum(map(len, sides)) - sum(map(len, kept))
     return Sides(kept[0], kept[1], kept[2], frames, left_out)
 

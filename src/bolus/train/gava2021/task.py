@@ -31,8 +31,8 @@ class GavaTask:
     Parameters
     ----------
     training, validation : slices with the same number of frames.
-    seed : of the first weights and of the order of slices; ours, there was none.
-    width : channels of the first level; another than 64 is another network.
+    seed : of the initial weights and of the order of slices; added here, there was none.
+    width : channels of the first level; 64 in the published network.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class GavaTask:
         )
 
     def steps(self, epoch: int) -> Iterator[Batch]:
-        """Batches of 8 slices in an order that seed and epoch decide."""
+        """Batches of 8 slices in an order determined by seed and epoch."""
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.training))
         for start in range(0, len(order), BATCH):
-            # sorted, as a disk likes it; the mean over a batch knows no order
+            # sorted for fast disk access; the mean over a batch has no order
             chosen = np.sort(order[start : start + BATCH])
             pair = self.training.inputs[chosen], self.training.target[chosen]
             yield tuple(torch.from_numpy(part) for part in pair)
@@ -77,7 +77,7 @@ class GavaTask:
         return {"loss": row.pop("mse"), **row, "learning_rate": rate}
 
     def end_epoch(self, row: Row) -> bool:
-        """Lower the rate on a plateau of the validation loss; over when it is low enough."""
+        """Lower the rate on a plateau of the validation loss; finished when it is low enough."""
         self.schedule.step(row["loss"])
         return bool(self.optimiser.param_groups[0]["lr"] <= LAST_RATE)
 

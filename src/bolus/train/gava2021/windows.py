@@ -45,7 +45,7 @@ class Window:
 
 INPUT = Window(40.0, 400.0, "of registered UniToBrain exams: -160 to 240 HU")
 KNOWN = "of a UniToBrain map"
-OURS = "our choice, as the public code's is not known: "
+OURS = "our choice, as the public code's is unknown: "
 FALLBACK: dict[str, Window] = {
     "cbv": Window(2.0, 4.0, KNOWN),
     "cbf": Window(30.0, 60.0, OURS + "that of our report"),
@@ -71,7 +71,7 @@ def to_bytes(values: NDArray[np.floating], window: Window, wrap_bug: bool = Fals
     if not wrap_bug:
         return (np.clip((wide - window.low) / window.width, 0.0, 1.0) * 255).astype(np.uint8)
     level = ((wide - (window.centre - 0.5)) / (window.width - 1) + 0.5) * 255
-    # a C cast of what is too large for 8 bits keeps the lowest 8
+    # a C cast of values too large for 8 bits keeps the lowest 8
     level = np.trunc(np.where(wide <= window.low, 0.0, level)) % 256
     return np.where(wide > window.low + window.width, ABOVE, level).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""Bytes as chance or somebody may spoil them."""
+"""Bytes corrupted by chance or on purpose."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Spoil = Callable[[random.Random, bytes], bytes]
 
 def flipped(rng: random.Random, data: bytes) -> bytes:
     """One to 64 bits."""
-    spoilt = bytearray(data)
+    corrupted = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 8, 64))):
-        if spoilt:
-            spoilt[rng.randrange(len(spoilt))] ^= 1 << rng.randrange(8)
-    return bytes(spoilt)
+        if corrupted:
+            corrupted[rng.randrange(len(corrupted))] ^= 1 << rng.randrange(8)
+    return bytes(corrupted)
 
 
 def cut(rng: random.Random, data: bytes) -> bytes:

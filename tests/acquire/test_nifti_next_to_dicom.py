@@ -28,7 +28,7 @@ def former_results(folder: Path, schema: str = "bolus-summary/1") -> Path:
 
 
 @pytest.mark.parametrize("names", [["mask.nii.gz"], ["mask.nii", "brain.nii.gz"]])
-def test_masks_beside_dicom_are_ignored_with_a_note(tmp_path, names):
+def test_masks_next_to_dicom_are_ignored_with_a_note(tmp_path, names):
     folder = save(tmp_path, exam())
     for name in names:
         save_nifti(folder, MASK, name=name, sidecar=None)
@@ -41,7 +41,7 @@ def test_masks_beside_dicom_are_ignored_with_a_note(tmp_path, names):
 
 @pytest.mark.parametrize("place", [".", "converted"])
 @pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
-def test_a_time_course_beside_dicom_must_be_named(tmp_path, place, kind):
+def test_a_time_course_next_to_dicom_must_be_named(tmp_path, place, kind):
     folder = save(tmp_path / "exam", exam())
     path = folder / place / "old.nii"
     path.parent.mkdir(exist_ok=True)
@@ -51,12 +51,12 @@ def test_a_time_course_beside_dicom_must_be_named(tmp_path, place, kind):
     assert isinstance(describe(folder).error, AmbiguousExam)
 
 
-def test_a_named_nifti_is_read_whatever_lies_beside_it(tmp_path):
+def test_a_named_nifti_is_read_whatever_is_next_to_it(tmp_path):
     path = save_nifti(save(tmp_path, exam()))
     assert read_exam(path).scanner.source == "nifti"
 
 
-def test_other_dicom_beside_a_nifti_does_not_matter(tmp_path):
+def test_other_dicom_next_to_a_nifti_does_not_matter(tmp_path):
     report = exam()[0]
     report.SOPClassUID, report.Modality = "1.2.840.10008.5.1.4.1.1.88.67", "SR"
     save_nifti(save(tmp_path, [report]))
@@ -73,7 +73,7 @@ def test_former_results_inside_the_exam_are_skipped_quietly(tmp_path, packed):
     assert np.array_equal(found.frames, truth())
 
 
-def test_former_results_beside_a_nifti_are_skipped_quietly(tmp_path):
+def test_former_results_next_to_a_nifti_are_skipped_quietly(tmp_path):
     path = save_nifti(tmp_path)
     former_results(tmp_path / "results")
     assert read_exam(tmp_path).frames.tobytes() == read_exam(path).frames.tobytes()
