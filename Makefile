@@ -10,6 +10,7 @@
 # make weights  trains the network that ships with bolus from nothing (1.5 hours)
 # make attacks  10,000 broken and hostile inputs at every entry (an hour; goes on where it was
 #             stopped)
+# make docs   builds the documentation as a site in docs/_build/html, with its gallery
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
 #             PEERS_PYTHON=python3.12 where the usual one is older)
 # make web    rebuilds the page of `bolus view` (needs node and npm; users don't)
@@ -24,8 +25,8 @@ STAMP := $(VENV)/installed
 # bytecode of modules that nobody imports is 120 MB; Python writes that of the others by itself
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
-.PHONY: demo test check bench calibration studies network raters weights attacks peers installation \
-	web clean
+.PHONY: demo test check bench calibration studies network raters weights attacks docs peers \
+	installation web clean
 
 demo: $(DEMO_STAMP)
 	$(BIN)/bolus demo demo-out
@@ -70,6 +71,9 @@ weights: $(STAMP)
 attacks: $(STAMP)
 	$(BIN)/python benchmarks/attacks.py --count 10000
 
+docs: $(STAMP)
+	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+
 peers: $(STAMP)
 	cd benchmarks && ../$(BIN)/python -m peers
 
@@ -93,4 +97,4 @@ $(STAMP): $(DEMO_STAMP)
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) .venv-peers demo-out build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-peers demo-out build dist docs/_build docs/gallery docs/results .pytest_cache .mypy_cache .ruff_cache

@@ -11,18 +11,18 @@ import pytest
 import bolus
 from bolus.lesion.presets import PRESET_NAMES
 from bolus.options import METHOD_NAMES
+from peers.report import BEGIN, END
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = (
     "README.md",
     "CHANGELOG.md",
     "SECURITY.md",
-    "docs/architecture.md",
-    "docs/network.md",
-    "docs/raters.md",
-    "docs/safety.md",
-    "docs/summary-schema.md",
-    "docs/view.md",
+    *(
+        str(path.relative_to(ROOT))
+        for folder in ("docs", "docs/explanation", "docs/how-to", "docs/reference")
+        for path in sorted((ROOT / folder).glob("*.md"))
+    ),
 )
 PACKAGE = ROOT / "src" / "bolus"
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
@@ -67,6 +67,30 @@ def test_every_method_and_preset_is_explained_in_readme() -> None:
     text = (ROOT / "README.md").read_text()
     for name in (*METHOD_NAMES, *PRESET_NAMES):
         assert f"`{name}`" in text, name
+
+
+def test_readme_is_short_and_says_what_it_is_for() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) < 150
+    assert "Research use, not for diagnosis" in text
+
+
+def test_each_page_that_states_accuracy_says_that_exams_were_simulated() -> None:
+    for page in ("README.md", "docs/accuracy.md", "docs/index.md", "docs/explanation/cnn.md"):
+        assert "simulated" in (ROOT / page).read_text(), page
+
+
+def test_every_public_name_is_on_the_page_of_the_api() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text()
+    for name in bolus.__all__:
+        assert re.search(rf"(::|`){name}(`|$)", page.replace(":: ", "::"), re.MULTILINE), name
+
+
+def test_the_accuracy_page_has_the_table_of_the_peers() -> None:
+    page = (ROOT / "docs" / "accuracy.md").read_text()
+    table = page.partition(BEGIN)[2].partition(END)[0].strip()
+    assert table.startswith("| tool")
+    assert table in (ROOT / "benchmarks" / "results" / "peers.md").read_text()
 
 
 def test_the_version_is_that_of_the_changelog() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from peers.cases import Case, all_cases
 from peers.environment import make_environment
-from peers.report import Results, details, overview, update_readme, why
+from peers.report import Results, details, overview, update_page, why
 from tables import write
 
 ADAPTERS = ("bolus", "osipy", "dcmri", "mia_processes", "pypet")
@@ -85,7 +85,7 @@ def measure(cases: list[Case], adapters: tuple[str, ...] = ADAPTERS) -> Results:
 
 
 def main() -> None:
-    """Write ``results/peers.md`` and the table in README.md."""
+    """Write ``results/peers.md`` and the table in docs/accuracy.md."""
     load = os.getloadavg()[0]
     cases = list(all_cases())
     results = measure(cases)
@@ -98,7 +98,7 @@ def main() -> None:
         if case.name.startswith("kudo"):
             parts += [f"## {case.name[5:]} residue: r / MAE / slope", details(results, case)]
     write("peers", "bolus and other open software", parts)
-    update_readme(table)
+    update_page(table)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from bolus.types import MAP_UNITS
 from peers.cases import TRUTHS, Case
 from tables import markdown, slope
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
 MAPS = TRUTHS[:-1]
 TITLES = {"cbf": "CBF", "cbv": "CBV", "mtt": "MTT", "tmax": "Tmax"}
@@ -108,6 +108,6 @@ def put_between_markers(text: str, table: str) -> str:
     return f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}"
 
 
-def update_readme(table: str) -> None:
-    """Renew the table in README.md."""
-    README.write_text(put_between_markers(README.read_text(), table))
+def update_page(table: str) -> None:
+    """Renew the table in docs/accuracy.md."""
+    PAGE.write_text(put_between_markers(PAGE.read_text(), table))
