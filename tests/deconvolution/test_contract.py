@@ -443,7 +443,7 @@ def test_one_voxel_alone_has_maps(method: str, measured: Slab, solved: dict[str,
 def test_a_sample_that_is_no_number_is_refused(method: str, measured: Slab, value: float) -> None:
     spoilt = measured.curves.tissue_hu.copy()
     spoilt[5, 20] = value
-    with pytest.raises(ImplausibleValues, match="no finite number"):
+    with pytest.raises(ImplausibleValues, match="finite number"):
         solve(method, replace(measured, curves=replace(measured.curves, tissue_hu=spoilt)))
 
 
@@ -454,7 +454,7 @@ def test_a_sample_too_large_for_single_precision_is_refused(
 ) -> None:
     spoilt = measured.curves.tissue_hu.copy()
     spoilt[5, 20] = value
-    with pytest.raises(ImplausibleValues, match="no finite number"):
+    with pytest.raises(ImplausibleValues, match="finite number"):
         solve(method, replace(measured, curves=replace(measured.curves, tissue_hu=spoilt)))
 
 
