@@ -1,5 +1,5 @@
-# make demo   installs bolus into .venv and does the main job on the built-in exam
-# make test   installs bolus into .venv and runs format, lint, types and all tests
+# make demo   installs what the demo needs into .venv and does the main job on the built-in exam
+# make test   adds what the tests need to .venv and runs format, lint, types and all tests
 # make bench  rewrites the tables in benchmarks/results (minutes)
 # make calibration  chooses thresholds and standard errors again on simulated exams (20 minutes)
 # make studies  the cohort, the performance of the quality checks, the arteries (30 minutes; goes on
@@ -14,16 +14,21 @@
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
 #             PEERS_PYTHON=python3.12 where the usual one is older)
 # make web    rebuilds the page of `bolus view` (needs node and npm; users don't)
+# make installation  import time, sizes and times of installations, before and now (half an hour)
 # make clean  removes what the others made
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DEMO_STAMP := $(VENV)/installed-demo
 STAMP := $(VENV)/installed
+# bytecode of modules that nobody imports is 120 MB; Python writes that of the others by itself
+INSTALL = $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
-.PHONY: demo test check bench calibration studies network raters weights attacks docs peers web clean
+.PHONY: demo test check bench calibration studies network raters weights attacks docs peers \
+	installation web clean
 
-demo: $(STAMP)
+demo: $(DEMO_STAMP)
 	$(BIN)/bolus demo demo-out
 
 test: check
@@ -72,12 +77,23 @@ docs: $(STAMP)
 peers: $(STAMP)
 	cd benchmarks && ../$(BIN)/python -m peers
 
+installation: $(STAMP)
+	$(BIN)/python benchmarks/installation.py
+
 web:
 	cd web && npm ci --no-audit --no-fund && npm run build
 
-$(STAMP): pyproject.toml constraints.txt
+# nilearn is there for its brain atlas, and only the files are read: it needs none of its dependencies
+$(DEMO_STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(INSTALL) --editable .
+	$(INSTALL) --no-deps nilearn
+	touch $(DEMO_STAMP)
+
+# tests take warnings for errors, those of compiling other people's modules excepted
+$(STAMP): $(DEMO_STAMP)
+	$(INSTALL) --editable '.[dev]'
+	-$(BIN)/python -W ignore -m compileall -qq $(VENV)/lib
 	touch $(STAMP)
 
 clean:

@@ -120,7 +120,7 @@ def rim_text(results: Results, truth: dict[str, np.ndarray], method: str) -> str
 
 def aif_text(results: Results, truth: dict[str, np.ndarray], facts: dict[str, Any]) -> str:
     """Where the input was taken and how its area compares with the truth's."""
-    time_s, input_hu = results.time_s, results.arteries.input_hu
+    time_s, input_hu = results.grid_s, results.arteries.input_hu
     true = np.interp(time_s, facts["curves"]["t"], facts["curves"]["aif"])
     ratio = input_hu.sum() / true.sum()
     fraction = truth["vessel_fraction"][tuple(results.arteries.aif.voxels.T)].mean()

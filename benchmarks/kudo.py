@@ -61,7 +61,7 @@ def curves_of(phantom: KudoPhantom, preparation: Preparation) -> tuple[Curves, n
     everywhere = np.ones(frames.shape[1:], bool)
     geometry = Geometry(everywhere.shape, np.diag([SLICE_MM, PIXEL_MM, PIXEL_MM, 1.0]))
     curves = Curves(
-        time_s=grid,
+        grid_s=grid,
         tissue_hu=(frames - frames[before].mean(axis=0)).reshape(len(frames), -1).T.copy(),
         times_s=np.repeat(phantom.times_s[:, None], len(everywhere), axis=1),
         weight=np.ones(len(frames)),
@@ -118,7 +118,7 @@ def delay_row(method: str, shape: Shape) -> list[str]:
     image = np.kron(tiles, np.ones((TILE_PX, TILE_PX, 1)))
     noise = np.random.default_rng(SEED).normal(0, DELAY_NOISE_HU, image.shape)
     curves = Curves(
-        time_s=grid,
+        grid_s=grid,
         tissue_hu=(image + noise).reshape(-1, time_s.size).astype(np.float32),
         times_s=time_s[:, None],
         weight=np.ones(time_s.size),

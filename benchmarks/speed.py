@@ -61,7 +61,7 @@ def brain(
     tissue = kinds[rng.integers(0, len(kinds), count)] + rng.normal(0, 1, (count, samples))
     voxels = np.ones((slices, 133, 133), bool)
     curves = Curves(
-        time_s=grid,
+        grid_s=grid,
         tissue_hu=tissue.astype(np.float32),
         times_s=np.repeat(time_s[:, None], len(voxels), axis=1),
         weight=np.ones(samples),

@@ -18,7 +18,7 @@ def sampled(
 ) -> Curves:
     """Curves measured on the common grid itself."""
     return Curves(
-        time_s=time_s,
+        grid_s=time_s,
         tissue_hu=np.ascontiguousarray(tissue_hu, np.float32),
         times_s=np.repeat(time_s[:, None], len(voxels), axis=1),
         weight=np.ones(time_s.size),

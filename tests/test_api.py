@@ -337,6 +337,7 @@ ARTERY, TISSUE = drawn(TIMES_S)
         ({"times_s": TIMES_S[::-1]}, "must rise"),
         ({"times_s": TIMES_S[:-1]}, "aif has shape"),
         ({"times_s": np.where(TIMES_S > 30, np.nan, TIMES_S)}, "must rise"),
+        ({"times_s": TIMES_S / 1000}, "are the times in seconds"),
         ({"curves": TISSUE[:, :-1]}, "the last axis for the 50 times"),
         ({"curves": np.where(TISSUE > 5, np.nan, TISSUE)}, "curves hold NaN or infinity"),
         ({"curves": TISSUE.astype(str)}, "give numbers"),

@@ -43,7 +43,7 @@ def test_the_input_lies_in_an_artery_and_has_the_right_area(
     assert truth["vessel_fraction"][voxels].mean() > 0.6
     assert truth["vessel_fraction"][voxels].min() > 0.1
     _, facts = read_truth()
-    true = np.interp(results.time_s, facts["curves"]["t"], facts["curves"]["aif"])
+    true = np.interp(results.grid_s, facts["curves"]["t"], facts["curves"]["aif"])
     assert results.arteries.input_hu.sum() == pytest.approx(true.sum(), rel=0.15)
 
 

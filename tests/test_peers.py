@@ -25,7 +25,7 @@ def small_case() -> Case:
     """Six voxels whose curves are the artery's, late by 0 to 5 s and 4 % of it."""
     tissue = np.stack([0.04 * np.interp(GRID - d, GRID, AIF) for d in range(6)])
     curves = Curves(
-        time_s=GRID,
+        grid_s=GRID,
         tissue_hu=tissue.astype(np.float32),
         times_s=GRID[:, None],
         weight=np.ones(GRID.size),

@@ -91,7 +91,7 @@ def main() -> None:
     results = measure(cases)
     brain = cases[-1].curves
     table = overview(results, cases)
-    voxels, samples = int(brain.voxels.sum()), brain.time_s.size
+    voxels, samples = int(brain.voxels.sum()), brain.grid_s.size
     note = NOTE.format(voxels=voxels, samples=samples, cores=os.cpu_count(), load=load)
     parts = [note, table, DEFINITIONS]
     for case in cases:

@@ -38,13 +38,13 @@ class Case:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Input of the tools, without the truth."""
-        common = {"time_s": self.curves.time_s, "curves": gridded(self.curves), "aif": self.aif}
+        common = {"time_s": self.curves.grid_s, "curves": gridded(self.curves), "aif": self.aif}
         return {**common, "scale": np.array(CBV_SCALE), **fields(self.curves)}
 
 
 def gridded(curves: Curves) -> np.ndarray:
     """(V, N) samples on the common time grid."""
-    return resample(curves.tissue_hu, curves.slices, curves.times_s, curves.time_s)
+    return resample(curves.tissue_hu, curves.slices, curves.times_s, curves.grid_s)
 
 
 def all_cases() -> Iterator[Case]:

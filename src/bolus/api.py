@@ -194,6 +194,10 @@ def deconvolve(
     ------
     UsageError
         There is no such method, or the arrays don't fit together.
+    ImplausibleValues
+        The curves or times hold non-finite values.
+    NoPerfusion
+        The arterial input has no area.
 
     Examples
     --------
@@ -333,10 +337,10 @@ def _input_hu(aif: Arteries | ArrayLike, curves: Curves) -> Float64Array:
     if isinstance(aif, Arteries):
         return aif.input_hu
     values = np.asarray(aif, np.float64)
-    if values.shape != curves.time_s.shape or not np.isfinite(values).all():
+    if values.shape != curves.grid_s.shape or not np.isfinite(values).all():
         raise UsageError(
-            f"aif has shape {values.shape}; give finite numbers at the {curves.time_s.size} times "
-            "of curves.time_s"
+            f"aif has shape {values.shape}; give finite numbers at the {curves.grid_s.size} times "
+            "of curves.grid_s"
         )
     return values
 

@@ -116,7 +116,7 @@ def _analyse_still(
         scanner=exam.scanner,
         dicom_identity=exam.dicom_identity,
         times_s=times_s,
-        time_s=ready.grid_s,
+        grid_s=ready.grid_s,
         arrival_s=curves.arrival_s,
         motion=motion,
         tissue=tissue,
@@ -168,7 +168,7 @@ def _parameters(
         "denoise": {"sigma_mm": SIGMA_MM, "range_hu": RANGE_HU},
         "curves": {
             "grid_s": curves.dt_s,
-            "samples": curves.time_s.size,
+            "samples": curves.grid_s.size,
             "frames": len(curves.times_s),
             "noise_hu": curves.noise_hu,
         },

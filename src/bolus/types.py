@@ -3,7 +3,7 @@
 One convention everywhere inside the package: arrays are indexed ``(t, z, y, x)``, positions are
 DICOM patient coordinates in mm (LPS: +x left, +y posterior, +z superior), times are seconds after
 the first frame of the exam, intensities are Hounsfield units.  NIfTI's RAS and nibabel's
-``(x, y, z, t)`` exist only in ``acquire`` and ``publish``.
+``(x, y, z, t)`` exist only in `bolus.axes` and its callers.
 
 Letters in shapes: T frames of the exam, N samples of the common time grid, Z slices, Y rows,
 X columns, V brain voxels.
@@ -212,7 +212,7 @@ class NearVessels(WithArrays):
 class Curves(WithArrays):
     """Enhancement of the perfused voxels at the times at which it was measured."""
 
-    time_s: Float64Array
+    grid_s: Float64Array
     """(N,) common time grid of the arterial input, evenly spaced, s after the first frame."""
     tissue_hu: Float32Array
     """(V, T) baseline-subtracted, motion-free enhancement, HU; first as measured, then denoised."""
@@ -232,7 +232,7 @@ class Curves(WithArrays):
     @property
     def dt_s(self) -> float:
         """Interval of the common time grid, s."""
-        return float(self.time_s[1] - self.time_s[0])
+        return float(self.grid_s[1] - self.grid_s[0])
 
     @property
     def frame_interval_s(self) -> float:
@@ -343,7 +343,7 @@ class Results(WithArrays):
     dicom_identity: dict[str, str]
     times_s: Float64Array
     """(T, Z) of the exam as acquired."""
-    time_s: Float64Array
+    grid_s: Float64Array
     """(N,) the common time grid of all curves."""
     arrival_s: float
     motion: Motion

@@ -41,6 +41,14 @@ def test_child_decodes_stored_values(one_image):
     assert np.array_equal(first, second)
 
 
+@pytest.mark.parametrize("plugin", ["pyjpegls", "gdcm"])
+def test_jpeg_ls_has_the_same_pixels_where_pyjpegls_is_missing(one_image, plugin, monkeypatch):
+    one, data = one_image
+    monkeypatch.setitem(decoder_process.PLUGINS, JPEGLSLossless, plugin)
+    with Decoder() as decoder:
+        assert np.array_equal(decoder.decode(one, data), truth()[0, 0].astype(int) + 1024)
+
+
 def test_dead_child_names_the_file(one_image):
     with Decoder() as decoder:
         decoder.decode(*one_image)

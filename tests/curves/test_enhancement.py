@@ -50,7 +50,7 @@ def test_a_constant_added_to_every_frame_is_gone() -> None:
     exam, _ = draw_head(slices=2)
     baseline, tissue, curves = prepared(exam)
     brighter = replace(exam, frames=exam.frames + np.float32(40))
-    again = tissue_curves(brighter, baseline, tissue, curves.time_s)
+    again = tissue_curves(brighter, baseline, tissue, curves.grid_s)
     np.testing.assert_allclose(again.tissue_hu, curves.tissue_hu, atol=1e-3)
 
 
@@ -59,7 +59,7 @@ def test_slices_measured_at_other_times_have_the_same_curve(offset_s: float) -> 
     exam, head = draw_head(slices=2, noise_hu=1.0, slice_offset_s=offset_s)
     _, tissue, curves = prepared(exam)
     z = np.nonzero(tissue.perfused)[0]
-    gridded = resample(curves.tissue_hu, curves.slices, curves.times_s, curves.time_s)
+    gridded = resample(curves.tissue_hu, curves.slices, curves.times_s, curves.grid_s)
     first, second = (gridded[plain(head)[tissue.perfused] & (z == k)].mean(axis=0) for k in (0, 1))
     # linear interpolation cuts up to 4 % of this peak of 7.5 HU
     assert np.abs(first - second).max() < 0.35
@@ -87,7 +87,7 @@ def test_the_noise_is_measured_even_without_a_baseline() -> None:
     exam, _ = draw_head(noise_hu=4.0, slice_offset_s=0.0)
     baseline, tissue, curves = prepared(exam)
     short = replace(baseline, frames=np.ones_like(baseline.frames))
-    again = tissue_curves(exam, short, tissue, curves.time_s)
+    again = tissue_curves(exam, short, tissue, curves.grid_s)
     assert again.noise_hu == pytest.approx(curves.noise_hu, rel=0.1)
 
 

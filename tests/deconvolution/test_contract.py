@@ -142,7 +142,7 @@ def test_the_same_input_gives_the_same_bits_and_is_left_as_it_was(
 ) -> None:
     own = measured.curves
     given_arrays = (
-        own.tissue_hu, own.time_s, own.times_s, own.weight, own.voxels, measured.input_hu,
+        own.tissue_hu, own.grid_s, own.times_s, own.weight, own.voxels, measured.input_hu,
         measured.vessel,
     )  # fmt: skip
     before = [array.tobytes() for array in given_arrays]
@@ -206,7 +206,7 @@ def test_another_start_of_the_clock_moves_the_time_to_peak_alone(
     own = measured.curves
     moved = replace(
         own,
-        time_s=own.time_s + shift_s,
+        grid_s=own.grid_s + shift_s,
         times_s=own.times_s + shift_s,
         arrival_s=own.arrival_s + shift_s,
     )

@@ -223,7 +223,7 @@ def test_candidates_keep_their_order_marks_and_curves(out: Path, results: Result
     first, second = content["arteries"]["candidates"]["aif"]
     assert first["voxels_xyz"] == content["arteries"]["aif"]["voxels_xyz"]
     assert second["parts"] == {"peak": 0.97, "earliness": 0.62, "place": 1.0}
-    assert len(second["curve_hu"]) == len(results.time_s)
+    assert len(second["curve_hu"]) == len(results.grid_s)
     assert (second["delay_s"], second["diameter_mm"]) == (0.55, 2.1)
 
 
@@ -300,7 +300,7 @@ def test_standard_errors_are_files_where_the_method_knows_them(
 
 def test_curves_are_plain_csv(out: Path, results: Results) -> None:
     raw = (out / "curves.csv").read_bytes()
-    assert raw.count(b"\r\n") == raw.count(b"\n") == len(results.time_s) + 1
+    assert raw.count(b"\r\n") == raw.count(b"\n") == len(results.grid_s) + 1
     with (out / "curves.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert list(rows[0]) == ["time_s", "aif_hu", "aif_scaled_hu", "vof_hu"]

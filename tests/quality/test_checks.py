@@ -56,7 +56,7 @@ def some_curves(noise_hu: float = 0.5, arrival_s: float = 8.0) -> Curves:
     """Tissue that enhances by 10 HU."""
     grid = np.arange(FRAMES) * 1.5
     return Curves(
-        time_s=grid,
+        grid_s=grid,
         tissue_hu=np.tile(bolus_curve(10.0), (40, 1)).astype(np.float32),
         times_s=np.repeat(grid[:, None], SLICES, axis=1),
         weight=np.ones(FRAMES),

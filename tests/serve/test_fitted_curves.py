@@ -37,7 +37,7 @@ def voxel(curve: np.ndarray, **maps: float) -> Measured:
     """A voxel of that curve whose maps are the truth where not given."""
     found = {"cbv": CBV, "mtt_s": MTT, "delay_s": DELAY} | maps
     return Measured(
-        curve_hu=curve.astype(np.float32), times_s=TIME, time_s=TIME, input_hu=INPUT, **found
+        curve_hu=curve.astype(np.float32), times_s=TIME, grid_s=TIME, input_hu=INPUT, **found
     )
 
 

@@ -65,7 +65,7 @@ def denoise(curves: Curves, tissue: Tissue, geometry: Geometry) -> Curves:
     Curves
         ``noise_hu`` is the residual noise in parenchyma.
     """
-    times = SliceTimes(curves.times_s, curves.time_s, curves.weight)
+    times = SliceTimes(curves.times_s, curves.grid_s, curves.weight)
     level = tissue.baseline[curves.voxels] + curves.tissue_hu.mean(axis=1)
     level_noise = curves.noise_hu / np.sqrt(len(curves.times_s))
     level_range = max(LEVEL_RANGE_NOISE * level_noise, LEAST_LEVEL_RANGE_HU)

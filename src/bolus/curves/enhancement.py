@@ -42,7 +42,7 @@ def tissue_curves(exam: Exam, baseline: Baseline, tissue: Tissue, grid: Float64A
         start = stop
     weight = frame_weights(exam, tissue)
     return Curves(
-        time_s=grid,
+        grid_s=grid,
         tissue_hu=curves,
         times_s=exam.times_s,
         weight=weight,

@@ -70,12 +70,17 @@ def curves_of(
         raise UsageError("aif has no enhancement above 0; check its sign")
     scale = PEAK_HU / peak
     grid = common_grid(times[:, None])
+    if grid.size < FEWEST_FRAMES:
+        raise UsageError(
+            f"the times span {times[-1] - times[0]:g} s; curves of a bolus take at least "
+            f"{FEWEST_FRAMES} s: are the times in seconds?"
+        )
     tissue = np.ascontiguousarray(rows * scale, np.float32)
     scaled = (artery * scale).astype(np.float32)[None]
     input_hu = resample_vessels(scaled, np.zeros(1, np.int64), times[:, None], grid)[0]
     arrival = int(np.argmax(artery > ARRIVAL * peak))
     curves = Curves(
-        time_s=grid,
+        grid_s=grid,
         tissue_hu=tissue,
         times_s=np.repeat(times[:, None], len(voxels), axis=1),
         weight=np.ones(times.size),

@@ -134,7 +134,7 @@ def fitted_bma(voxel: Measured) -> Float64Array:
     curves = [_passed(voxel, name) for name in FAMILY]
     misfits = []
     for curve in curves:
-        rest = voxel.curve_hu - np.interp(voxel.times_s, voxel.time_s, curve)
+        rest = voxel.curve_hu - np.interp(voxel.times_s, voxel.grid_s, curve)
         misfits.append(float(rest.var()))
     return curves[int(np.argmin(misfits))]
 
@@ -142,9 +142,9 @@ def fitted_bma(voxel: Measured) -> Float64Array:
 def _passed(voxel: Measured, name: str) -> Float64Array:
     """The input after dispersion, delay and one residue function."""
     residue, delay = FAMILY[name], float(voxel.delay_s or 0.0)
-    start, end = float(voxel.time_s[0]), float(voxel.time_s[-1])
+    start, end = float(voxel.grid_s[0]), float(voxel.grid_s[-1])
     fine = np.arange(start, end + FINE_S, FINE_S)
-    spline = CubicSpline(voxel.time_s, voxel.input_hu, bc_type="natural")
+    spline = CubicSpline(voxel.grid_s, voxel.input_hu, bc_type="natural")
     source = np.asarray(spline(np.minimum(fine, end)))
     lag = np.asarray(FINE_S * np.arange(fine.size), np.float64)
     length = 2 ** int(np.ceil(np.log2(2 * fine.size)))
@@ -155,7 +155,7 @@ def _passed(voxel: Measured, name: str) -> Float64Array:
     else:
         spread_s = 0.0
     passed = np.fft.irfft(np.fft.rfft(source, length) * FINE_S * kernel, length)[: fine.size]
-    at = voxel.time_s - (delay - spread_s)
+    at = voxel.grid_s - (delay - spread_s)
     return np.asarray(voxel.cbv / CBV_SCALE * np.interp(at, fine, passed, left=0.0))
 
 
@@ -164,7 +164,7 @@ def shape_moments(curves: Curves, input_hu: Float64Array) -> Float32Array:
 
     The evidence of a shape is averaged over transit times and delays as they occur in this exam.
     """
-    fine = fine_curves(curves.time_s, input_hu)
+    fine = fine_curves(curves.grid_s, input_hu)
     precision = _precision(curves)
     classes = _volume_classes(curves)
     groups = [

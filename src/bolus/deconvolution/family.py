@@ -109,7 +109,7 @@ class Dictionary:
     """(T,) factors of measured curves before they are compared."""
 
 
-def fine_curves(time_s: Float64Array, input_hu: Float64Array) -> FineCurves:
+def fine_curves(grid_s: Float64Array, input_hu: Float64Array) -> FineCurves:
     """The input passed through every residue function.
 
     Parameters
@@ -118,9 +118,9 @@ def fine_curves(time_s: Float64Array, input_hu: Float64Array) -> FineCurves:
     input_hu : (N,) scaled arterial input, HU; held at the mean of its last three samples after
         the end of the scan, for tissue that is ahead of it.
     """
-    start, end = float(time_s[0]), float(time_s[-1])
+    start, end = float(grid_s[0]), float(grid_s[-1])
     fine = np.arange(start, end + BEYOND_S - DELAYS_S[0] + FINE_S, FINE_S)
-    spline = CubicSpline(time_s, input_hu, bc_type="natural")
+    spline = CubicSpline(grid_s, input_hu, bc_type="natural")
     source = np.where(fine <= end, spline(np.minimum(fine, end)), input_hu[-3:].mean())
     lag = np.asarray(FINE_S * np.arange(fine.size), np.float64)
     length = 2 ** int(np.ceil(np.log2(2 * fine.size)))

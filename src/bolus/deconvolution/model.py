@@ -71,7 +71,7 @@ class Measured:
     mtt_s: float
     delay_s: float | None
     """None where the method has none."""
-    time_s: Float64Array
+    grid_s: Float64Array
     """(N,) common grid; the fit is given there."""
     input_hu: Float64Array
     """(N,) scaled arterial input, HU."""
@@ -79,7 +79,7 @@ class Measured:
     @property
     def dt_s(self) -> float:
         """Interval of the common time grid, s."""
-        return float(self.time_s[1] - self.time_s[0])
+        return float(self.grid_s[1] - self.grid_s[0])
 
 
 @dataclass(frozen=True)
@@ -180,4 +180,4 @@ def to_maps(
 
 def on_grid(voxel: Measured) -> Float64Array:
     """(N,) its curve at the common times, HU."""
-    return np.asarray(np.interp(voxel.time_s, voxel.times_s, voxel.curve_hu))
+    return np.asarray(np.interp(voxel.grid_s, voxel.times_s, voxel.curve_hu))

@@ -131,7 +131,7 @@ def fitted_tikhonov(voxel: Measured) -> Float64Array:
 
 def _kept(voxel: Measured, gain: np.ndarray) -> Float64Array:
     """Deconvolved and convolved again, a curve keeps ``gain`` of each frequency."""
-    n = voxel.time_s.size
+    n = voxel.grid_s.size
     spectrum = np.fft.rfft(on_grid(voxel), 2 * n)
     return np.asarray(np.fft.irfft(gain * spectrum, 2 * n)[:n])
 
@@ -166,7 +166,7 @@ def _circulant_solver(
     ``gain`` (0..1) is what is kept of each singular value.  Rows are lags in rising order, from
     `EARLIEST_S` to the end of the scan; the far negative half of the circle is left out.
     """
-    n = curves.time_s.size
+    n = curves.grid_s.size
     kept = gain > 0
     inverse = np.zeros_like(spectrum)
     inverse[kept] = gain[kept] / spectrum[kept]
@@ -178,7 +178,7 @@ def _circulant_solver(
 
 def _earliest(curves: Curves) -> int:
     """Lag of the first sample of a circulant impulse response."""
-    return -min(round(-EARLIEST_S / curves.dt_s), curves.time_s.size)
+    return -min(round(-EARLIEST_S / curves.dt_s), curves.grid_s.size)
 
 
 def _waves(
@@ -186,7 +186,7 @@ def _waves(
 ) -> tuple[Float64Array, Float32Array]:
     """The solver in its factors: (N, 2F) from tissue curve to the amplitudes of a cosine and a sine
     for each of the ``frequencies``, and (2F, L) these waves over the lags."""
-    n = curves.time_s.size
+    n = curves.grid_s.size
     omega = np.pi * frequencies / n
     share = np.where((frequencies == 0) | (frequencies == n), 1.0, 2.0) / (2 * n)
     complex_amplitude = share / spectrum[frequencies] * np.exp(-1j * np.outer(np.arange(n), omega))
@@ -228,13 +228,13 @@ def _matrices(curves: Curves, solver: np.ndarray) -> Iterator[tuple[slice, Float
     Gives ``solver`` (N, L) times the curve on the common grid, the curve's sum over the grid, and
     the curve itself smoothed with a 1-2-1 kernel, to find its peak.
     """
-    n = curves.time_s.size
+    n = curves.grid_s.size
     smoothing = 0.5 * np.eye(n) + 0.25 * (np.eye(n, k=1) + np.eye(n, k=-1))
     smoothing[:, 0], smoothing[:, -1] = np.eye(n)[0], np.eye(n)[-1]
     every = np.concatenate([solver, np.ones((n, 1)), smoothing], axis=1)
     counts = curves.voxels.sum(axis=(1, 2))
     for z, (end, count) in enumerate(zip(np.cumsum(counts), counts, strict=True)):
-        matrix = _to_grid(curves.times_s[:, z], curves.time_s) @ every
+        matrix = _to_grid(curves.times_s[:, z], curves.grid_s) @ every
         yield slice(int(end - count), int(end)), matrix.astype(np.float32)
 
 
@@ -322,5 +322,5 @@ def _voxel_maps(
         cbf=cbf,
         mtt=transit_time(cbf, cbv),
         tmax=lag * dt,
-        ttp=np.float32(curves.time_s[0]) + ttp * dt,
+        ttp=np.float32(curves.grid_s[0]) + ttp * dt,
     )

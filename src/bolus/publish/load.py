@@ -93,7 +93,7 @@ def _results(folder: Path, summary: Any) -> Results:
         scanner=Scanner(**summary["scanner"]),
         dicom_identity=dict(summary["dicom_identity"]),
         times_s=_times(voxels, summary["motion"]["frames"]),
-        time_s=curves.time_s,
+        grid_s=curves.grid_s,
         arrival_s=float(curves.arrival_s),
         motion=_motion(summary["motion"]["frames"]),
         tissue=Tissue(baseline, voxels.brain, voxels.csf, voxels.vessel),

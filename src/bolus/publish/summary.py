@@ -202,7 +202,7 @@ def _exam(results: Results) -> dict[str, Any]:
         "slices": times.shape[1],
         "duration_s": times.max() - times.min(),
         "frame_interval_s": np.median(np.diff(times, axis=0)) if len(times) > 1 else None,
-        "grid_interval_s": results.time_s[1] - results.time_s[0],
+        "grid_interval_s": results.grid_s[1] - results.grid_s[0],
     }
 
 

@@ -70,7 +70,7 @@ def write_voxels(results: Results, path: Path) -> None:
         "shape_zyx": np.array(results.geometry.shape),
         "affine_zyx_to_lps_mm": results.geometry.affine,
         "spacing_zyx_mm": np.array(curves.spacing_mm),
-        "time_s": curves.time_s,
+        "time_s": curves.grid_s,
         "times_s": curves.times_s,
         "weight": curves.weight,
         "noise_hu": np.array(curves.noise_hu),
@@ -195,7 +195,7 @@ def _voxels(found: _Arrays) -> Voxels:
     frames = len(times_s)
     curves_hu: NDArray[Any] = found.half("curves_hu", int(masks["voxels"].sum()), frames)
     curves = Curves(
-        time_s=_times(found.numbers("time_s", None)),
+        grid_s=_times(found.numbers("time_s", None)),
         tissue_hu=curves_hu,
         times_s=times_s,
         weight=found.numbers("weight", frames),

@@ -68,7 +68,7 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
             report = report_html(results)
         files = ["report.html", "summary.json"]
         if results.arteries is not None:
-            text = _curves_csv(results.time_s, results.arteries)
+            text = _curves_csv(results.grid_s, results.arteries)
             (folder / "curves.csv").write_bytes(text.encode("ascii"))
             files.append("curves.csv")
         (folder / "report.html").write_text(report, encoding="utf-8", newline="\n")
@@ -129,12 +129,12 @@ def _label(key: str) -> str:
     return WINDOWS[key].label if key in WINDOWS else key.upper()
 
 
-def _curves_csv(time_s: Float64Array, arteries: Arteries) -> str:
+def _curves_csv(grid_s: Float64Array, arteries: Arteries) -> str:
     """RFC 4180: comma, dot, CRLF, a header line."""
     text = StringIO()
     writer = csv.writer(text)
     writer.writerow(("time_s", "aif_hu", "aif_scaled_hu", "vof_hu"))
-    columns = (time_s, arteries.aif.curve_hu, arteries.input_hu, arteries.vof.curve_hu)
+    columns = (grid_s, arteries.aif.curve_hu, arteries.input_hu, arteries.vof.curve_hu)
     for row in zip(*columns, strict=True):
         writer.writerow([f"{value:.4f}" for value in row])
     return text.getvalue()

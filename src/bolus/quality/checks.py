@@ -150,7 +150,7 @@ def _noise(curves: Curves) -> Check:
 def _bolus(curves: Curves, arteries: Arteries) -> Check:
     peak = float(arteries.input_hu.max())
     grade = _Limit(AIF_PEAK_WARNING_HU, AIF_PEAK_FAIL_HU, rising=False).grade(peak)
-    baseline = curves.arrival_s - float(curves.time_s[0])
+    baseline = curves.arrival_s - float(curves.grid_s[0])
     text = (
         f"The bolus arrives {baseline:.1f} s after the first frame "
         f"and peaks at {peak:.0f} HU in blood (at least {AIF_PEAK_WARNING_HU:g} HU expected)."

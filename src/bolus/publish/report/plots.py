@@ -25,7 +25,7 @@ def curves_png(results: Results, arteries: Arteries) -> bytes:
     """AIF as measured and scaled, and VOF, over the exam's time, as PNG."""
     figure = _figure(6.0, 3.7)
     axes = figure.add_subplot()
-    time = results.time_s
+    time = results.grid_s
     axes.axvline(results.arrival_s, color=INK, lw=0.9, ls=(0, (4, 3)))
     axes.plot(time, arteries.vof.curve_hu, color=VEIN, lw=2.0, label="VOF")
     scaled = f"AIF × {arteries.scale:.2f} (input)"
