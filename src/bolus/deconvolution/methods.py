@@ -95,8 +95,8 @@ def _require_numbers(curves: Curves, input_hu: Float64Array) -> None:
         # NaN fails every comparison
         if values.size and not -LARGEST < values.min() <= values.max() < LARGEST:
             raise ImplausibleValues(
-                f"{what} hold what is no finite number, of which no maps can be made; leave those "
-                "voxels or frames out, or look at the images for damaged pixels"
+                f"{what} hold values that are not finite numbers, from which no maps can be made; "
+                "leave those voxels or frames out, or check the images for damaged pixels"
             )
 
 
