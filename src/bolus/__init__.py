@@ -12,6 +12,7 @@ from bolus.kernel_cache import ensure_kernel_cache
 from bolus.telemetry import forbid_telemetry
 
 if TYPE_CHECKING:
+    from bolus.acquire.describe import Description
     from bolus.api import (
         compare,
         deconvolve,
@@ -41,12 +42,15 @@ if TYPE_CHECKING:
         TooLarge,
         UsageError,
     )
+    from bolus.infer.predict import Prediction
     from bolus.lesion.presets import PRESET_NAMES as PRESETS
     from bolus.options import METHOD_NAMES as METHODS
     from bolus.preprocessing import Preprocessed, preprocess
     from bolus.results import Maps, MethodResult, Results
     from bolus.simulate.exam import simulate_exam
     from bolus.simulate.recipe import Recipe
+    from bolus.simulate.truth import Truth
+    from bolus.study.agreement.compare import Comparison
     from bolus.types import Arteries, Curves, Exam, Finding, Geometry, Lesion, Tissue
 
 __version__ = "0.1.0"
@@ -59,8 +63,10 @@ __all__ = [
     "BadGeometry",
     "BolusError",
     "BrokenExam",
+    "Comparison",
     "Curves",
     "DamagedFile",
+    "Description",
     "Exam",
     "Finding",
     "Geometry",
@@ -75,12 +81,14 @@ __all__ = [
     "NotAnExam",
     "NotCT",
     "OutputError",
+    "Prediction",
     "Preprocessed",
     "Recipe",
     "Results",
     "Tissue",
     "TooFewFrames",
     "TooLarge",
+    "Truth",
     "UsageError",
     "__version__",
     "compare",
@@ -101,6 +109,10 @@ _HOMES = {
     "PRESETS": ("lesion.presets", "PRESET_NAMES"),
     "simulate_exam": ("simulate.exam", "simulate_exam"),
     "Recipe": ("simulate.recipe", "Recipe"),
+    "Truth": ("simulate.truth", "Truth"),
+    "Comparison": ("study.agreement.compare", "Comparison"),
+    "Description": ("acquire.describe", "Description"),
+    "Prediction": ("infer.predict", "Prediction"),
     **{name: ("preprocessing", name) for name in ("Preprocessed", "preprocess")},
     **{name: ("results", name) for name in ("Maps", "MethodResult", "Results")},
     **{

@@ -58,7 +58,9 @@ def run(
     exam: Path,
     *,
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    method: Annotated[tuple[MethodName, ...], Parameter(name=["--method", "-m"])] = ("bma",),
+    method: Annotated[tuple[MethodName, ...], Parameter(name=["--method", "-m"], negative=())] = (
+        "bma",
+    ),
     preset: PresetName = "calibrated",
     aif: str | None = None,
     vof: str | None = None,
