@@ -78,11 +78,12 @@ def main() -> None:
         [
             f"Before is commit {BEFORE}; both were measured in one run on {os.cpu_count()} cores "
             f"with a mean load of {os.getloadavg()[2]:.1f}. One MB is 1,000,000 bytes of files, "
-            "pip and the environment's own files included. The torch of both is the CPU build; "
-            "where pip finds only PyPI's build for Linux, several GB come on top of the former "
-            "`make demo`.",
+            "pip and the environment's own files included. The former `make demo` got the CPU "
+            "build of torch; where pip finds only PyPI's build for Linux, CUDA came on "
+            "top, several GB.",
             markdown(["", "before", "now"], rows),
-            f"The line of this machine brought {speed:.0f} MB/s or more.",
+            "By the difference of the two times, the line of this machine brings about "
+            f"{speed:.0f} MB/s.",
             "The core by distribution, as pip installs it now:",
             now.parts,
         ],
