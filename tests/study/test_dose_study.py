@@ -85,7 +85,7 @@ def test_an_exam_that_cannot_be_read_is_counted(ran: tuple[Path, Study], cohort:
     assert (lost["case"], lost["outcome"], lost["stage"]) == ("case-2", "refused", "read")
     text = (out / "dose.md").read_text()
     assert "2 exams, 1 of them readable" in text
-    assert "from the first frame on" in text
+    assert "starting at the first frame" in text
     everything = text + (out / "dose.csv").read_text() + (out / "settings.json").read_text()
     assert str(cohort.parent) not in everything
 
