@@ -11,6 +11,8 @@
 # make attacks  10,000 broken and hostile inputs at every entry (an hour; goes on where it was
 #             stopped)
 # make docs   builds the documentation as a site in docs/_build/html, with its gallery
+#             and runs what the pages say to type
+# make package  builds the wheel and tries it in an empty environment
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
 #             PEERS_PYTHON=python3.12 where the usual one is older)
 # make web    rebuilds the page of `bolus view` (needs node and npm; users don't)
@@ -25,8 +27,8 @@ STAMP := $(VENV)/installed
 # bytecode of modules that nobody imports is 120 MB; Python writes that of the others by itself
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
-.PHONY: demo test check bench calibration studies network raters weights attacks docs peers \
-	installation web clean
+.PHONY: demo test check bench calibration studies network raters weights attacks docs package \
+	peers installation web clean
 
 demo: $(DEMO_STAMP)
 	$(BIN)/bolus demo demo-out
@@ -73,6 +75,10 @@ attacks: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/pytest -m docs
+
+package: $(STAMP)
+	$(BIN)/pytest -m package
 
 peers: $(STAMP)
 	cd benchmarks && ../$(BIN)/python -m peers

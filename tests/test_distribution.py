@@ -59,7 +59,7 @@ def wheel(folder: Path) -> Path:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.package
 def test_wheel_holds_every_file_of_the_package(built: Path) -> None:
     tree = built / "tree" / "src"
     ours = {str(f.relative_to(tree)) for f in tree.rglob("*") if f.is_file()}
@@ -69,13 +69,13 @@ def test_wheel_holds_every_file_of_the_package(built: Path) -> None:
     assert set(DATA) <= names
 
 
-@pytest.mark.slow
+@pytest.mark.package
 def test_sdist_builds_the_same_wheel(built: Path) -> None:
     assert wheel(built / "again").name == wheel(built / "dist").name
     assert wheel(built / "again").read_bytes() == wheel(built / "dist").read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.package
 def test_sdist_holds_what_tests_it_and_tells_of_it(built: Path) -> None:
     (sdist,) = (built / "dist").glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
@@ -86,7 +86,7 @@ def test_sdist_holds_what_tests_it_and_tells_of_it(built: Path) -> None:
     assert not any("node_modules" in name or "__pycache__" in name for name in names)
 
 
-@pytest.mark.slow
+@pytest.mark.package
 def test_wheel_makes_the_demo_in_an_empty_environment(built: Path, tmp_path: Path) -> None:
     python = new_environment(tmp_path / "empty")
     install(python, "--no-compile", str(wheel(built / "dist")))

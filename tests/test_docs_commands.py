@@ -92,7 +92,7 @@ def run_in(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.docs
 @pytest.mark.parametrize("page", RUN)
 def test_what_a_page_says_to_type_works(page: str, folder: Path) -> None:
     found = [block for block in blocks(page) if block.language in ("sh", "python")]

@@ -101,6 +101,6 @@ def _old(cavity: BoolArray, left: BoolArray, voxel_ml: float) -> Finding | None:
     return Finding(
         "old-infarct",
         Grade.NOTE,
-        f"A cavity as dark as CSF without a counterpart on the other side ({', '.join(parts)}), as "
-        "left by an old infarct or a cyst; it counts neither as core nor as hypoperfused.",
+        f"A cavity as dark as CSF without a counterpart on the other side ({', '.join(parts)}), "
+        "consistent with an old infarct or a cyst; it counts neither as core nor as hypoperfused.",
     )
