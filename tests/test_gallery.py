@@ -1,6 +1,7 @@
 """Every example of the gallery has drawn its picture.
 
-`make docs` runs them all, and stops at the first that fails or warns; then this looks at the pictures.
+`make docs` runs them all and stops at the first that fails or warns; then this looks at the
+pictures.
 """
 
 from __future__ import annotations
