@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bolus.data import WithArrays
 from bolus.errors import OutputError
 from bolus.simulate.bolus import Bolus
 from bolus.simulate.nifti import write_image
@@ -26,8 +27,8 @@ MAINLY_OTHER = 0.5
 OLD_INFARCT, CALCIFICATION = 5, 6
 
 
-@dataclass(frozen=True)
-class Truth:
+@dataclass(frozen=True, eq=False, repr=False)
+class Truth(WithArrays):
     """Maps are (Z, Y, X); float maps are 0 outside the brain.
 
     hypo: valid and Tmax > 6 s.  core: hypo and CBF < 30 % of the mean CBF of valid voxels outside
