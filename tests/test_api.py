@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import bolus
+from bolus import types
 from bolus.simulate.dicom import write_dicom
 from bolus.types import Exam, Grade
 
@@ -102,13 +103,15 @@ def test_steps_one_by_one_give_the_maps_of_the_run(
     preprocessed: bolus.Preprocessed, results: bolus.Results
 ) -> None:
     arteries = bolus.find_arteries(preprocessed)
-    maps = bolus.deconvolve(preprocessed.curves, arteries, "nlr")
+    maps = bolus.deconvolve(preprocessed, arteries, "nlr")
+    assert maps == results["nlr"].maps
     np.testing.assert_array_equal(maps.cbf, results["nlr"].cbf)
     np.testing.assert_array_equal(bolus.predict(preprocessed).maps.cbf, results["cnn"].cbf)
     lesion = bolus.measure_lesion(maps, preprocessed.tissue, preprocessed.exam.geometry)
     assert lesion == results["nlr"].lesion
     by_array = bolus.deconvolve(preprocessed.curves, arteries.input_hu, "nlr")
-    assert by_array == maps
+    assert by_array == bolus.deconvolve(preprocessed.curves, arteries, "nlr")
+    np.testing.assert_array_equal(by_array.cbf, maps.cbf)
 
 
 def test_an_exam_that_was_read_is_run_like_its_path(exam: Exam, tmp_path: Path) -> None:
@@ -125,6 +128,9 @@ def test_an_exam_that_was_read_is_run_like_its_path(exam: Exam, tmp_path: Path) 
         ({"methods": "b"}, "no method 'b'; choose from nlr, bma"),
         ({"methods": ["bma", "svd"]}, "no method 'svd'; choose from nlr, bma"),
         ({"methods": []}, "no method is given"),
+        ({"methods": {"nlr", "cnn"}}, "a list of names in their order"),
+        ({"methods": None}, "a list of names in their order"),
+        ({"aif": (np.inf, 1, 1)}, "three whole numbers"),
         ({"preset": "mine"}, "no preset 'mine'; choose from calibrated, rapid"),
         ({"aif": (1, 2)}, "three whole numbers"),
         ({"aif": (1.5, 2, 3)}, "three whole numbers"),
@@ -139,6 +145,22 @@ def test_wrong_arguments_say_what_would_be_right(
 ) -> None:
     with pytest.raises(bolus.UsageError, match=said):
         bolus.run(exam, **arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("nothing", [None, 3, "", (1, 2)])
+def test_what_is_no_path_is_said_to_be_none(nothing: object, results: bolus.Results) -> None:
+    for call in (bolus.run, bolus.read_exam, bolus.load_results, bolus.describe, results.save):
+        with pytest.raises(bolus.UsageError, match="path"):
+            call(nothing)  # type: ignore[operator]
+
+
+def test_a_home_is_a_home_everywhere(
+    results: bolus.Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    results.save("~/saved")
+    assert (tmp_path / "saved" / "summary.json").exists()
+    assert list(bolus.load_results("~/saved")) == ["nlr", "cnn"]
 
 
 def test_a_missing_path_is_one_error_of_bolus(tmp_path: Path) -> None:
@@ -223,6 +245,12 @@ def test_frames_that_were_dropped_are_reloaded_as_dropped(exam: Exam, tmp_path: 
         lambda out: (out / "curves.csv").write_text("time_s,aif_hu\n1,x\n"),
         lambda out: (out / "voxels.npz").write_bytes(b"PK"),
         lambda out: shutil.copy(out / "nlr" / "cbf.nii.gz", out / "nlr" / "lesion.nii.gz"),
+        lambda out: (
+            nib.save(
+                nib.load(out / "nlr" / "lesion.nii.gz").slicer[:50, :50], out / "cropped.nii.gz"
+            )
+            or shutil.move(out / "cropped.nii.gz", out / "nlr" / "lesion.nii.gz")
+        ),
     ],
 )
 def test_damaged_results_are_refused_by_name(saved: Path, spoil: object) -> None:
@@ -252,6 +280,10 @@ def test_what_holds_arrays_compares_and_prints_without_them(
     assert exam == replace(exam)
     assert exam != other
     assert exam != "an exam"
+    assert exam != object()
+    assert results["nlr"].maps != types.Maps(**{
+        key: value for key, value in vars(results["nlr"].maps).items() if key != "geometry"
+    })  # fmt: skip
     assert results == bolus.Results.of(results)
     assert results != replace(results, arrival_s=0.0)
     for one in (exam, results, results["cnn"], results["cnn"].maps, preprocessed, exam.geometry):
@@ -338,6 +370,9 @@ ARTERY, TISSUE = drawn(TIMES_S)
         ({"times_s": TIMES_S[:-1]}, "aif has shape"),
         ({"times_s": np.where(TIMES_S > 30, np.nan, TIMES_S)}, "must rise"),
         ({"times_s": TIMES_S / 1000}, "are the times in seconds"),
+        ({"curves": np.ma.masked_greater(TISSUE, 5)}, "curves are partly masked"),
+        ({"mask": np.array([1.0, np.nan, 0.0, 1.0])}, "other values than 0 and 1"),
+        ({"mask": np.array([-1, 0, 1, 2])}, "other values than 0 and 1"),
         ({"curves": TISSUE[:, :-1]}, "the last axis for the 50 times"),
         ({"curves": np.where(TISSUE > 5, np.nan, TISSUE)}, "curves hold NaN or infinity"),
         ({"curves": TISSUE.astype(str)}, "give numbers"),
@@ -354,6 +389,21 @@ def test_arrays_that_do_not_fit_are_refused(changed: dict[str, object], said: st
     arguments = {"curves": TISSUE, "aif": ARTERY, "method": "bsvd", "times_s": TIMES_S}
     with pytest.raises(bolus.UsageError, match=said):
         bolus.deconvolve(**{**arguments, **changed})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", [name for name in bolus.METHODS if name != "cnn"])
+@pytest.mark.parametrize("factor", [34, 1000])
+def test_frames_too_far_apart_for_a_bolus_are_refused(method: str, factor: int) -> None:
+    with pytest.raises(bolus.ImplausibleValues, match="are the times in seconds"):
+        bolus.deconvolve(TISSUE, ARTERY, method, times_s=TIMES_S * factor)
+
+
+def test_times_count_from_the_first() -> None:
+    early, late = (
+        bolus.deconvolve(TISSUE, ARTERY, "bsvd", times_s=TIMES_S + start) for start in (0.0, 1e6)
+    )
+    np.testing.assert_allclose(late.ttp, early.ttp, atol=1e-3)
+    np.testing.assert_allclose(late.cbf, early.cbf, rtol=1e-5)
 
 
 def test_the_public_osipi_curves_give_what_each_method_is_known_to_give(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from bolus.options import Choices, check_name
 from bolus.pipeline import analyse, run_exam
 from bolus.preprocessing import Preprocessed, Progress, Stages
 from bolus.publish.load import load_results as load_folder
-from bolus.results import Maps, Results
+from bolus.results import Maps, Results, as_path
 from bolus.terminal import stage_printer
 from bolus.types import Arteries, Curves, Exam, Float64Array, Geometry, Lesion, Tissue, Voxel
 
@@ -52,7 +51,7 @@ def describe(path: PathLike, *, series: str | int | None = None) -> Description:
     NoReadableFiles
         There is no such path, or nothing in it.
     """
-    return describe_path(Path(path), series=_series(series))
+    return describe_path(as_path(path), series=_series(series))
 
 
 def read_exam(path: PathLike, *, series: str | int | None = None) -> Exam:
@@ -73,7 +72,7 @@ def read_exam(path: PathLike, *, series: str | int | None = None) -> Exam:
     NotAnExam, BrokenExam
         One of the kinds of `bolus.errors`, which names the file, the fault and the remedy.
     """
-    return read_path(Path(path), series=_series(series))
+    return read_path(as_path(path), series=_series(series))
 
 
 def run(
@@ -85,7 +84,7 @@ def run(
     vof: Sequence[int] | None = None,
     series: str | int | None = None,
     model: PathLike | None = None,
-    progress: bool | Progress = False,
+    progress: bool | Progress | None = False,
 ) -> Results:
     """From an exam to maps, lesions and verdicts, as ``bolus run`` does.
 
@@ -105,23 +104,23 @@ def run(
     BolusError
         One of the tree in `bolus.errors`.
     """
-    names = (methods,) if isinstance(methods, str) else tuple(dict.fromkeys(methods))
+    names = _names(methods)
     choices = Choices(
         methods=names,
         preset=preset,
         aif=_voxel("aif", aif),
         vof=_voxel("vof", vof),
         series=_series(series),
-        model=None if model is None else Path(model),
+        model=None if model is None else as_path(model),
     )
     choices.check()
     if isinstance(exam, Exam) and series is not None:
         raise UsageError("an exam in memory has one series; choose it in read_exam")
     with stage_printer(quiet=progress is not True) as shown:
-        stages = Stages(shown if isinstance(progress, bool) else progress)
+        stages = Stages(progress if callable(progress) else shown)
         if isinstance(exam, Exam):
             return Results.of(analyse(exam, choices, stages))
-        return Results.of(run_exam(Path(exam), choices, stages))
+        return Results.of(run_exam(as_path(exam), choices, stages))
 
 
 def find_arteries(
@@ -161,7 +160,7 @@ def find_arteries(
 
 
 def deconvolve(
-    curves: Curves | ArrayLike,
+    curves: Preprocessed | Curves | ArrayLike,
     aif: Arteries | ArrayLike,
     method: str = "bma",
     *,
@@ -177,7 +176,8 @@ def deconvolve(
 
     Parameters
     ----------
-    curves : ``preprocessed.curves``, or an array (V, T) or (..., T) of at most three more axes.
+    curves : of `bolus.preprocess` (or its ``curves``; maps then have no geometry), or an array
+        (V, T) or (..., T) of at most three more axes.
     aif : of `find_arteries`, or an array (T,).
     method : a deconvolution of `bolus.METHODS` (all but ``cnn``).
     times_s : (T,) s, for arrays.
@@ -195,7 +195,7 @@ def deconvolve(
     UsageError
         There is no such method, or the arrays don't fit together.
     ImplausibleValues
-        The curves or times hold non-finite values.
+        Frames are too far apart to follow a bolus.
     NoPerfusion
         The arterial input has no area.
 
@@ -210,10 +210,14 @@ def deconvolve(
     2.0
     """
     check_name("deconvolution", method, tuple(METHODS))
+    geometry = None
+    if isinstance(curves, Preprocessed):
+        geometry = curves.exam.geometry
+        curves = curves.curves
     if isinstance(curves, Curves):
         if times_s is not None or mask is not None or spacing_mm is not None:
             raise UsageError("times_s, mask and spacing_mm are for arrays; these curves have them")
-        return Maps.of(deconvolve_curves(method, curves, _input_hu(aif, curves)))
+        return Maps.of(deconvolve_curves(method, curves, _input_hu(aif, curves)), geometry)
     if times_s is None:
         raise UsageError("give times_s, the times of the curves' last axis, s")
     if isinstance(aif, Arteries):
@@ -244,7 +248,7 @@ def predict(preprocessed: Preprocessed, *, model: PathLike | None = None) -> Pre
         The network can't be read, fails, or gives impossible values.
     """
     ready = preprocessed
-    network = load_model(None if model is None else Path(model))
+    network = load_model(None if model is None else as_path(model))
     seen = sampled(ready.exam, ready.tissue, ready.measured, ready.curves, motion=ready.motion)
     found = predict_sampled(seen, network)
     return Prediction(Maps.of(found.maps, ready.exam.geometry), found.findings)
@@ -289,7 +293,7 @@ def load_results(folder: PathLike) -> Results:
     NoReadableFiles, DamagedFile, BadGeometry
         The folder holds no results, or they are incomplete or damaged.
     """
-    return Results.of(load_folder(Path(folder)))
+    return Results.of(load_folder(as_path(folder)))
 
 
 def compare(
@@ -312,7 +316,17 @@ def compare(
     """
     from bolus.study.agreement.compare import compare as compare_paths
 
-    return compare_paths(Path(first), Path(second), None if mask is None else Path(mask), seed)
+    return compare_paths(
+        as_path(first), as_path(second), None if mask is None else as_path(mask), seed
+    )
+
+
+def _names(methods: str | Sequence[str]) -> tuple[str, ...]:
+    if isinstance(methods, str):
+        return (methods,)
+    if not isinstance(methods, Iterable) or isinstance(methods, Set | bytes):
+        raise UsageError(f"methods are a name or a list of names in their order, not {methods!r}")
+    return tuple(dict.fromkeys(str(name) for name in methods))
 
 
 def _series(series: str | int | None) -> str | None:
@@ -326,7 +340,7 @@ def _voxel(option: str, voxel: Sequence[int] | None) -> Voxel | None:
         x, y, z = (int(i) for i in voxel)
         if (x, y, z) != tuple(voxel):
             raise ValueError("no whole numbers")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(
             f"{option} is a voxel (x, y, z) of three whole numbers, not {voxel!r}"
         ) from error

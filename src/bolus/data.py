@@ -22,12 +22,13 @@ class WithArrays:
 
     def __eq__(self, other: object) -> bool:
         """Whether all fields are the same."""
+        if not isinstance(other, WithArrays):
+            return NotImplemented
         if not (isinstance(other, type(self)) or isinstance(self, type(other))):
             return NotImplemented
-        names = {f.name for one in (self, other) for f in fields(one)}  # type: ignore[arg-type]
-        missing = object()
-        return all(
-            same(getattr(self, name, missing), getattr(other, name, missing)) for name in names
+        names, others = ([f.name for f in fields(one)] for one in (self, other))  # type: ignore[arg-type]
+        return names == others and all(
+            same(getattr(self, name), getattr(other, name)) for name in names
         )
 
     def __repr__(self) -> str:

@@ -191,7 +191,7 @@ class Results(types.Results):
         """
         from bolus.publish.write import publish
 
-        publish(self, Path(folder), deidentify=deidentified)
+        publish(self, as_path(folder), deidentify=deidentified)
 
     @property
     def verdict(self) -> str:
@@ -213,6 +213,23 @@ class Results(types.Results):
         from bolus.publish.notebook import results_html
 
         return results_html(self)
+
+
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """A path that a user gives, ``~`` being his home.
+
+    Raises
+    ------
+    UsageError
+        It is empty, or no path.
+    """
+    try:
+        given = os.fspath(path)
+    except TypeError as error:
+        raise UsageError(f"give a path, not {type(path).__name__}") from error
+    if not given:
+        raise UsageError("the path is empty; give a file or a folder")
+    return Path(given).expanduser()
 
 
 def lesion_line(name: str, lesion: Lesion) -> str:

@@ -41,7 +41,7 @@ def curves_of(
     values : (V, T), or (..., T) of the mask's shape; enhancement or concentration, 0 before the
         bolus.
     aif : (T,) arterial input in the same unit, already free of partial volume.
-    times_s : (T,) rising, s.
+    times_s : (T,) rising, s; counted from the first.
     mask : at most three axes; which of ``values`` are curves.
     spacing_mm : distance of neighbouring voxels along the mask's axes; without it, curves have no
         neighbours and are pooled together.
@@ -56,6 +56,9 @@ def curves_of(
     UsageError
         The arrays don't fit together, or hold non-finite values.
     """
+    for what, given in (("curves", values), ("aif", aif), ("times_s", times_s)):
+        if np.ma.isMaskedArray(given) and np.ma.getmaskarray(given).any():
+            raise UsageError(f"{what} are partly masked; leave such voxels out with mask=")
     times = _times(times_s)
     artery = np.asarray(aif, np.float64)
     if artery.shape != times.shape:
@@ -98,7 +101,8 @@ def _times(times_s: ArrayLike) -> Float64Array:
         raise UsageError(f"times_s has shape {times.shape}; give at least {FEWEST_FRAMES} times")
     if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise UsageError("times_s must rise from frame to frame, s")
-    return times
+    since_first: Float64Array = times - times[0]
+    return since_first
 
 
 def _rows(
@@ -110,7 +114,7 @@ def _rows(
             f"curves have shape {values.shape} of {values.dtype}; give numbers, the last axis for "
             f"the {frames} times"
         )
-    where = np.ones(values.shape[:-1], bool) if mask is None else np.asarray(mask, bool)
+    where = np.ones(values.shape[:-1], bool) if mask is None else _mask(mask)
     if where.ndim > 3:
         raise UsageError(f"the mask has {where.ndim} axes; give at most three")
     if values.shape[:-1] == where.shape:
@@ -125,6 +129,13 @@ def _rows(
     if not len(rows):
         raise UsageError("the mask holds no voxel")
     return where.reshape((1,) * (3 - where.ndim) + where.shape), rows
+
+
+def _mask(mask: ArrayLike) -> BoolArray:
+    given = np.asarray(mask)
+    if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
+        raise UsageError("the mask holds other values than 0 and 1, or True and False")
+    return given.astype(bool)
 
 
 def _noise(tissue: NDArray[np.float32], arrival: int) -> float:

@@ -47,6 +47,10 @@ for each voxel and keeps none, the network has no model."""
 DELAY_METHODS = ("nlr", "bma")
 """Methods that fit the delay; an impulse response has no measurable onset."""
 
+LONGEST_INTERVAL_S = 20.0
+"""Median interval of frames: a bolus passes in that time."""
+MOST_SAMPLES = 5000
+"""Of the common grid: more than half an hour at 0.5 s."""
 LARGEST = 1e15
 """Beyond it the squares that fits add up leave single precision; no contrast comes near."""
 
@@ -63,7 +67,8 @@ def deconvolve(method: str, curves: Curves, input_hu: Float64Array) -> Maps:
     Raises
     ------
     ImplausibleValues
-        Curves, times or the input hold what is no number.
+        Curves, times or the input hold what is no number, or frames are too far apart to show a
+        bolus.
     NoPerfusion
         There is no voxel, or no contrast in the input.
     """
@@ -78,8 +83,19 @@ def deconvolve(method: str, curves: Curves, input_hu: Float64Array) -> Maps:
             "the arterial input has no area, so nothing can be divided by it; choose another "
             "artery, and look whether its curve is enhancement above the baseline"
         )
+    _require_time_course(curves)
     voxel, parameters = METHODS[method](curves, input_hu)
     return to_maps(method, voxel, curves.voxels, parameters)
+
+
+def _require_time_course(curves: Curves) -> None:
+    """The tables of `nlr` and the matrices of the SVD family have limits."""
+    interval_s, samples = curves.frame_interval_s, curves.grid_s.size
+    if interval_s > LONGEST_INTERVAL_S or samples > MOST_SAMPLES:
+        raise ImplausibleValues(
+            f"the frames are {interval_s:g} s apart and span {curves.grid_s[-1]:g} s, in which no "
+            "bolus can be followed; are the times in seconds?"
+        )
 
 
 def _require_numbers(curves: Curves, input_hu: Float64Array) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.files.output_folder import MAX_SUMMARY_BYTES, SCHEMA_NAME
@@ -161,13 +162,17 @@ def _method(folder: Path, name: str, about: Any, geometry: Geometry) -> MethodRe
     delay = _volume(folder, f"{name}/delay", geometry) if has_delay else None
     parameters = dict(about["parameters"])
     found = Maps(name, **maps, delay=delay, parameters=parameters, se=se)
-    return MethodResult(found, _lesion(folder / name / "lesion.nii.gz", about["lesion"]))
+    path = folder / name / "lesion.nii.gz"
+    labels = read_labels(path)
+    if not same_grid(labels.geometry, geometry):
+        raise DamagedFile(f"{path} lies on another grid than the results; run the exam again")
+    return MethodResult(found, _lesion(np.asarray(labels.values, np.uint8), about["lesion"]))
 
 
-def _lesion(path: Path, found: Any) -> Lesion:
+def _lesion(labels: NDArray[np.uint8], found: Any) -> Lesion:
     thresholds = found["thresholds"]
     return Lesion(
-        labels=np.asarray(read_labels(path).values, np.uint8),
+        labels=labels,
         preset=found["preset"],
         core_rule=thresholds["core"],
         hypoperfused_rule=thresholds["hypoperfused"],
@@ -175,10 +180,10 @@ def _lesion(path: Path, found: Any) -> Lesion:
         side=found["side"],
         reference_cbf=_or_nan(found["reference_cbf"]),
         reference=found["reference"],
-        core_ml=found["core_ml"],
-        hypoperfused_ml=found["hypoperfused_ml"],
-        penumbra_ml=found["penumbra_ml"],
-        mismatch_ml=found["mismatch_ml"],
+        core_ml=float(found["core_ml"]),
+        hypoperfused_ml=float(found["hypoperfused_ml"]),
+        penumbra_ml=float(found["penumbra_ml"]),
+        mismatch_ml=float(found["mismatch_ml"]),
         mismatch_ratio=found["mismatch_ratio"],
         hir=found["hir"],
         tmax_ml=dict(found["tmax_above_ml"]),
