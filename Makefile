@@ -12,7 +12,8 @@
 #             stopped)
 # make docs   builds the documentation as a site in docs/_build/html, with its gallery
 #             and runs what the pages say to type
-# make package  builds the wheel and tries it in an empty environment
+# make long   runs the longest tests: the wheel in an empty environment, what a run writes compared
+#             with the code before, floods of connections
 # make peers  bolus and open peers on the same curves (PYPET=clone of PyPeT,
 #             PEERS_PYTHON=python3.12 where the usual one is older)
 # make web    rebuilds the page of `bolus view` (needs node and npm; users don't)
@@ -27,7 +28,7 @@ STAMP := $(VENV)/installed
 # bytecode of modules that nobody imports is 120 MB; Python writes that of the others by itself
 INSTALL = $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 
-.PHONY: demo test check bench calibration studies network raters weights attacks docs package \
+.PHONY: demo test check bench calibration studies network raters weights attacks docs long \
 	peers installation web clean
 
 demo: $(DEMO_STAMP)
@@ -77,8 +78,8 @@ docs: $(STAMP)
 	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
 	$(BIN)/pytest -m docs
 
-package: $(STAMP)
-	$(BIN)/pytest -m package
+long: $(STAMP)
+	$(BIN)/pytest -m long
 
 peers: $(STAMP)
 	cd benchmarks && ../$(BIN)/python -m peers

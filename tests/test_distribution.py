@@ -62,7 +62,7 @@ def wheel(folder: Path) -> Path:
     return found
 
 
-@pytest.mark.package
+@pytest.mark.long
 def test_wheel_holds_every_file_of_the_package(built: Path) -> None:
     tree = built / "tree" / "src"
     ours = {str(f.relative_to(tree)) for f in tree.rglob("*") if f.is_file()}
@@ -72,13 +72,13 @@ def test_wheel_holds_every_file_of_the_package(built: Path) -> None:
     assert set(DATA) <= names
 
 
-@pytest.mark.package
+@pytest.mark.long
 def test_sdist_builds_the_same_wheel(built: Path) -> None:
     assert wheel(built / "again").name == wheel(built / "dist").name
     assert wheel(built / "again").read_bytes() == wheel(built / "dist").read_bytes()
 
 
-@pytest.mark.package
+@pytest.mark.long
 def test_sdist_holds_what_tests_it_and_tells_of_it(built: Path) -> None:
     (sdist,) = (built / "dist").glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
@@ -117,7 +117,7 @@ print((again["cnn"].cbf == results["cnn"].cbf).all(), f"{again['bma'].lesion.cor
 """
 
 
-@pytest.mark.package
+@pytest.mark.long
 def test_ten_lines_of_python_give_the_bytes_of_the_command_line(
     empty: Path, clean: dict[str, str], tmp_path: Path, small: tuple[Exam, Truth]
 ) -> None:
@@ -136,7 +136,7 @@ def test_ten_lines_of_python_give_the_bytes_of_the_command_line(
         assert one.read_bytes() == two.read_bytes(), name
 
 
-@pytest.mark.package
+@pytest.mark.long
 def test_wheel_makes_the_demo_in_an_empty_environment(
     empty: Path, clean: dict[str, str], tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ from same_results import (
 )
 
 
+@pytest.mark.long
 def test_what_a_run_writes_and_says_is_what_it_was(
     pytestconfig: pytest.Config, tmp_path: Path
 ) -> None:

@@ -58,7 +58,10 @@ def viewing(
             server.communicate()
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET / HTT", BODILESS])
+@pytest.mark.parametrize(
+    "sent",
+    [b"", *(pytest.param(part, marks=pytest.mark.long) for part in (b"GET / HTT", BODILESS))],
+)
 def test_three_hundred_idle_connections_hold_up_nobody(
     out: Path, tmp_path: Path, sent: bytes
 ) -> None:
