@@ -222,7 +222,9 @@ def deconvolve(
         raise UsageError("give times_s, the times of the curves' last axis, s")
     if isinstance(aif, Arteries):
         raise UsageError("an array of curves needs an array of the same times as aif")
-    steps = _steps(spacing_mm, np.ndim(mask) if mask is not None else np.ndim(curves) - 1)
+    steps = None
+    if spacing_mm is not None:
+        steps = _steps(spacing_mm, np.ndim(mask) if mask is not None else np.ndim(curves) - 1)
     made, input_hu = curves_of(curves, aif, times_s, mask, steps)
     maps = Maps.of(deconvolve_curves(method, made, input_hu))
     return _shaped(maps, np.shape(mask) if mask is not None else np.shape(curves)[:-1])
@@ -359,10 +361,8 @@ def _input_hu(aif: Arteries | ArrayLike, curves: Curves) -> Float64Array:
     return values
 
 
-def _steps(spacing_mm: Sequence[float] | None, axes: int) -> tuple[float, float, float] | None:
+def _steps(spacing_mm: Sequence[float], axes: int) -> tuple[float, float, float]:
     """Of three axes, whatever number the mask has."""
-    if spacing_mm is None:
-        return None
     steps = [float(step) for step in spacing_mm]
     if len(steps) != axes or not all(0 < step < np.inf for step in steps):
         raise UsageError(f"spacing_mm gives a distance above 0 for each of {axes} axes")

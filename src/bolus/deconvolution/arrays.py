@@ -23,6 +23,10 @@ FEWEST_BEFORE = 3
 """Steps between frames before the bolus from which noise is measured; else the last frames are
 taken."""
 LAST = 6
+LEAST_PEAK = 1e-30
+"""Below it a single-precision number loses its digits."""
+LONGEST_S = 1e5
+"""More than a day: no grid shall be made for it."""
 LEAST_NOISE = 1e-3
 """Of the curves' typical peak: simulated curves may have none, on which no fit can be weighted."""
 
@@ -56,14 +60,11 @@ def curves_of(
     UsageError
         The arrays don't fit together, or hold non-finite values.
     """
-    for what, given in (("curves", values), ("aif", aif), ("times_s", times_s)):
-        if np.ma.isMaskedArray(given) and np.ma.getmaskarray(given).any():
-            raise UsageError(f"{what} are partly masked; leave such voxels out with mask=")
-    times = _times(times_s)
-    artery = np.asarray(aif, np.float64)
+    times = _times(_numbers("times_s", times_s))
+    artery = np.asarray(_numbers("aif", aif), np.float64)
     if artery.shape != times.shape:
         raise UsageError(f"aif has shape {artery.shape}, but there are {times.size} times")
-    voxels, rows = _rows(np.asarray(values), mask, times.size)
+    voxels, rows = _rows(_numbers("curves", values), mask, times.size)
     bad = int((~np.isfinite(rows)).any(axis=1).sum())
     if bad or not np.isfinite(artery).all():
         what = f"{bad} curves hold" if bad else "aif holds"
@@ -71,6 +72,8 @@ def curves_of(
     peak = float(artery.max())
     if not peak > 0:
         raise UsageError("aif has no enhancement above 0; check its sign")
+    if peak < LEAST_PEAK:
+        raise UsageError(f"aif is at most {peak:g}, too small a number to compute with")
     scale = PEAK_HU / peak
     grid = common_grid(times[:, None])
     if grid.size < FEWEST_FRAMES:
@@ -95,12 +98,26 @@ def curves_of(
     return curves, input_hu
 
 
-def _times(times_s: ArrayLike) -> Float64Array:
+def _numbers(what: str, given: ArrayLike) -> NDArray[Any]:
+    if np.ma.isMaskedArray(given) and np.ma.getmaskarray(given).any():
+        raise UsageError(f"{what} are partly masked; leave such voxels out with mask=")
+    try:
+        values = np.asarray(given)
+    except ValueError as error:
+        raise UsageError(f"{what} are not one array: {error}") from error
+    if values.dtype.kind not in "iuf":
+        raise UsageError(f"{what} are of type {values.dtype}; give numbers")
+    return values
+
+
+def _times(times_s: NDArray[Any]) -> Float64Array:
     times = np.asarray(times_s, np.float64)
     if times.ndim != 1 or times.size < FEWEST_FRAMES:
         raise UsageError(f"times_s has shape {times.shape}; give at least {FEWEST_FRAMES} times")
     if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise UsageError("times_s must rise from frame to frame, s")
+    if times[-1] - times[0] > LONGEST_S:
+        raise UsageError(f"the times span {times[-1] - times[0]:g} s; are they in seconds?")
     since_first: Float64Array = times - times[0]
     return since_first
 
@@ -109,10 +126,9 @@ def _rows(
     values: NDArray[Any], mask: ArrayLike | None, frames: int
 ) -> tuple[BoolArray, NDArray[Any]]:
     """(Z, Y, X) mask and the curves in it, (V, T)."""
-    if values.ndim < 1 or values.dtype.kind not in "iuf" or values.shape[-1] != frames:
+    if values.ndim < 1 or values.shape[-1] != frames:
         raise UsageError(
-            f"curves have shape {values.shape} of {values.dtype}; give numbers, the last axis for "
-            f"the {frames} times"
+            f"curves have shape {values.shape}; their last axis is that of the {frames} times"
         )
     where = np.ones(values.shape[:-1], bool) if mask is None else _mask(mask)
     if where.ndim > 3:

@@ -114,7 +114,7 @@ def fine_curves(grid_s: Float64Array, input_hu: Float64Array) -> FineCurves:
 
     Parameters
     ----------
-    time_s : (N,) evenly spaced, s.
+    grid_s : (N,) evenly spaced, s.
     input_hu : (N,) scaled arterial input, HU; held at the mean of its last three samples after
         the end of the scan, for tissue that is ahead of it.
     """

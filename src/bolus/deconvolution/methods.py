@@ -114,6 +114,3 @@ def _require_numbers(curves: Curves, input_hu: Float64Array) -> None:
                 f"{what} hold values that are not finite numbers, from which no maps can be made; "
                 "leave those voxels or frames out, or check the images for damaged pixels"
             )
-
-
-__all__ = ["DELAY_METHODS", "FITTED", "METHODS", "Method", "deconvolve"]
