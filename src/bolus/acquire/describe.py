@@ -12,7 +12,7 @@ import numpy as np
 
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.scan import read_slices
-from bolus.acquire.dicom.source_images import named_like_derived, why_not_source
+from bolus.acquire.dicom.source_images import why_not_source
 from bolus.acquire.exam import lay_out_scan, select_scan
 from bolus.acquire.find_nifti import find_nifti
 from bolus.acquire.nifti import is_nifti_file, open_nifti
@@ -191,7 +191,7 @@ def _series(slices: Sequence[Slice], verdicts: dict[str, str]) -> tuple[Series, 
 
 
 def _verdict(image: Slice) -> str:
-    return why_not_source(image) or named_like_derived(image)
+    return why_not_source(image)
 
 
 def _slice_times(times_s: Float64Array) -> tuple[SliceTimes, ...]:

@@ -30,7 +30,7 @@ def without_damaged(
     problems = {identity(s): error for s in slices if (error := _problem(s, known))}
     lost = [problems[key] for key in sorted(problems)]
     if lost:
-        by_slice = Group(tuple(s for s in slices if identity(s) in problems)).depths
+        by_slice = Group(tuple(s for s in slices if identity(s) in problems)).places
         if max(by_slice.values()) > most_lost(Group(tuple(slices)).frames):
             raise lost[0]
     return [s for s in slices if identity(s) not in problems], lost

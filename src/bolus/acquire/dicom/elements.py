@@ -121,6 +121,11 @@ def microseconds(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1e6)
 
 
+def milliseconds(value: float | None) -> int | None:
+    """Milliseconds as whole microseconds."""
+    return None if value is None else microseconds(value / 1000)
+
+
 def time_of_day_us(value: str) -> int | None:
     """TM (HHMMSS.ffffff, fraction, seconds and minutes optional; or HH:MM:SS) as microseconds."""
     match = re.fullmatch(r"(\d\d):?(\d\d)?:?(\d\d)?(?:\.(\d{1,9}))?", value.strip(" \0"))

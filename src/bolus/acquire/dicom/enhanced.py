@@ -17,6 +17,7 @@ from bolus.acquire.dicom.elements import (
     Vector,
     datetime_us,
     microseconds,
+    milliseconds,
     plausible,
     whole,
 )
@@ -129,20 +130,24 @@ def _vector(item: Dataset, keyword: str, n: int) -> Vector:
 
 
 def _clock(base: Clock, content: Dataset, temporal: Dataset) -> Clock:
-    """The frame's own times; the file's time would be the same for every frame."""
-    times = (
-        datetime_us(str(content.get(keyword, "")))
-        for keyword in ("FrameReferenceDateTime", "FrameAcquisitionDateTime")
-    )
-    index = content.get("TemporalPositionIndex")
-    offset = temporal.get("TemporalPositionTimeOffset")
-    acquisition_number = content.get("FrameAcquisitionNumber")
+    """The frame's own times, and those of its file, which tell files of one time point each."""
+
+    def time(keyword: str) -> int | None:
+        return datetime_us(str(content.get(keyword, "")))
+
     return Clock(
-        acquisition_us=next((time for time in times if time is not None), None),
-        trigger_us=microseconds(_float(offset, None)),
-        temporal_index=whole(_float(index, None)),
-        acquisition_number=whole(_float(acquisition_number, None)),
+        reference_us=time("FrameReferenceDateTime"),
+        datetime_us=time("FrameAcquisitionDateTime"),
+        offset_us=microseconds(_float(temporal.get("TemporalPositionTimeOffset"), None)),
+        file_datetime_us=base.datetime_us,
+        file_acquisition_us=base.acquisition_us,
+        content_us=base.content_us,
+        temporal_index=whole(_float(content.get("TemporalPositionIndex"), None)),
+        acquisition_number=whole(_float(content.get("FrameAcquisitionNumber"), None))
+        or base.acquisition_number,
+        instance_number=base.instance_number,
         step_us=base.step_us,
+        duration_us=milliseconds(_float(content.get("FrameAcquisitionDuration"), None)),
     )
 
 

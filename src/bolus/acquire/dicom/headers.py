@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from dataclasses import dataclass, field
 from io import BufferedIOBase, BytesIO
 from typing import BinaryIO, cast
@@ -26,6 +25,7 @@ from bolus.acquire.dicom.elements import (
     integer,
     is_little_endian,
     microseconds,
+    milliseconds,
     number,
     numbers,
     raw,
@@ -40,6 +40,13 @@ from bolus.errors import DamagedFile
 
 PIXEL_DATA = 0x7FE00010
 GE_MID_SCAN_TIME = 0x00191024
+VENDOR_TIMES = (
+    ("SIEMENS", 0x0009, "SIEMENS CT VA0  IDE", 0x51),
+    ("TOSHIBA", 0x0019, "TOSHIBA_MEC_CT_1.0", 0x0D),
+)
+"""Maker, group, private creator and element of a time of day (pydicom's private dictionary)."""
+PRIVATE_BLOCKS = range(0x10, 0x18)
+"""Where vendors reserve their private elements; more than eight blocks in a group are unknown."""
 PIXELS = frozenset({PIXEL_DATA, 0x7FE00009, 0x7FE00008})
 """As integers, doubles or floats."""
 HEAD_BYTES = 4096
@@ -54,19 +61,40 @@ MAX_ELEMENTS = 10_000
 
 @dataclass(frozen=True)
 class Clock:
-    """Acquisition times of an image, in microseconds, and its order."""
+    """Every time that an image carries, in microseconds, and its order.
 
+    Times of day without their dates, which are not to be trusted; the others count from an
+    arbitrary start.
+    """
+
+    reference_us: int | None = None
+    """FrameReferenceDateTime of an enhanced image."""
+    datetime_us: int | None = None
+    """AcquisitionDateTime, or FrameAcquisitionDateTime of an enhanced image."""
     acquisition_us: int | None = None
-    """Time of day of AcquisitionDateTime or AcquisitionTime; dates are not to be trusted."""
+    """AcquisitionTime."""
     ge_mid_scan_us: int | None = None
     """GE (0019,1024), s since an arbitrary start: the only true time of GE cine scans."""
+    vendor_us: int | None = None
+    """Private time of day of an image: Siemens (0009,xx51), Toshiba (0019,xx0D)."""
     trigger_us: int | None = None
+    offset_us: int | None = None
+    """TemporalPositionTimeOffset of an enhanced image."""
+    frame_reference_us: int | None = None
+    """FrameReferenceTime."""
+    file_datetime_us: int | None = None
+    """AcquisitionDateTime of the whole enhanced file: one file for each time point."""
+    file_acquisition_us: int | None = None
+    """AcquisitionTime of the whole enhanced file."""
     content_us: int | None = None
+    """ContentTime; of the whole file where that is enhanced."""
     temporal_index: int | None = None
     acquisition_number: int | None = None
     instance_number: int | None = None
     step_us: int | None = None
     """Interval between frames by the protocol (TemporalResolution)."""
+    duration_us: int | None = None
+    """ActualFrameDuration, or FrameAcquisitionDuration of an enhanced image."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +160,6 @@ class Slice:
     sop_class: str
     modality: str
     image_type: tuple[str, ...]
-    words: frozenset[str]
-    """Upper-case words of the series' description, to recognise maps and projections."""
     rescale_type: str
     photometric: str
     rows: int
@@ -147,6 +173,8 @@ class Slice:
     clock: Clock
     encoding: Encoding
     protocol: Protocol = field(default_factory=Protocol)
+    place: int = 0
+    """Position along the slices' normal in hundredths of a mm, equal for images of one slice."""
 
     @property
     def name(self) -> str:
@@ -254,24 +282,35 @@ def digest(value: str) -> str:
 
 def clock(dataset: Dataset) -> Clock:
     """Every time and order an image gives."""
-    acquisition = datetime_us(text(dataset, 0x0008002A))
-    if acquisition is None:
-        acquisition = time_of_day_us(text(dataset, 0x00080032))
-    is_ge = "GE" in text(dataset, 0x00080070).upper() or "GEMS" in text(dataset, 0x00190010)
-    trigger = number(dataset, 0x00181060)
-    resolution = number(dataset, 0x00200110)
+    maker = text(dataset, 0x00080070).upper()
+    is_ge = "GE" in maker or "GEMS" in text(dataset, 0x00190010)
     return Clock(
-        acquisition_us=acquisition,
+        datetime_us=datetime_us(text(dataset, 0x0008002A)),
+        acquisition_us=time_of_day_us(text(dataset, 0x00080032)),
         ge_mid_scan_us=microseconds(text_or_double(raw(dataset, GE_MID_SCAN_TIME)))
         if is_ge
         else None,
-        trigger_us=None if trigger is None else microseconds(trigger / 1000),
+        vendor_us=_vendor_time(dataset, maker),
+        trigger_us=milliseconds(number(dataset, 0x00181060)),
+        frame_reference_us=milliseconds(number(dataset, 0x00541300)),
         content_us=time_of_day_us(text(dataset, 0x00080033)),
         temporal_index=whole(number(dataset, 0x00200100)),
         acquisition_number=whole(number(dataset, 0x00200012)),
         instance_number=whole(number(dataset, 0x00200013)),
-        step_us=None if resolution is None else microseconds(resolution / 1000),
+        step_us=milliseconds(number(dataset, 0x00200110)),
+        duration_us=milliseconds(number(dataset, 0x00181242)),
     )
+
+
+def _vendor_time(dataset: Dataset, maker: str) -> int | None:
+    """The private time of day of an image, wherever its block lies."""
+    for vendor, group, creator, element in VENDOR_TIMES:
+        if vendor not in maker:
+            continue
+        for block in PRIVATE_BLOCKS:
+            if text(dataset, group << 16 | block) == creator:
+                return time_of_day_us(text(dataset, group << 16 | block << 8 | element))
+    return None
 
 
 def encoding(dataset: Dataset, offset: int, length: int, deflated: bool) -> Encoding:
@@ -347,7 +386,6 @@ def classic(dataset: Dataset, source: Source, pixels: Encoding) -> Slice:
         sop_class=text(dataset, 0x00080016),
         modality=code(dataset, 0x00080060),
         image_type=codes(dataset, 0x00080008),
-        words=frozenset(re.findall(r"[A-Z0-9]+", text(dataset, 0x0008103E).upper())),
         rescale_type=code(dataset, 0x00281054),
         photometric=code(dataset, 0x00280004),
         rows=integer(dataset, 0x00280010) or 0,

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bolus.acquire.checks import check_protocol, check_scaling, check_times, scanner
+from bolus.acquire.dicom.clocks import choose_clock
 from bolus.acquire.dicom.damaged_images import damage_findings, without_damaged
 from bolus.acquire.dicom.duplicates import without_resent, without_simultaneous
 from bolus.acquire.dicom.geometry import geometry, same_grid, slice_numbers, with_time_course
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import Damaged
-from bolus.acquire.dicom.timing import choose_clock, frames
+from bolus.acquire.dicom.timing import frames
 from bolus.errors import IncompleteExam, TooFewFrames
 from bolus.types import Finding, Float64Array, Geometry, IntArray, Scanner
 

@@ -1,7 +1,8 @@
 """Which of a study's images are the perfusion scan.
 
-A study comes with localizers, dose reports, angiograms, projections, averages and maps, and with
-more than one reconstruction of the same scan; some scanners split one scan over many series.
+A study comes with localizers, dose reports, angiograms, bolus tracking, projections, averages and
+maps, and with more than one reconstruction of the same scan; some scanners split one scan over many
+series.  What decides is what the images are, never what somebody called them.
 """
 
 from __future__ import annotations
@@ -10,23 +11,24 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bolus.acquire.dicom.clocks import CLOCKS
+from bolus.acquire.dicom.copies import without_copies
 from bolus.acquire.dicom.headers import Slice
-from bolus.acquire.dicom.series import MIN_FRAMES, Group, depth_of, merge, overlap
-from bolus.acquire.dicom.source_images import LOCALIZER, derived, named_like_derived, why_not_source
+from bolus.acquire.dicom.places import with_places
+from bolus.acquire.dicom.scans import Choice, by_key, choose
+from bolus.acquire.dicom.series import MIN_FRAMES, Group, merge, time_of
+from bolus.acquire.dicom.source_images import (
+    LOCALIZER,
+    unusual_units,
+    why_not_source,
+)
 from bolus.acquire.dicom.timing import MAX_LOST
-from bolus.errors import AmbiguousExam, NotCT, TooFewFrames
+from bolus.errors import NotCT, TooFewFrames
 from bolus.types import Finding, Grade
 
-USUAL_THICKNESS_MM = 5.0
 FRAMES_NEAR = 5
 """Images up to this many intervals before or after the scan may be its first or last frames."""
-NAMED_LIKE_DERIVED = Finding(
-    "series-named-like-derived",
-    Grade.WARNING,
-    "The series' description or folder is named like a perfusion map, a projection or an average; "
-    "it was used because nothing else has a time course.",
-    "Check that these are the source images of the scan.",
-)
+USED = "used"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
     where
         The exam's path, for messages.
     series
-        SeriesInstanceUID or series number, where the choice can't be made from the images.
+        SeriesInstanceUID, series number or the key that `bolus info` prints, where the choice
+        can't be made from the images.
 
     Raises
     ------
@@ -58,46 +61,71 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
     AmbiguousExam
         If two patients or two perfusion scans are left.
     """
-    if series is not None:
-        slices = [s for s in slices if series in (s.series, s.series_number)]
-        if not slices:
+    named = [s for s in slices if series in (s.series, s.series_number)]
+    placed = with_places(named or slices)
+    verdicts = {s.series: _why_not(s) for s in placed}
+    images, copied, copies = without_copies(placed)
+    verdicts |= dict.fromkeys(copied, "a copy of another series")
+    groups, odd = _time_courses(images)
+    scans = [g for g in groups if g.frames >= MIN_FRAMES]
+    verdicts |= {
+        uid: f"no time course ({group.frames} images/slice)"
+        for group in groups
+        for uid in group.series
+    }
+    if series is not None and not named:
+        chosen = by_key(scans, series)
+        if chosen is None:
             raise NotCT(
                 f"{where}: there is no series {series}; `bolus info` lists the series of the exam."
             )
-    verdicts = {s.series: _why_not(s) for s in slices}
-    sources = [s for s in slices if not why_not_source(s)]
-    groups = merge(s for s in sources if not named_like_derived(s))
-    dynamic = [g for g in groups if g.frames >= MIN_FRAMES]
-    findings: list[Finding] = []
-    if not dynamic:
-        dynamic = _demoted([s for s in sources if named_like_derived(s)])
-        findings = [NAMED_LIKE_DERIVED]
-    if not dynamic:
-        raise _no_time_course(groups, slices, where)
-    for group in groups:
-        verdicts.update(
-            (uid, f"no time course ({group.frames} images/slice)") for uid in group.series
-        )
-    chosen, choice = _choose(dynamic, where)
-    verdicts.update(
-        (uid, "another reconstruction of the scan") for g in dynamic for uid in g.series
-    )
-    verdicts.update((uid, "used") for uid in chosen.series)
+        choice = Choice(chosen)
+        verdicts |= {uid: "another scan" for g in scans for uid in g.series}
+    elif scans:
+        choice = choose(scans, where)
+    else:
+        raise _no_time_course(groups, placed, where)
+    verdicts |= choice.why_not
+    verdicts |= dict.fromkeys(choice.scan.series, USED)
     return Selection(
-        chosen.slices, verdicts, (*findings, *choice, *_left_out(slices, chosen, dynamic))
+        choice.scan.slices,
+        verdicts,
+        (*odd, *copies, *choice.findings, *_left_out(images, choice.scan, scans)),
     )
 
 
-def _left_out(slices: Sequence[Slice], chosen: Group, dynamic: Sequence[Group]) -> list[Finding]:
+def _time_courses(images: Sequence[Slice]) -> tuple[list[Group], list[Finding]]:
+    """Groups of source images; those in unusual units only where nothing else has a time course."""
+    sources = [s for s in images if not why_not_source(s)]
+    groups = merge([s for s in sources if not unusual_units(s)])
+    odd = [s for s in sources if unusual_units(s)]
+    if not odd or any(g.frames >= MIN_FRAMES for g in groups):
+        return groups, []
+    others = [g for g in merge(odd) if g.frames >= MIN_FRAMES]
+    if not others:
+        return groups, []
+    units = ", ".join(sorted({unusual_units(s) for g in others for s in g.slices}))
+    return [*groups, *others], [
+        Finding(
+            "rescale-type-unusual",
+            Grade.WARNING,
+            f"The images' RescaleType is {units} and not HU; they were used because nothing else "
+            "has a time course, and their values are like those of a head.",
+            "Check that these are the source images of the scan.",
+        )
+    ]
+
+
+def _left_out(slices: Sequence[Slice], chosen: Group, scans: Sequence[Group]) -> list[Finding]:
     """Images left out that may be frames of the scan, and other images in its series."""
-    known = {id(s) for group in dynamic for s in group.slices}
+    known = {id(s) for group in scans for s in group.slices}
     others = [s for s in slices if id(s) not in known]
-    there = {(depth_of(s), s.clock.acquisition_us) for s in chosen.slices}
+    there = {(s.place, _time(s, chosen)) for s in chosen.slices}
     lost = [
         s
         for s in others
         if _may_be_frame(s, chosen)
-        and (s.series in chosen.series or (depth_of(s), s.clock.acquisition_us) not in there)
+        and (s.series in chosen.series or (s.place, _time(s, chosen)) not in there)
     ]
     taken = {id(s) for s in lost}
     in_series = [s for s in others if s.series in set(chosen.series) and id(s) not in taken]
@@ -126,19 +154,26 @@ def _left_out(slices: Sequence[Slice], chosen: Group, dynamic: Sequence[Group]) 
     return findings
 
 
+def _time(image: Slice, chosen: Group) -> int | None:
+    """An image's time by the clock of the scan."""
+    if chosen.clock not in CLOCKS or getattr(image.clock, chosen.clock) is None:
+        return None
+    return time_of(image, chosen.clock)
+
+
 def _may_be_frame(image: Slice, chosen: Group) -> bool:
     """Whether an image has the position and time of the scan's slices."""
     first = chosen.slices[0]
     at_home = (
-        (image.study, image.frame_of_reference) == (first.study, first.frame_of_reference)
-        and _grid(image) == _grid(first)
-        and depth_of(image) in chosen.depths
+        image.study == first.study and _grid(image) == _grid(first) and image.place in chosen.places
     )
     if not at_home or image.series in chosen.series:
         return at_home
-    if derived(image) or ("DERIVED" in image.image_type and "DERIVED" not in first.image_type):
+    if why_not_source(image).startswith(("perfusion", "projection", LOCALIZER)):
         return False
-    time, span = image.clock.acquisition_us, chosen.span_us
+    if "DERIVED" in image.image_type and "DERIVED" not in first.image_type:
+        return False
+    time, span = _time(image, chosen), chosen.span_us
     if time is None or span is None:
         return image.clock.content_us is None  # neither gives evidence of another time
     near = FRAMES_NEAR * (span[1] - span[0]) / max(1, chosen.frames - 1)
@@ -150,19 +185,12 @@ def _grid(image: Slice) -> tuple[object, ...]:
 
 
 def _why_not(image: Slice) -> str:
-    return why_not_source(image) or named_like_derived(image)
+    units = unusual_units(image)
+    return why_not_source(image) or (f"not Hounsfield units ({units})" if units else "")
 
 
 def _listed(reasons: Counter[str]) -> str:
     return ", ".join(f"{n} x {reason}" for reason, n in reasons.most_common())
-
-
-def _demoted(slices: Sequence[Slice]) -> list[Group]:
-    """Time courses among series named like maps; maps of one volume each don't add up to one."""
-    images = Counter(s.series for s in slices)
-    positions = Counter(series for series, _ in {(s.series, s.position) for s in slices})
-    timed = [s for s in slices if images[s.series] >= MIN_FRAMES * positions[s.series]]
-    return [g for g in merge(timed) if g.frames >= MIN_FRAMES]
 
 
 def _no_time_course(
@@ -176,53 +204,3 @@ def _no_time_course(
         )
     listed = _listed(Counter(map(_why_not, slices)))
     return NotCT(f"{where}: holds no CT source images ({listed}; the first is {slices[0].name}).")
-
-
-def _choose(groups: Sequence[Group], where: str) -> tuple[Group, list[Finding]]:
-    patients = {s.patient for g in groups for s in g.slices}
-    if len(patients) > 1:
-        raise AmbiguousExam(
-            f"{where}: holds perfusion scans of {len(patients)} patients (for example "
-            f"{' and '.join(_examples(groups))}); name the folder of one of them."
-        )
-    if len(groups) == 1:
-        return groups[0], []
-    best = min(groups, key=_preference)
-    for group in groups:
-        alike = group.slices[0].study == best.slices[0].study and overlap(group, best)
-        if group is not best and not alike:
-            raise AmbiguousExam(
-                f"{where}: holds {len(groups)} different perfusion scans (series "
-                f"{' and '.join(_numbers(groups))}; {' and '.join(_examples(groups))}); choose one "
-                "with --series NUMBER, `bolus info` lists them."
-            )
-    return best, [
-        Finding(
-            "series-chosen",
-            Grade.NOTE,
-            f"The scan exists in {len(groups)} reconstructions; series {_numbers([best])[0]} "
-            f"({best.frames} frames, {len(best.depths)} slices) was used.",
-            "Choose another one with --series NUMBER.",
-        )
-    ]
-
-
-def _preference(group: Group) -> tuple[object, ...]:
-    """Sort key, the best first: whole, original, near 5 mm, most slices."""
-    thickness = group.slices[0].protocol.thickness_mm or USUAL_THICKNESS_MM
-    derived = "DERIVED" in group.slices[0].image_type
-    return (
-        -group.frames,
-        derived,
-        abs(thickness - USUAL_THICKNESS_MM),
-        -len(group.depths),
-        group.series,
-    )
-
-
-def _examples(groups: Sequence[Group]) -> list[str]:
-    return [min(s.name for s in g.slices) for g in groups][:2]
-
-
-def _numbers(groups: Sequence[Group]) -> list[str]:
-    return [min(s.series_number for s in g.slices) or g.series[0] for g in groups]

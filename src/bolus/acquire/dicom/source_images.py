@@ -1,4 +1,8 @@
-"""Whether an image is a source image of a perfusion scan, by its header alone."""
+"""Whether an image can be a source image of a perfusion scan, by the codes in its header.
+
+Free text (descriptions, folder names) decides nothing: "5 s delay" and "MEAN mAs" are found on true
+source images.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ CT_CLASSES = frozenset(
 LOCALIZER = "localizer"
 LOCALIZER_TYPES = frozenset({"LOCALIZER", "SCOUT"})
 PROJECTIONS = frozenset({"MIP", "TMIP", "MINIP", "MAXIP", "AVERAGE", "AVG", "MEAN", "PROJECTION"})
-MAP_WORDS = frozenset({"CBF", "CBV", "RCBF", "RCBV", "MTT", "TTP", "TMAX", "TTD", "PBV", "DELAY"})
+MAP_TYPES = frozenset({"CBF", "CBV", "RCBF", "RCBV", "MTT", "TTP", "TMAX", "TTD", "PBV", "DELAY"})
 RESCALE_TYPES = frozenset({"", "HU", "HU_MOD", "US", "UNSPECIFIED"})
 """US (unspecified) occurs on true source images: registered UniToBrain series carry it."""
 
@@ -30,30 +34,13 @@ def why_not_source(image: Slice) -> str:
         return LOCALIZER
     if kinds & PROJECTIONS:
         return "projection or average"
-    if kinds & MAP_WORDS:
+    if kinds & MAP_TYPES:
         return "perfusion map"
     if image.encoding.samples != 1 or image.photometric not in ("MONOCHROME2", ""):
         return "colour or inverted image"
-    if image.rescale_type not in RESCALE_TYPES:
-        return f"not Hounsfield units ({image.rescale_type})"
     return ""
 
 
-def derived(image: Slice) -> bool:
-    """Whether an image is declared or named as derived from others, or of another body part."""
-    kinds = set(image.image_type)
-    return bool(kinds & (LOCALIZER_TYPES | PROJECTIONS | MAP_WORDS)) or bool(
-        named_like_derived(image)
-    )
-
-
-def named_like_derived(image: Slice) -> str:
-    """What an image seems to be by its series' description or its folder; "" for a source image.
-
-    Names prove nothing: "MEAN mAs" and "5 s delay" are found on true source series.
-    """
-    folders = image.name.upper().split("/")[:-1]
-    in_map_folder = any(part.startswith("NLR_") or part.endswith("_MAPS") for part in folders)
-    if image.words & PROJECTIONS:
-        return "named like a projection or average"
-    return "named like a perfusion map" if in_map_folder or image.words & MAP_WORDS else ""
+def unusual_units(image: Slice) -> str:
+    """RescaleType where it is not Hounsfield units, as in maps and material images; else ""."""
+    return "" if image.rescale_type in RESCALE_TYPES else image.rescale_type

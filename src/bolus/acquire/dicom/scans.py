@@ -1,0 +1,221 @@
+"""Which of several time courses is the perfusion scan: by extent, duration, times and contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bolus.acquire.dicom.appearance import Appearance, look
+from bolus.acquire.dicom.clocks import CLOCKS
+from bolus.acquire.dicom.series import Group, overlap, time_of
+from bolus.errors import AmbiguousExam
+from bolus.types import Finding, Grade
+
+USUAL_THICKNESS_MM = 5.0
+USUAL_DURATION_S = 60.0
+BRIEF_S = 25.0
+"""Bolus tracking and test boluses stop when the contrast arrives; a first pass takes 40 s."""
+MUCH_TALLER = 2.0
+"""A slab at least this much higher than a single slice is the scan, and the slice its tracker."""
+SAME_TIMES = 0.8
+"""Share of its times that a second reconstruction has in common with the first."""
+SAME_TIME_US = 300_000
+FAINT = 0.2
+FAINT_HU = 25.0
+"""A scan whose contrast is below both, that share of another's and this, shows no bolus."""
+TRACKING = "a single slice: bolus tracking or a test bolus"
+MAPS = "volumes unlike each other: maps, not a time course"
+RECONSTRUCTION = "another reconstruction of the scan"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The perfusion scan, and why the other time courses are not."""
+
+    scan: Group
+    why_not: dict[str, str] = field(default_factory=dict)
+    """By SeriesInstanceUID."""
+    findings: tuple[Finding, ...] = ()
+
+
+def key_of(scans: Sequence[Group], scan: Group) -> str:
+    """What `--series` takes for a scan, where its series have no number of their own."""
+    return f"scan-{_in_order(scans).index(scan) + 1}"
+
+
+def by_key(scans: Sequence[Group], key: str) -> Group | None:
+    """The scan that has a key; None without one."""
+    return next((scan for scan in scans if key_of(scans, scan) == key), None)
+
+
+def _in_order(scans: Sequence[Group]) -> list[Group]:
+    return sorted(scans, key=lambda g: (_number(g), g.span_us or (0, 0), g.series))
+
+
+def _number(scan: Group) -> tuple[int, str]:
+    numbers = [s.series_number for s in scan.slices]
+    return min((int(n) if n.isdecimal() else 0, n) for n in numbers)
+
+
+def choose(groups: Sequence[Group], where: str) -> Choice:
+    """Choose the perfusion scan among time courses.
+
+    Raises
+    ------
+    AmbiguousExam
+        If two patients or two perfusion scans are left.
+    """
+    why_not: dict[str, str] = {}
+    eyes = _Eyes()
+    left = []
+    for group in groups:
+        if _one_volume_each(group) and not eyes.sees_time_course(group):
+            why_not |= dict.fromkeys(group.series, MAPS)
+        else:
+            left.append(group)
+    left = left or list(groups)
+    largest = max(left, key=_size)
+    minor = {id(g): reason for g in left if (reason := _minor(g, largest))}
+    for group in left:
+        if id(group) in minor:
+            why_not |= dict.fromkeys(group.series, minor[id(group)])
+    left = [g for g in left if id(g) not in minor]
+    _one_patient(left, where)
+    best = min(left, key=_preference)
+    others = [g for g in left if g is not best]
+    again = [g for g in others if _same_scan(g, best)]
+    elsewhere = [g for g in others if g not in again]
+    if elsewhere:
+        scans = [best, *elsewhere]
+        faint = eyes.without_contrast(scans)
+        for group in faint:
+            why_not |= dict.fromkeys(group.series, "no contrast arrives")
+        scans = [g for g in scans if g not in faint]
+        if len(scans) != 1:
+            raise _several(scans, groups, where)
+        if scans[0] is not best:
+            best = scans[0]
+            again = []
+    return Choice(
+        best,
+        why_not | {uid: RECONSTRUCTION for g in again for uid in g.series},
+        tuple(_reconstructions(best, again)),
+    )
+
+
+class _Eyes:
+    """Looks at the pixels of a group once, and only where headers leave a choice."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, Appearance | None] = {}
+
+    def look(self, group: Group) -> Appearance | None:
+        """The group's appearance; None where it can't be decoded."""
+        if id(group) not in self._seen:
+            self._seen[id(group)] = look(group)
+        return self._seen[id(group)]
+
+    def sees_time_course(self, group: Group) -> bool:
+        """Whether its images show one head; what can't be seen is believed."""
+        seen = self.look(group)
+        return seen is None or seen.is_time_course
+
+    def without_contrast(self, scans: Sequence[Group]) -> list[Group]:
+        """Scans that show no bolus where another one does."""
+        seen = [self.look(scan) for scan in scans]
+        heights = [one.contrast_hu if one else FAINT_HU for one in seen]
+        limit = min(FAINT_HU, FAINT * max(heights))
+        return [scan for scan, height in zip(scans, heights, strict=True) if height < limit]
+
+
+def _one_volume_each(group: Group) -> bool:
+    """Whether each of a group's series holds a single volume, as time points do, and maps."""
+    return len(group.series) > 1 and len(group.slices) <= len(group.series) * len(group.places)
+
+
+def _size(group: Group) -> tuple[float, int, tuple[str, ...]]:
+    duration = group.duration_s or float(group.frames)
+    return group.extent_mm * min(duration, USUAL_DURATION_S), len(group.slices), group.series
+
+
+def _minor(group: Group, largest: Group) -> str:
+    """Why a time course can't be the scan beside a larger one; "" if it can."""
+    if group is largest:
+        return ""
+    single = len(group.places) == 1 and len(largest.places) > 1
+    if single and largest.extent_mm >= MUCH_TALLER * group.extent_mm:
+        return TRACKING
+    brief = 0 < group.duration_s < BRIEF_S and largest.duration_s >= 1.5 * group.duration_s
+    if brief and len(group.places) <= len(largest.places):
+        return f"{group.duration_s:.0f} s long: bolus tracking or a test bolus"
+    return ""
+
+
+def _one_patient(groups: Sequence[Group], where: str) -> None:
+    patients = {s.patient for g in groups for s in g.slices}
+    if len(patients) > 1:
+        raise AmbiguousExam(
+            f"{where}: holds perfusion scans of {len(patients)} patients (for example "
+            f"{' and '.join(_examples(groups))}); name the folder of one of them."
+        )
+
+
+def _several(scans: Sequence[Group], groups: Sequence[Group], where: str) -> AmbiguousExam:
+    named = " and ".join(f"{key_of(groups, g)} (series {label(g)})" for g in _in_order(scans))
+    return AmbiguousExam(
+        f"{where}: holds {len(scans)} different perfusion scans: {named}; choose one with --series "
+        "KEY (series= in Python), `bolus info` lists them."
+    )
+
+
+def _same_scan(group: Group, best: Group) -> bool:
+    """Whether a time course has the times of another one: it is another reconstruction."""
+    if not overlap(group, best):
+        return False
+    clock = group.clock if group.clock == best.clock else ""
+    if clock not in CLOCKS or clock == "content_us":
+        return group.slices[0].study == best.slices[0].study
+    times = sorted({time_of(s, clock) for s in best.slices})
+    own = sorted({time_of(s, clock) for s in group.slices})
+    near = sum(_nearest(time, times) <= SAME_TIME_US for time in own)
+    return near >= SAME_TIMES * len(own) or group.slices[0].study == best.slices[0].study
+
+
+def _nearest(time: int, times: Sequence[int]) -> int:
+    return min(abs(time - other) for other in times)
+
+
+def _reconstructions(best: Group, again: Sequence[Group]) -> list[Finding]:
+    if not again:
+        return []
+    return [
+        Finding(
+            "series-chosen",
+            Grade.NOTE,
+            f"The scan exists in {len(again) + 1} reconstructions; series {label(best)} "
+            f"({best.frames} frames, {len(best.places)} slices) was used.",
+            "Choose another one with --series NUMBER.",
+        )
+    ]
+
+
+def _preference(group: Group) -> tuple[object, ...]:
+    """Sort key, the best first: whole, original, near 5 mm, most slices."""
+    thickness = group.slices[0].protocol.thickness_mm or USUAL_THICKNESS_MM
+    derived = "DERIVED" in group.slices[0].image_type
+    return (
+        -group.frames,
+        derived,
+        abs(thickness - USUAL_THICKNESS_MM),
+        -len(group.places),
+        group.series,
+    )
+
+
+def _examples(groups: Sequence[Group]) -> list[str]:
+    return [min(s.name for s in g.slices) for g in groups][:2]
+
+
+def label(group: Group) -> str:
+    """The number of a group's first series, or its UID."""
+    return min(s.series_number for s in group.slices) or group.series[0]
