@@ -60,7 +60,6 @@ def test_no_finding_names_a_file_or_folder(tmp_path):
         "nested-zip",
         "not-a-file",
         "series-chosen",
-        "series-named-like-derived",
     }
     assert MARKER not in texts(found)
     assert MARKER not in texts(describe(root))

@@ -128,7 +128,21 @@ def without_times(one: FileDataset) -> None:
     del one.AcquisitionTime, one.ContentTime
 
 
-@pytest.mark.parametrize("change", [of_another_kernel, inverted, without_times])
+@pytest.mark.parametrize("frame", [9, FRAMES - 1])
+def test_a_frame_with_another_kernel_in_its_header_is_used_with_a_warning(
+    frame: int, tmp_path: Path
+) -> None:
+    images = exam()
+    for number, one in enumerate(images):
+        one.SeriesInstanceUID += f".{number // SLICES}"
+        if number // SLICES == frame:
+            of_another_kernel(one)
+    found = read_exam(save(tmp_path, images))
+    assert len(found.frames) == FRAMES
+    assert finding(found, "mixed-kernel").grade == Grade.WARNING
+
+
+@pytest.mark.parametrize("change", [inverted, without_times])
 @pytest.mark.parametrize("frame", [9, FRAMES - 1])
 def test_a_frame_in_a_series_of_its_own_is_not_lost_in_silence(
     change: Callable[[FileDataset], None], frame: int, tmp_path: Path

@@ -1,10 +1,10 @@
-"""The name of a series makes it a second choice; only its type and its images rule it out."""
+"""The name of a series decides nothing; its type and its images do."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicomfactory import SLICES, STUDY, exam, save, tm, truth
+from dicomfactory import SERIES, SLICES, STUDY, exam, save, store, tm, truth
 
 from bolus.acquire.describe import describe
 from bolus.acquire.exam import read_exam
@@ -26,30 +26,18 @@ def named(description: str, number: int = 7, **values: object) -> list:
 
 
 @pytest.mark.parametrize("description", DESCRIPTIONS)
-def test_a_time_course_named_like_a_map_is_used_with_a_warning(tmp_path, description):
+def test_a_time_course_named_like_a_map_is_used(tmp_path, description):
     folder = save(tmp_path, named(description))
     found = read_exam(folder)
     assert np.array_equal(found.frames, truth())
-    assert [(f.code, f.grade.name) for f in found.findings] == [
-        ("series-named-like-derived", "WARNING")
-    ]
+    assert found.findings == ()
     assert [s.verdict for s in describe(folder).series] == ["used"]
 
 
 @pytest.mark.parametrize("place", ["exam_maps", "NLR_CBV/a"])
-def test_a_time_course_in_a_folder_named_like_maps_is_used_with_a_warning(tmp_path, place):
+def test_a_time_course_in_a_folder_named_like_maps_is_used(tmp_path, place):
     save(tmp_path / place, exam())
-    assert [f.code for f in read_exam(tmp_path).findings] == ["series-named-like-derived"]
-
-
-def test_a_series_without_such_a_name_is_preferred_and_nothing_said(tmp_path):
-    folder = save(tmp_path, [*named("5s delay", 3), *exam()])
-    assert read_exam(folder).findings == ()
-    assert {s.number: s.verdict for s in describe(folder).series} == {
-        "3": "named like a perfusion map",
-        "7": "used",
-    }
-    assert [f.code for f in read_exam(folder, series="3").findings] == ["series-named-like-derived"]
+    assert read_exam(tmp_path).findings == ()
 
 
 @pytest.mark.parametrize("kind", ["MIP", "AVERAGE", "CBF"])
@@ -60,9 +48,15 @@ def test_a_derived_type_is_refused_even_with_a_time_course(tmp_path, kind):
 
 
 def test_maps_of_one_volume_each_never_add_up_to_a_time_course(tmp_path):
-    images = exam(10)
-    for i, one in enumerate(images):
-        one.SeriesInstanceUID, one.SeriesDescription = f"{STUDY}.{i // SLICES + 20}", "CBF"
+    images = exam()
+    maps = exam(10)
+    shapes = np.random.default_rng(1).uniform(0, 90, (10, 8, 8))
+    for i, one in enumerate(maps):
+        one.SeriesInstanceUID, one.SOPInstanceUID = f"{STUDY}.{i // SLICES + 20}", f"{STUDY}.8.{i}"
         one.AcquisitionTime = one.ContentTime = tm(36000 + 2.0 * (i // SLICES))
-    with pytest.raises(NotCT, match="named like a perfusion map"):
-        read_exam(save(tmp_path, images))
+        store(one, np.kron(shapes[i // SLICES], np.ones((4, 4))).astype(int) + 1024)
+    folder = save(tmp_path, [*images, *maps])
+    assert np.array_equal(read_exam(folder).frames, truth())
+    verdicts = {s.uid: s.verdict for s in describe(folder).series}
+    assert verdicts.pop(SERIES) == "used"
+    assert set(verdicts.values()) == {"volumes unlike each other: maps, not a time course"}

@@ -31,8 +31,9 @@ ALIKE = 0.6
 """Least correlation of a volume with the usual one: 0.9 in noisy exams, below 0.5 among maps."""
 LEVEL_HU = 25.0
 """Most that a volume's mean differs from the others': contrast in a whole slice is below 15 HU."""
-VESSELS = 0.005
-"""Share of the tissue whose contrast is measured: the brightest vessels."""
+SOFT_HU = (-50.0, 150.0)
+VESSELS = 0.01
+"""Share of the soft tissue whose contrast is measured: the brightest vessels."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ def look(group: Group) -> Appearance | None:
     tissue = course[:, inside]
     likeness = [_correlation(image, usual[inside]) for image in tissue]
     level = tissue.mean(axis=1)
-    differ = np.mean([not np.array_equal(a, b) for a, b in pairwise(frames)])
+    differ = [not np.array_equal(a, b) for a, b in pairwise(frames)]
     return Appearance(
         steady=float(np.median(likeness)),
         level_hu=float(np.median(np.abs(level - np.median(level)))),
-        changes=bool(differ > 1 / 2),
-        contrast_hu=_contrast(tissue),
+        changes=sum(differ) > len(differ) / 2,
+        contrast_hu=_contrast(course, usual),
     )
 
 
@@ -108,10 +109,20 @@ def _correlation(one: Float32Array, other: Float32Array) -> float:
     return float(a @ b) / size if size else 0.0
 
 
-def _contrast(tissue: Float32Array) -> float:
-    """Rise and fall of those that rise most, HU; (T, cells)."""
-    above = tissue - tissue[: max(1, len(tissue) // 8)].mean(axis=0)
-    height = above.max(axis=0)
-    curve = above[:, height >= np.quantile(height, 1 - VESSELS)].mean(axis=1)
+def _contrast(course: Float32Array, usual: Float32Array) -> float:
+    """Rise and fall of the brightest tissue, HU.
+
+    Away from bone and air, so that a moving head brings no edge in; the level of each frame's
+    brightest cells, so that vessels may move.
+    """
+    soft = (usual > SOFT_HU[0]) & (usual < SOFT_HU[1])
+    inner = soft.copy()
+    for axis in (0, 1):
+        for step in (-1, 1):
+            inner &= np.roll(soft, step, axis)
+    if inner.sum() < FEW_CELLS:
+        return 0.0
+    curve = np.quantile(course[:, inner], 1 - VESSELS, axis=1)
+    curve -= curve[: max(1, len(curve) // 8)].mean()
     peak = int(np.argmax(curve))
     return float(min(curve[peak] - curve[: peak + 1].min(), curve[peak] - curve[peak:].min()))

@@ -54,6 +54,8 @@ ORDERS = {
     "instance_number": "InstanceNumber",
 }
 CLOCKS_DISAGREE_US = 250_000
+SLOWER = 0.1
+"""Share of the scan by which ContentTime drifts where a reconstruction took its own time."""
 STEP_AGREES = 0.05
 """Relative deviation of a clock's interval from the protocol's TemporalResolution."""
 
@@ -251,11 +253,17 @@ def _best(clocks: Mapping[str, IntArray], slices: Sequence[Slice], number: IntAr
         us = clocks[key]
         others = [v for k, v in clocks.items() if k not in (key, "content_us")]
         agree = [v for v in others if 0 < drift(us, v, number) <= CLOCKS_DISAGREE_US]
-        interval = float(np.median(_steps(us, number)))
-        right = step_us is not None and abs(interval - step_us) <= STEP_AGREES * step_us
-        return len(agree) + right
+        return len(agree) + _has_step(us, number, step_us)
 
     return max(clocks, key=confirmed)
+
+
+def _has_step(us: IntArray, number: IntArray, step_us: int | None) -> bool:
+    """Whether a clock's interval is the protocol's."""
+    steps = _steps(us, number)
+    if step_us is None or not len(steps):
+        return False
+    return abs(float(np.median(steps)) - step_us) <= STEP_AGREES * step_us
 
 
 def _disagreement(
@@ -267,9 +275,9 @@ def _disagreement(
     for other, values in plausible.items():
         limit = SECOND_US if in_whole_seconds(values, number) else allowed
         apart = drift(us, values, number)
-        if other == key or apart <= limit:
-            continue
         late = other == "content_us"
+        if other == key or apart <= (SLOWER * int(np.ptp(us)) if late else limit):
+            continue
         findings.append(
             Finding(
                 "reconstruction-clock" if late else "clocks-disagree",

@@ -49,15 +49,23 @@ def _pairs(slices: Sequence[Slice]) -> dict[tuple[str, str], list[Pair]]:
     alike: dict[object, dict[str, list[Slice]]] = defaultdict(lambda: defaultdict(list))
     for image in slices:
         if image.position:
-            key = (image.patient, image.rows, image.columns, image.place, image.clock)
-            alike[key][image.series].append(image)
+            alike[_look(image)][image.series].append(image)
+    size = Counter(s.series for s in slices)
     pairs: dict[tuple[str, str], list[Pair]] = defaultdict(list)
     for by_series in alike.values():
         # an image that its own series has twice can't be told from its neighbour
-        single = sorted(uid for uid, images in by_series.items() if len(images) == 1)
+        single = [uid for uid, images in by_series.items() if len(images) == 1]
+        single.sort(key=lambda uid: (-size[uid], uid))
         for uid in single[1:]:
             pairs[uid, single[0]].append((by_series[uid][0], by_series[single[0]][0]))
     return pairs
+
+
+def _look(image: Slice) -> tuple[object, ...]:
+    """What a copy shares with its original, identifiers aside."""
+    place = (image.patient, image.rows, image.columns, image.orientation, image.place)
+    kind = (image.sop_class, image.image_type, image.rescale_type, image.protocol)
+    return (*place, *kind, image.clock)
 
 
 def _same(comparison: Comparison, one: Slice, other: Slice) -> bool:

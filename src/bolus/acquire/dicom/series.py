@@ -94,21 +94,21 @@ class Group:
 
 
 def clock_of(slices: Sequence[Slice]) -> str:
-    """The first clock, else number, that all images have and that tells those of a place apart.
-
-    Where a scan was reconstructed twice, each time occurs twice.
-    """
-    places = len({s.place for s in slices})
+    """The first clock, else number, that all images have and that tells those of a place apart."""
     for key in (*CLOCKS, *ORDERS):
-        values = [getattr(s.clock, key) for s in slices]
-        if None in values:
-            continue
-        moments = len({(s.place, value) for s, value in zip(slices, values, strict=True)})
-        times_over = len(slices) / moments
-        again = times_over > 1.5 and abs(times_over - round(times_over)) < 1 - EVENLY
-        if moments >= DISTINCT * len(slices) or (again and moments >= MIN_FRAMES * places):
+        known = all(getattr(s.clock, key) is not None for s in slices)
+        if known and tells_apart(slices, key):
             return key
     return ""
+
+
+def tells_apart(slices: Sequence[Slice], key: str) -> bool:
+    """Whether a clock tells most images of a place apart; twice reconstructed ones share times."""
+    moments = len({(s.place, getattr(s.clock, key)) for s in slices})
+    places = len({s.place for s in slices})
+    times_over = len(slices) / moments
+    again = times_over > 1.5 and abs(times_over - round(times_over)) < 1 - EVENLY
+    return moments >= DISTINCT * len(slices) or (again and moments >= MIN_FRAMES * places)
 
 
 def time_of(image: Slice, clock: str) -> int:
@@ -193,28 +193,37 @@ def _join_phases(groups: Sequence[Group]) -> list[Group]:
     """Join series of one slab that hold other times of it, without a long pause between them."""
     if len(groups) == 1:
         return list(groups)
-    clock = _common_clock(groups)
+    clock, timed = _common_clock(groups)
     if not clock:
         few = all(g.frames < MIN_FRAMES for g in groups)
         return [_together(groups)] if few else list(groups)
     scans: list[_Scan] = []
-    for group in sorted(groups, key=lambda g: (_first(g, clock), g.series)):
+    for group in sorted(timed, key=lambda g: (_first(g, clock), g.series)):
         home = next((scan for scan in scans if scan.takes(group)), None)
         if home is None:
             scans.append(_Scan(clock, group))
         else:
             home.add(group)
-    return [_together(scan.groups) for scan in scans]
+    taken = {id(g) for g in timed}
+    return [*(_together(scan.groups) for scan in scans), *(g for g in groups if id(g) not in taken)]
 
 
-def _common_clock(groups: Sequence[Group]) -> str:
-    """The clock of the series that have a time course, else that of all images together."""
+def _common_clock(groups: Sequence[Group]) -> tuple[str, list[Group]]:
+    """The clock of the series that have a time course, else that of all images; who has it.
+
+    A few series may lack it.
+    """
     courses = Counter(g.clock for g in groups if g.frames > 1)
-    images = [s for g in groups for s in g.slices]
-    for clock, _ in courses.most_common():
-        if clock in CLOCKS and all(getattr(s.clock, clock) is not None for s in images):
-            return clock
-    return clock_of(images)
+    by_courses = [clock for clock, _ in courses.most_common() if clock in CLOCKS]
+    total = sum(len(g.slices) for g in groups)
+    for clock in (*by_courses, *CLOCKS, *ORDERS):
+        timed = [g for g in groups if all(getattr(s.clock, clock) is not None for s in g.slices)]
+        images = [s for g in timed for s in g.slices]
+        if len(images) < DISTINCT * total:
+            continue
+        if clock in by_courses or tells_apart(images, clock):
+            return clock, timed
+    return "", []
 
 
 class _Scan:

@@ -97,7 +97,7 @@ def _direction(us: IntArray, order: IntArray, number: IntArray) -> int:
     """-1 where numbers fall as time goes on."""
     mine = number == 0
     rising = np.diff(order[mine][np.argsort(us[mine], kind="stable")]) > 0
-    return 1 if np.mean(rising) >= 1 / 2 else -1
+    return 1 if 2 * rising.sum() >= len(rising) else -1
 
 
 def _best_step(us: IntArray, ranks: IntArray, number: IntArray) -> tuple[float, float]:
