@@ -26,9 +26,13 @@ CELLS = 64
 """Rows and columns left after averaging, against noise: cells of 3 to 4 mm."""
 TISSUE_HU = (-200.0, 300.0)
 """Between air with fat and bone: where a head's volumes are compared."""
+BONE = 0.01
+"""Least share of the cells that is bone in a slice of a head with its skull."""
 FEW_CELLS = 50
 ALIKE = 0.6
 """Least correlation of a volume with the usual one: 0.9 in noisy exams, below 0.5 among maps."""
+UNLIKE_HU = 25.0
+"""Noise and contrast of most tissue stay below; where a slice shows little but even brain."""
 LEVEL_HU = 25.0
 """Most that a volume's mean differs from the others': contrast in a whole slice is below 15 HU."""
 SOFT_HU = (-50.0, 150.0)
@@ -42,6 +46,9 @@ class Appearance:
 
     steady: float
     """Median correlation of its images with their median over time, in tissue."""
+    unlike_hu: float
+    """Median of its images' RMS differences to their median over time, in tissue."""
+    has_bone: bool
     level_hu: float
     """Median deviation of its images' means from the usual mean, HU."""
     changes: bool
@@ -52,7 +59,8 @@ class Appearance:
     @property
     def is_time_course(self) -> bool:
         """Whether its images show one head at successive times."""
-        return self.changes and self.steady >= ALIKE and self.level_hu <= LEVEL_HU
+        alike = self.steady >= ALIKE or (self.has_bone and self.unlike_hu <= UNLIKE_HU)
+        return self.changes and alike and self.level_hu <= LEVEL_HU
 
 
 def look(group: Group) -> Appearance | None:
@@ -66,13 +74,15 @@ def look(group: Group) -> Appearance | None:
     usual = np.median(course, axis=0)
     inside = (usual > TISSUE_HU[0]) & (usual < TISSUE_HU[1]) & (np.ptp(course, axis=0) > 0)
     if inside.sum() < FEW_CELLS:
-        return Appearance(0.0, 0.0, changes=False, contrast_hu=0.0)
+        return Appearance(0.0, 0.0, has_bone=False, level_hu=0.0, changes=False, contrast_hu=0.0)
     tissue = course[:, inside]
     likeness = [_correlation(image, usual[inside]) for image in tissue]
     level = tissue.mean(axis=1)
     differ = [not np.array_equal(a, b) for a, b in pairwise(frames)]
     return Appearance(
         steady=float(np.median(likeness)),
+        unlike_hu=float(np.median(np.sqrt(np.mean((tissue - usual[inside]) ** 2, axis=1)))),
+        has_bone=bool(np.mean(usual >= TISSUE_HU[1]) >= BONE),
         level_hu=float(np.median(np.abs(level - np.median(level)))),
         changes=sum(differ) > len(differ) / 2,
         contrast_hu=_contrast(course, usual),

@@ -5,8 +5,8 @@ All arithmetic is in whole microseconds, so that a shifted clock gives the same 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -95,10 +95,13 @@ def choose_clock(
     orders = _orders(slices, number)
     plausible = {k: us for k, us in ticking.items() if _plausible(us, number)}
     sound = {k: us for k, us in plausible.items() if not _scrambled(k, plausible, orders, number)}
+    lost = _lost(plausible.keys() - sound.keys())
     for candidates in (sound, plausible, ticking):
         if candidates:
             key = _best(candidates, slices, number)
-            return _chosen(key, candidates, plausible, orders, number, min(s.name for s in slices))
+            name = min(s.name for s in slices)
+            times = _chosen(key, candidates, sound or plausible, orders, number, name)
+            return replace(times, findings=(*lost, *times.findings))
     return _assumed(slices, number, protocol_step_us)
 
 
@@ -228,6 +231,19 @@ def _scrambled(
     if len(against) <= len(others) - len(against):
         return False
     return any(_alike(a, b, number) for a, b in combinations(against, 2))
+
+
+def _lost(scrambled: Collection[str]) -> list[Finding]:
+    return [
+        Finding(
+            "clock-scrambled",
+            Grade.WARNING,
+            f"{CLOCKS[key]} puts the frames in another order than their other times and numbers "
+            "do, which agree.",
+            "Check the time course of a vessel for jumps.",
+        )
+        for key in sorted(scrambled)
+    ]
 
 
 def _alike(us: IntArray, order: IntArray, number: IntArray) -> bool:

@@ -51,11 +51,12 @@ def _pairs(slices: Sequence[Slice]) -> dict[tuple[str, str], list[Pair]]:
         if image.position:
             alike[_look(image)][image.series].append(image)
     size = Counter(s.series for s in slices)
+    study = {s.series: s.study for s in slices}
     pairs: dict[tuple[str, str], list[Pair]] = defaultdict(list)
     for by_series in alike.values():
         # an image that its own series has twice can't be told from its neighbour
         single = [uid for uid, images in by_series.items() if len(images) == 1]
-        single.sort(key=lambda uid: (-size[uid], uid))
+        single.sort(key=lambda uid: (-size[uid], study[uid], uid))
         for uid in single[1:]:
             pairs[uid, single[0]].append((by_series[uid][0], by_series[single[0]][0]))
     return pairs

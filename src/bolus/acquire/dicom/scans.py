@@ -12,11 +12,11 @@ from bolus.errors import AmbiguousExam
 from bolus.types import Finding, Grade
 
 USUAL_THICKNESS_MM = 5.0
-USUAL_DURATION_S = 60.0
+USUAL_INTERVAL_S, USUAL_DURATION_S = 1.5, 60.0
 BRIEF_S = 25.0
 """Bolus tracking and test boluses stop when the contrast arrives; a first pass takes 40 s."""
-MUCH_TALLER = 2.0
-"""A slab at least this much higher than a single slice is the scan, and the slice its tracker."""
+MUCH_TALLER, SEVERAL = 2.0, 3
+"""A slab of twice a single slice's height or of three slices is the scan, the slice its tracker."""
 SAME_TIMES = 0.8
 """Share of its times that a second reconstruction has in common with the first."""
 SAME_TIME_US = 300_000
@@ -134,7 +134,7 @@ def _one_volume_each(group: Group) -> bool:
 
 
 def _size(group: Group) -> tuple[float, int, tuple[str, ...]]:
-    duration = group.duration_s or float(group.frames)
+    duration = group.duration_s or USUAL_INTERVAL_S * group.frames
     return group.extent_mm * min(duration, USUAL_DURATION_S), len(group.slices), group.series
 
 
@@ -142,8 +142,8 @@ def _minor(group: Group, largest: Group) -> str:
     """Why a time course can't be the scan beside a larger one; "" if it can."""
     if group is largest:
         return ""
-    single = len(group.places) == 1 and len(largest.places) > 1
-    if single and largest.extent_mm >= MUCH_TALLER * group.extent_mm:
+    taller = largest.extent_mm >= MUCH_TALLER * group.extent_mm
+    if len(group.places) == 1 and (taller or len(largest.places) >= SEVERAL):
         return TRACKING
     brief = 0 < group.duration_s < BRIEF_S and largest.duration_s >= 1.5 * group.duration_s
     if brief and len(group.places) <= len(largest.places):

@@ -34,6 +34,8 @@ EVENLY = 0.95
 """Share of its times that a scan must have as often as all the others."""
 MUCH_SHORTER = 0.3
 """Intervals of this share of the usual one are those of frames that exist twice."""
+FAR_MORE = 1.4
+"""How much larger a time course must become if series are joined that differ in their headers."""
 NEXT_FRAME = 3.0
 """Series whose protocols differ are one scan if one follows the other within three intervals."""
 
@@ -120,19 +122,23 @@ def time_of(image: Slice, clock: str) -> int:
 def merge(slices: Sequence[Slice]) -> list[Group]:
     """Series, joined where one scan was split over several of them.
 
-    What they must share is relaxed until they form a time course: first the study (each series
-    may have got its own in de-identification), then kernel, voltage and thickness.
+    What they must share is relaxed where that makes far more of the time course: first the study
+    (each series may have got its own in de-identification), then kernel, voltage and thickness.
     """
     by_series = [Group(tuple(part)) for part in split(slices, lambda s: s.series)]
     grids = Grids()
-    merged: list[Group] = []
+    best: list[Group] = []
     for kind in (_kind, _kind_of_any_study, _kind_of_any_protocol):
         kinds = split(by_series, lambda g, kind=kind: kind(g, grids))  # type: ignore[misc]
         merged = [group for alike in kinds for group in _merge_alike(alike)]
         merged = _join_successors(merged, grids)
-        if any(group.frames >= MIN_FRAMES for group in merged):
-            break
-    return sorted(merged, key=lambda g: g.series)
+        if not best or _most_images(merged) >= FAR_MORE * _most_images(best):
+            best = merged
+    return sorted(best, key=lambda g: g.series)
+
+
+def _most_images(groups: Sequence[Group]) -> int:
+    return max((len(g.slices) for g in groups if g.frames >= MIN_FRAMES), default=0)
 
 
 def _merge_alike(groups: Sequence[Group]) -> list[Group]:
@@ -300,10 +306,16 @@ def _join_positions(groups: Sequence[Group]) -> list[Group]:
 
 
 def _beside(group: Group, slab: Sequence[Group]) -> bool:
-    """Whether a group has other places than a slab, at the same time."""
+    """Whether a group has other places than a slab, at the same time or in as many frames."""
     if any(group.places.keys() & other.places.keys() for other in slab):
         return False
-    return any(overlap(group, other) for other in slab)
+    return any(overlap(group, other) or _numbered_alike(group, other) for other in slab)
+
+
+def _numbered_alike(group: Group, other: Group) -> bool:
+    """Whether both lack times, and have as many frames by the same numbers."""
+    untimed = group.span_us is None and other.span_us is None
+    return untimed and (group.clock, group.frames) == (other.clock, other.frames)
 
 
 def _join_successors(groups: Sequence[Group], grids: Grids) -> list[Group]:
