@@ -38,9 +38,12 @@ def print_description(found: Description) -> None:
     """Print the description of an exam."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for series in found.series:
+        reason = f" ({series.verdict})" if series.verdict not in ("", "used") else ""
+        lasts = f", {series.duration_s:.1f} s" if series.duration_s else ""
+        key = f"  [--series {series.key}]" if series.key else ""
         console.print(
-            f"series {series.number or '?':>4s}  {series.images:5d} images  {series.modality:3s} "
-            f"{series.image_type:30s} {series.verdict}"
+            f"series {series.number or '?':>4s}  {series.images:5d} images: {series.slices} slices "
+            f"x {series.frames}{lasts}  {series.taken_for}{reason}{key}"
         )
     if found.scanner:
         make = [found.scanner.manufacturer, found.scanner.model, found.scanner.kernel]
@@ -61,8 +64,9 @@ def print_description(found: Description) -> None:
             f"  slice {times.slice:3d}  {times.first_s:7.2f} to {times.last_s:7.2f} s, every "
             f"{times.dt_median_s:.3g} s ({times.dt_min_s:.3g}-{times.dt_max_s:.3g})"
         )
-    for finding in found.findings:
-        console.print(f"{finding.grade.name.lower():8s} {finding.code}: {finding.message}")
+    for finding in sorted(found.findings, key=lambda f: -f.grade):
+        remedy = f" {finding.remedy}" if finding.remedy else ""
+        console.print(f"{finding.grade.name.lower():8s} {finding.code}: {finding.message}{remedy}")
     if found.error is None:
         console.print("usable       yes, as far as the headers show")
     else:

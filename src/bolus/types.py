@@ -92,6 +92,30 @@ class Scanner:
     slice_thickness_mm: float | None = None
 
 
+@dataclass(frozen=True)
+class Series:
+    """A DICOM series that lies in the exam's folder, and what it was taken for."""
+
+    number: str
+    uid: str
+    modality: str
+    image_type: str
+    files: int
+    images: int
+    slices: int
+    """Distinct positions."""
+    frames: int
+    """Images per position."""
+    duration_s: float
+    """From its first to its last image; 0 where its images have no times."""
+    taken_for: str
+    """In the words of the field: "perfusion scan", "localizer", "bolus tracking"..."""
+    verdict: str
+    """"used", or why not; empty where the choice failed."""
+    key: str = ""
+    """What ``--series`` takes to choose the scan it belongs to; empty where it is none."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Exam(WithArrays):
     """A CT perfusion exam, sorted by position and true time."""
@@ -107,6 +131,8 @@ class Exam(WithArrays):
     dicom_identity: dict[str, str] = field(default_factory=dict)
     """UIDs needed to link results to their source (StudyInstanceUID, FrameOfReferenceUID...).
     Never names, numbers or dates of a person."""
+    series: tuple[Series, ...] = ()
+    """Every DICOM series beside the exam and its own: what was used and what was left out."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.scan import read_slices
+from bolus.acquire.dicom.select import scan_keys
+from bolus.acquire.dicom.series_table import series_table
 from bolus.acquire.dicom.source_images import why_not_source
+from bolus.acquire.dicom.timing import without_midnight
 from bolus.acquire.exam import lay_out_scan, select_scan
 from bolus.acquire.find_nifti import find_nifti
 from bolus.acquire.nifti import is_nifti_file, open_nifti
 from bolus.acquire.sources import Files, open_files
 from bolus.errors import BolusError, NoReadableFiles
-from bolus.types import Finding, Float64Array, Geometry, Scanner
-
-
-@dataclass(frozen=True)
-class Series:
-    """A DICOM series found in the exam."""
-
-    number: str
-    uid: str
-    modality: str
-    image_type: str
-    files: int
-    images: int
-    verdict: str
-    """"used", or why not; empty where the choice failed."""
+from bolus.types import Finding, Float64Array, Geometry, Scanner, Series
 
 
 @dataclass(frozen=True)
@@ -150,16 +136,18 @@ def _dicom(files: Files, path: Path, series: str | None) -> Description:
     try:
         selection = select_scan(slices, path, series)
     except BolusError as error:
-        return Description(str(path), _series(slices, {}), findings=tuple(unread), error=error)
-    listed = _series(slices, selection.verdicts)
+        whys = {image.series: why_not_source(image) for image in slices}
+        table = series_table(slices, whys, scan_keys(without_midnight(slices)))
+        return Description(str(path), table, findings=tuple(unread), error=error)
+    table = series_table(slices, selection.verdicts, selection.keys)
     findings = (*unread, *selection.findings)
     try:
         layout = lay_out_scan(selection, path)
     except BolusError as error:
-        return Description(str(path), listed, findings=findings, error=error)
+        return Description(str(path), table, findings=findings, error=error)
     return Description(
         path=str(path),
-        series=listed,
+        series=table,
         frames=len(layout.image),
         geometry=layout.geometry,
         slice_times=_slice_times(layout.times_s),
@@ -167,31 +155,6 @@ def _dicom(files: Files, path: Path, series: str | None) -> Description:
         scanner=layout.scanner,
         findings=(*findings, *layout.findings),
     )
-
-
-def _series(slices: Sequence[Slice], verdicts: dict[str, str]) -> tuple[Series, ...]:
-    """Free text of the series is not shown: names have been found in it."""
-    by_uid: dict[str, list[Slice]] = defaultdict(list)
-    for image in slices:
-        by_uid[image.series].append(image)
-    return tuple(
-        Series(
-            number=images[0].series_number,
-            uid=uid,
-            modality=images[0].modality,
-            image_type="\\".join(images[0].image_type),
-            files=len({image.name for image in images}),
-            images=len(images),
-            verdict=verdicts.get(uid, "" if verdicts else _verdict(images[0])),
-        )
-        for uid, images in sorted(
-            by_uid.items(), key=lambda item: (item[1][0].series_number, item[0])
-        )
-    )
-
-
-def _verdict(image: Slice) -> str:
-    return why_not_source(image)
 
 
 def _slice_times(times_s: Float64Array) -> tuple[SliceTimes, ...]:

@@ -13,6 +13,7 @@ from bolus.acquire.dicom.layout import Layout, lay_out
 from bolus.acquire.dicom.pixels import Damaged, read_frames
 from bolus.acquire.dicom.scan import read_slices
 from bolus.acquire.dicom.select import Selection, select
+from bolus.acquire.dicom.series_table import series_table
 from bolus.acquire.dicom.timing import without_midnight
 from bolus.acquire.find_nifti import find_nifti
 from bolus.acquire.nifti import is_nifti_file, open_nifti, read_nifti_frames
@@ -74,6 +75,7 @@ def _read_dicom(files: Files, path: Path, series: str | None) -> Exam:
             *check_values(frames, str(path)),
         ),
         dicom_identity=layout.identity,
+        series=series_table(slices, selection.verdicts, selection.keys),
     )
 
 

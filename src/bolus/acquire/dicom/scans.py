@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bolus.acquire.dicom.appearance import Appearance, look
@@ -27,6 +27,8 @@ TRACKING = "a single slice: bolus tracking or a test bolus"
 MAPS = "volumes unlike each other: maps, not a time course"
 RECONSTRUCTION = "another reconstruction of the scan"
 
+Keys = Mapping[tuple[str, ...], str]
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -38,14 +40,9 @@ class Choice:
     findings: tuple[Finding, ...] = ()
 
 
-def key_of(scans: Sequence[Group], scan: Group) -> str:
-    """What `--series` takes for a scan, where its series have no number of their own."""
-    return f"scan-{_in_order(scans).index(scan) + 1}"
-
-
-def by_key(scans: Sequence[Group], key: str) -> Group | None:
-    """The scan that has a key; None without one."""
-    return next((scan for scan in scans if key_of(scans, scan) == key), None)
+def keys_of(scans: Sequence[Group]) -> dict[tuple[str, ...], str]:
+    """What `--series` takes for each scan, by the UIDs of its series: "scan-1", in order."""
+    return {scan.series: f"scan-{number}" for number, scan in enumerate(_in_order(scans), 1)}
 
 
 def _in_order(scans: Sequence[Group]) -> list[Group]:
@@ -57,8 +54,15 @@ def _number(scan: Group) -> tuple[int, str]:
     return min((int(n) if n.isdecimal() else 0, n) for n in numbers)
 
 
-def choose(groups: Sequence[Group], where: str) -> Choice:
+def choose(groups: Sequence[Group], where: str, keys: Keys) -> Choice:
     """Choose the perfusion scan among time courses.
+
+    Parameters
+    ----------
+    where
+        The exam's path, for messages.
+    keys
+        Of all scans of the exam, as `keys_of` gives them.
 
     Raises
     ------
@@ -92,7 +96,7 @@ def choose(groups: Sequence[Group], where: str) -> Choice:
             why_not |= dict.fromkeys(group.series, "no contrast arrives")
         scans = [g for g in scans if g not in faint]
         if len(scans) != 1:
-            raise _several(scans, groups, where)
+            raise _several(scans, where, keys)
         if scans[0] is not best:
             best = scans[0]
             again = []
@@ -160,8 +164,12 @@ def _one_patient(groups: Sequence[Group], where: str) -> None:
         )
 
 
-def _several(scans: Sequence[Group], groups: Sequence[Group], where: str) -> AmbiguousExam:
-    named = " and ".join(f"{key_of(groups, g)} (series {label(g)})" for g in _in_order(scans))
+def _several(scans: Sequence[Group], where: str, keys: Keys) -> AmbiguousExam:
+    named = " and ".join(
+        f"{keys.get(g.series, g.series[0])} (series {label(g)}, {g.frames} frames of "
+        f"{len(g.places)} slices)"
+        for g in _in_order(scans)
+    )
     return AmbiguousExam(
         f"{where}: holds {len(scans)} different perfusion scans: {named}; choose one with --series "
         "KEY (series= in Python), `bolus info` lists them."

@@ -15,7 +15,7 @@ from bolus.acquire.dicom.clocks import CLOCKS
 from bolus.acquire.dicom.copies import without_copies
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.places import with_places
-from bolus.acquire.dicom.scans import Choice, by_key, choose
+from bolus.acquire.dicom.scans import Choice, choose, keys_of
 from bolus.acquire.dicom.series import MIN_FRAMES, Group, merge, time_of
 from bolus.acquire.dicom.source_images import (
     LOCALIZER,
@@ -28,7 +28,7 @@ from bolus.types import Finding, Grade
 
 FRAMES_NEAR = 5
 """Images up to this many intervals before or after the scan may be its first or last frames."""
-USED = "used"
+USED, COPY = "used", "a copy of another series"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Selection:
     verdicts: dict[str, str] = field(default_factory=dict)
     """By SeriesInstanceUID: "used", or why not."""
     findings: tuple[Finding, ...] = ()
+    keys: dict[str, str] = field(default_factory=dict)
+    """By SeriesInstanceUID: what `--series` takes for the scan that the series belongs to."""
 
 
 def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Selection:
@@ -61,20 +63,25 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
     AmbiguousExam
         If two patients or two perfusion scans are left.
     """
-    named = [s for s in slices if series in (s.series, s.series_number)]
-    placed = with_places(named or slices)
+    placed = with_places(slices)
     verdicts = {s.series: _why_not(s) for s in placed}
     images, copied, copies = without_copies(placed)
-    verdicts |= dict.fromkeys(copied, "a copy of another series")
+    verdicts |= dict.fromkeys(copied, COPY)
     groups, odd = _time_courses(images)
     scans = [g for g in groups if g.frames >= MIN_FRAMES]
+    keys = keys_of(scans)
+    named = [s for s in images if series in (s.series, s.series_number)]
+    if named:
+        images, groups = named, _time_courses(named)[0]
+        verdicts |= {s.series: "not asked for" for s in placed}
+        scans = [g for g in groups if g.frames >= MIN_FRAMES]
     verdicts |= {
         uid: f"no time course ({group.frames} images/slice)"
         for group in groups
         for uid in group.series
     }
     if series is not None and not named:
-        chosen = by_key(scans, series)
+        chosen = next((g for g in scans if keys[g.series] == series), None)
         if chosen is None:
             raise NotCT(
                 f"{where}: there is no series {series}; `bolus info` lists the series of the exam."
@@ -82,16 +89,24 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
         choice = Choice(chosen)
         verdicts |= {uid: "another scan" for g in scans for uid in g.series}
     elif scans:
-        choice = choose(scans, where)
+        choice = choose(scans, where, keys)
     else:
-        raise _no_time_course(groups, placed, where)
+        raise _no_time_course(groups, images, where)
     verdicts |= choice.why_not
     verdicts |= dict.fromkeys(choice.scan.series, USED)
     return Selection(
         choice.scan.slices,
         verdicts,
         (*odd, *copies, *choice.findings, *_left_out(images, choice.scan, scans)),
+        {uid: key for uids, key in keys.items() for uid in uids},
     )
+
+
+def scan_keys(slices: Sequence[Slice]) -> dict[str, str]:
+    """What `--series` takes for each scan of an exam, by the UIDs of its series."""
+    images, _, _ = without_copies(with_places(slices))
+    scans = [g for g in _time_courses(images)[0] if g.frames >= MIN_FRAMES]
+    return {uid: key for series, key in keys_of(scans).items() for uid in series}
 
 
 def _time_courses(images: Sequence[Slice]) -> tuple[list[Group], list[Finding]]:
