@@ -13,14 +13,15 @@ from bolus import types
 from bolus.acquire.describe import Description
 from bolus.acquire.describe import describe as describe_path
 from bolus.acquire.exam import read_exam as read_path
+from bolus.acquire.in_memory import checked_exam
 from bolus.arteries.find import find_arteries as find_in
+from bolus.data import numbers
 from bolus.deconvolution.arrays import curves_of
 from bolus.deconvolution.methods import METHODS
 from bolus.deconvolution.methods import deconvolve as deconvolve_curves
 from bolus.errors import UsageError
 from bolus.infer.gather import sampled
 from bolus.infer.model import load_model
-from bolus.infer.predict import Prediction
 from bolus.infer.predict import predict as predict_sampled
 from bolus.lesion.measure import measure_lesion as measure
 from bolus.lesion.presets import PRESET_NAMES
@@ -28,7 +29,7 @@ from bolus.options import Choices, check_name
 from bolus.pipeline import analyse, run_exam
 from bolus.preprocessing import Preprocessed, Progress, Stages
 from bolus.publish.load import load_results as load_folder
-from bolus.results import Maps, Results, as_path
+from bolus.results import Maps, Prediction, Results, as_path
 from bolus.terminal import stage_printer
 from bolus.types import Arteries, Curves, Exam, Float64Array, Geometry, Lesion, Tissue, Voxel
 
@@ -90,14 +91,15 @@ def run(
 
     Parameters
     ----------
-    exam : a path as for `read_exam`, or an exam in memory.
+    exam : a path as for `read_exam`, or an `Exam`: one that was read, or built from arrays.
     methods : one or several of `bolus.METHODS`.
     preset : thresholds of core and hypoperfused tissue, one of `bolus.PRESETS`.
     aif, vof : voxel (x, y, z) of the artery and the vein, instead of the automatic choice.
     series : see `read_exam`.
     model : a user-supplied network for ``cnn``, as ``bolus train`` writes it.
-    progress : True shows the stages on standard error; a function is called with each stage's name
-        and None when it begins, and with its seconds when it ends.
+    progress : True, or a function of a stage's name and its seconds.
+        True shows the stages on standard error.  A function is called when a stage begins, with
+        None for its seconds, and when it ends.
 
     Raises
     ------
@@ -114,8 +116,10 @@ def run(
         model=None if model is None else as_path(model),
     )
     choices.check()
-    if isinstance(exam, Exam) and series is not None:
-        raise UsageError("an exam in memory has one series; choose it in read_exam")
+    if isinstance(exam, Exam):
+        if series is not None:
+            raise UsageError("an exam in memory has one series; choose it in read_exam")
+        exam = checked_exam(exam)
     with stage_printer(quiet=progress is not True) as shown:
         stages = Stages(progress if callable(progress) else shown)
         if isinstance(exam, Exam):
@@ -148,14 +152,15 @@ def find_arteries(
     UsageError
         A voxel lies outside the brain.
     """
+    ready = _ready(preprocessed)
     return find_in(
-        preprocessed.exam,
-        preprocessed.baseline,
-        preprocessed.tissue,
-        preprocessed.grid_s,
+        ready.exam,
+        ready.baseline,
+        ready.tissue,
+        ready.grid_s,
         aif_voxel=_voxel("aif", aif),
         vof_voxel=_voxel("vof", vof),
-        moved_mm=preprocessed.motion.largest_mm,
+        moved_mm=ready.motion.largest_mm,
     )
 
 
@@ -210,6 +215,8 @@ def deconvolve(
     2.0
     """
     check_name("deconvolution", method, tuple(METHODS))
+    if isinstance(curves, Exam):
+        curves = _ready(curves)  # refuses it
     geometry = None
     if isinstance(curves, Preprocessed):
         geometry = curves.exam.geometry
@@ -249,7 +256,7 @@ def predict(preprocessed: Preprocessed, *, model: PathLike | None = None) -> Pre
     DamagedFile
         The network can't be read, fails, or gives impossible values.
     """
-    ready = preprocessed
+    ready = _ready(preprocessed)
     network = load_model(None if model is None else as_path(model))
     seen = sampled(ready.exam, ready.tissue, ready.measured, ready.curves, motion=ready.motion)
     found = predict_sampled(seen, network)
@@ -331,6 +338,14 @@ def _names(methods: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(name) for name in methods))
 
 
+def _ready(preprocessed: object) -> Preprocessed:
+    if not isinstance(preprocessed, Preprocessed):
+        raise UsageError(
+            f"give what bolus.preprocess(exam) returns, not {type(preprocessed).__name__}"
+        )
+    return preprocessed
+
+
 def _series(series: str | int | None) -> str | None:
     return None if series is None else str(series)
 
@@ -352,7 +367,7 @@ def _voxel(option: str, voxel: Sequence[int] | None) -> Voxel | None:
 def _input_hu(aif: Arteries | ArrayLike, curves: Curves) -> Float64Array:
     if isinstance(aif, Arteries):
         return aif.input_hu
-    values = np.asarray(aif, np.float64)
+    values = np.asarray(numbers("aif", aif), np.float64)
     if values.shape != curves.grid_s.shape or not np.isfinite(values).all():
         raise UsageError(
             f"aif has shape {values.shape}; give finite numbers at the {curves.grid_s.size} times "

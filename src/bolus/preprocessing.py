@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bolus.acquire.in_memory import checked_exam
 from bolus.align.register import correct_motion
 from bolus.anatomy.baseline import Baseline, baseline_and_arrival
 from bolus.anatomy.segment import segment
@@ -60,16 +61,18 @@ def preprocess(exam: Exam) -> Preprocessed:
 
     Parameters
     ----------
-    exam : as it is read.
+    exam : as it is read, or built from arrays.
 
     Raises
     ------
+    UsageError, TooFewFrames, MissingTiming, AmbiguousExam, BadGeometry
+        The arrays of an exam in memory don't fit together, or are not those of a perfusion scan.
     NoPerfusion
         There is no brain or no bolus in it.
     ImplausibleValues
-        The size of the head is impossible.
+        The size of the head is impossible, or a value is not finite.
     """
-    still, motion = correct_motion(exam)
+    still, motion = correct_motion(checked_exam(exam))
     return preprocess_still(still, motion, Stages())
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bolus.data import numbers
 from bolus.errors import UsageError
 from bolus.metrics import robust_sd
 from bolus.timegrid import common_grid, resample_vessels
@@ -60,11 +61,11 @@ def curves_of(
     UsageError
         The arrays don't fit together, or hold non-finite values.
     """
-    times = _times(_numbers("times_s", times_s))
-    artery = np.asarray(_numbers("aif", aif), np.float64)
+    times = _times(numbers("times_s", times_s))
+    artery = np.asarray(numbers("aif", aif), np.float64)
     if artery.shape != times.shape:
         raise UsageError(f"aif has shape {artery.shape}, but there are {times.size} times")
-    voxels, rows = _rows(_numbers("curves", values), mask, times.size)
+    voxels, rows = _rows(numbers("curves", values), mask, times.size)
     bad = int((~np.isfinite(rows)).any(axis=1).sum())
     if bad or not np.isfinite(artery).all():
         what = f"{bad} curves hold" if bad else "aif holds"
@@ -96,18 +97,6 @@ def curves_of(
         spacing_mm=spacing_mm or TOGETHER_MM,
     )
     return curves, input_hu
-
-
-def _numbers(what: str, given: ArrayLike) -> NDArray[Any]:
-    if np.ma.isMaskedArray(given) and np.ma.getmaskarray(given).any():
-        raise UsageError(f"{what} are partly masked; leave such voxels out with mask=")
-    try:
-        values = np.asarray(given)
-    except ValueError as error:
-        raise UsageError(f"{what} are not one array: {error}") from error
-    if values.dtype.kind not in "iuf":
-        raise UsageError(f"{what} are of type {values.dtype}; give numbers")
-    return values
 
 
 def _times(times_s: NDArray[Any]) -> Float64Array:

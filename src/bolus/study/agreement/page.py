@@ -13,9 +13,10 @@ from markupsafe import Markup
 
 from bolus import __version__
 from bolus.errors import OutputError
+from bolus.plain_text import RESEARCH_USE
 from bolus.study.agreement.bootstrap import RESAMPLES
 from bolus.study.agreement.outlines import Agreement
-from bolus.study.agreement.tables import RESEARCH, trial_matrix
+from bolus.study.agreement.tables import trial_matrix
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def page(template: str, **values: object) -> str:
     return environment.get_template(f"{template}.html.j2").render(
         style=Markup(style),
         version=__version__,
-        research=RESEARCH.rstrip("."),
+        research=RESEARCH_USE,
         resamples=RESAMPLES,
         **values,
     )
