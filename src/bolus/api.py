@@ -25,13 +25,14 @@ from bolus.infer.model import load_model
 from bolus.infer.predict import predict as predict_sampled
 from bolus.lesion.measure import measure_lesion as measure
 from bolus.lesion.presets import PRESET_NAMES
-from bolus.options import Choices, check_name
+from bolus.options import METHOD_NAMES, Choices, check_name
 from bolus.pipeline import analyse, run_exam
 from bolus.preprocessing import Preprocessed, Progress, Stages
 from bolus.publish.load import load_results as load_folder
 from bolus.results import Maps, Prediction, Results, as_path
 from bolus.terminal import stage_printer
 from bolus.types import Arteries, Curves, Exam, Float64Array, Geometry, Lesion, Tissue, Voxel
+from bolus.workers import check_threads
 
 if TYPE_CHECKING:
     from bolus.study.agreement.compare import Comparison
@@ -105,7 +106,13 @@ def run(
     ------
     BolusError
         One of the tree in `bolus.errors`.
+
+    Notes
+    -----
+    For many exams at once, start worker processes with ``multiprocessing.get_context("spawn")``:
+    a process that is forked after the first computation can't use its threads, and is refused.
     """
+    check_threads()
     names = _names(methods)
     choices = Choices(
         methods=names,
@@ -176,19 +183,23 @@ def deconvolve(
     """Perfusion maps from tissue curves and an arterial input, of an exam or of any source.
 
     Flow is a ratio of tissue to artery, so arrays may be in HU or in any unit of concentration, as
-    long as both are in the same; they are 0 before the bolus.  CBF and CBV are per 100 g of brain
+    long as both are in the same; they are 0 before the bolus: what a voxel has then, the mean of
+    those frames, is subtracted.  CBF and CBV are per 100 g of brain
     (density 1.05 g/ml, haematocrit 0.45 in arteries and 0.25 in capillaries).
 
     Parameters
     ----------
-    curves : of `bolus.preprocess` (or its ``curves``; maps then have no geometry), or an array
-        (V, T) or (..., T) of at most three more axes.
+    curves : what `bolus.preprocess` returns, or an array (V, T).
+        Also an array (..., T) of at most three more axes, or ``preprocessed.curves``, from which
+        maps have no geometry.
     aif : of `find_arteries`, or an array (T,).
     method : a deconvolution of `bolus.METHODS` (all but ``cnn``).
     times_s : (T,) s, for arrays.
-    mask : of the arrays' shape without T, or the places of the V curves: which are mapped.
-    spacing_mm : distance of voxels along the axes of the mask, of which ``bma`` makes
-        neighbourhoods; without it, all curves are one.
+    mask : bool, of the arrays' shape without T.
+        Which curves are mapped; or the places of the V curves.
+    spacing_mm : distance of voxels along each axis of the mask, mm.
+        ``bma`` learns the tissue's residue functions from neighbours; without it, all curves are
+        one neighbourhood.
 
     Returns
     -------
@@ -198,11 +209,18 @@ def deconvolve(
     Raises
     ------
     UsageError
-        There is no such method, or the arrays don't fit together.
+        There is no such method, the arrays don't fit together, or are not 0 before the bolus.
     ImplausibleValues
         Frames are too far apart to follow a bolus.
     NoPerfusion
         The arterial input has no area.
+
+    Notes
+    -----
+    A residue function's shape can't be told from a few curves, so of these ``bma`` keeps its prior
+    knowledge of tissue: where they are box-shaped, its CBF is up to 60 % too high at transit times
+    of 4 to 5 s, with and without noise.  Of 200 curves of each transit time and little noise it is
+    within 10 %.
 
     Examples
     --------
@@ -214,6 +232,7 @@ def deconvolve(
     >>> float(np.round(maps.cbv[0] / maps.cbv[1], 1))
     2.0
     """
+    check_threads()
     check_name("deconvolution", method, tuple(METHODS))
     if isinstance(curves, Exam):
         curves = _ready(curves)  # refuses it
@@ -264,13 +283,16 @@ def predict(preprocessed: Preprocessed, *, model: PathLike | None = None) -> Pre
 
 
 def measure_lesion(
-    maps: types.Maps, tissue: Tissue, geometry: Geometry, preset: str = "calibrated"
+    maps: types.Maps | types.MethodResult,
+    tissue: Tissue,
+    geometry: Geometry,
+    preset: str = "calibrated",
 ) -> Lesion:
     """Core and penumbra, their volumes and the reference tissue.
 
     Parameters
     ----------
-    maps : (Z, Y, X).
+    maps : (Z, Y, X), or the results of a method, ``results["bma"]``.
     tissue : ``preprocessed.tissue``, of the same shape.
     geometry : ``preprocessed.exam.geometry``.
     preset : one of `bolus.PRESETS`.
@@ -278,11 +300,20 @@ def measure_lesion(
     Raises
     ------
     UsageError
-        There is no such preset, or it needs a map that the method doesn't make.
+        There is no such preset, it needs a map that the method doesn't make, or the maps are of
+        no method of `bolus.METHODS`.
     ImplausibleValues
         The maps hold impossible values.
     """
     check_name("preset", preset, PRESET_NAMES)
+    if isinstance(maps, types.MethodResult):
+        maps = maps.maps
+    for what, given, wanted in (
+        ("maps", maps, types.Maps), ("tissue", tissue, Tissue), ("geometry", geometry, Geometry)
+    ):  # fmt: skip
+        if not isinstance(given, wanted):
+            raise UsageError(f"{what} is a bolus.{wanted.__name__}, not {type(given).__name__}")
+    check_name("method", maps.method, METHOD_NAMES)
     if maps.cbf.shape != geometry.shape or tissue.brain.shape != geometry.shape:
         raise UsageError(
             f"maps {maps.cbf.shape} and masks {tissue.brain.shape} are not of the geometry's shape "
@@ -294,13 +325,15 @@ def measure_lesion(
 def load_results(folder: PathLike) -> Results:
     """Read a folder that ``bolus run`` or ``Results.save`` wrote.
 
-    Maps and lesions are those of the run to the bit; numbers have the six digits of
-    ``summary.json``.
+    Maps, masks and lesion labels are those of the run to the bit.  Volumes and other numbers have
+    the six significant digits of ``summary.json``, curves of vessels four decimals, curves of
+    voxels half precision (three digits); the residual of each frame's motion is not kept.
 
     Raises
     ------
     NoReadableFiles, DamagedFile, BadGeometry
-        The folder holds no results, or they are incomplete or damaged.
+        The folder holds no results, they are incomplete or damaged, or only a newer version of
+        bolus can read them.
     """
     return Results.of(load_folder(as_path(folder)))
 

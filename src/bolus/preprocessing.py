@@ -16,6 +16,7 @@ from bolus.curves.enhancement import tissue_curves
 from bolus.data import WithArrays
 from bolus.timegrid import common_grid
 from bolus.types import Curves, Exam, Float64Array, Motion, Tissue
+from bolus.workers import check_threads
 
 Progress = Callable[[str, float | None], None]
 """Called with a stage's name and None when it starts, and with its seconds when it ends."""
@@ -66,12 +67,14 @@ def preprocess(exam: Exam) -> Preprocessed:
     Raises
     ------
     UsageError, TooFewFrames, MissingTiming, AmbiguousExam, BadGeometry
-        The arrays of an exam in memory don't fit together, or are not those of a perfusion scan.
+        The arrays of an exam in memory don't fit together, or are not those of a perfusion scan;
+        or the process was forked from one that has computed.
     NoPerfusion
         There is no brain or no bolus in it.
     ImplausibleValues
         The size of the head is impossible, or a value is not finite.
     """
+    check_threads()
     still, motion = correct_motion(checked_exam(exam))
     return preprocess_still(still, motion, Stages())
 

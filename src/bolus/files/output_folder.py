@@ -12,14 +12,20 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from bolus.errors import OutputError
+from bolus import __version__
+from bolus.errors import DamagedFile, OutputError
 from bolus.files.atomic import flush
 from bolus.files.folder_lock import LOCK, in_use, is_in_use, locked
 from bolus.files.regular_file import read_regular
+from bolus.plain_text import short
 
 SCHEMA_NAME = "bolus-summary/"
 """What the schema of every version of ``summary.json`` begins with."""
+SCHEMA = SCHEMA_NAME + "1"
+"""Of the ``summary.json`` that this version writes and reads.  Increased when a key changes its
+meaning or is removed, not for new keys."""
 
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini", LOCK}
 """Files left behind by file managers and killed processes; they hold no work."""
@@ -195,6 +201,29 @@ def _listed_files(folder: Path) -> set[str]:
         return {str(name) for name in summary["files"]}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()
+
+
+def check_schema(summary: Any, path: Path) -> None:
+    """Refuse a ``summary.json`` that only another version of bolus understands.
+
+    Raises
+    ------
+    DamagedFile
+        Its schema has a higher number.
+    ValueError, KeyError, TypeError
+        It is no summary of bolus.
+    """
+    schema = str(summary["schema"])
+    if schema == SCHEMA:
+        return
+    number = schema.removeprefix(SCHEMA_NAME)
+    if number == schema or not (number.isascii() and number.isdigit()):
+        raise ValueError("another schema")
+    wrote = short(str(summary["versions"]["bolus"]))
+    raise DamagedFile(
+        f"{path} has the schema {short(schema)} of bolus {wrote}, but bolus {__version__} reads "
+        f"{SCHEMA} only; open it with bolus {wrote}, or run the exam again"
+    )
 
 
 def _flush(folder: Path) -> None:

@@ -57,12 +57,13 @@ def _strips(maps: Maps, view: View, mapped: BoolArray) -> str:
         values = np.asarray(getattr(maps, window.key), np.float32)
         image = map_mosaic(values, mapped, view, window, columns, WIDTH // columns)
         name = f"{window.name} by {maps.method}, {window.unit}"
-        strips.append(f"<figure><figcaption>{escape(name)}</figcaption>{_image(image)}</figure>")
+        caption = f"<figcaption>{escape(name)}</figcaption>"
+        strips.append(f"<figure>{caption}{_image(image, name)}</figure>")
     return "".join(strips)
 
 
-def _image(image: Image.Image) -> str:
+def _image(image: Image.Image, what: str) -> str:
     buffer = BytesIO()
     image.save(buffer, "PNG")
     uri = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<img src="data:image/png;base64,{uri}">'
+    return f'<img alt="{escape(what)}, all slices" src="data:image/png;base64,{uri}">'

@@ -10,15 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from bolus.files.output_folder import SCHEMA_NAME
+from bolus.files.output_folder import SCHEMA
 from bolus.plain_text import RESEARCH_USE
+from bolus.publish.identity import is_deidentified
 from bolus.publish.method_agreement import Agreement, agreements
 from bolus.quality.verdict import verdict
 from bolus.types import Check, Finding, Geometry, Lesion, MethodResult, Results, Vessel
-
-SCHEMA = SCHEMA_NAME + "1"
-"""Increased when a key changes its meaning or is removed, not for new keys."""
-
 
 DIGITS = 6
 """Significant digits of a number: more than any measurement here supports."""
@@ -57,6 +54,7 @@ def summary(results: Results, files: Sequence[str]) -> dict[str, Any]:
         "scanner": vars(results.scanner),
         "geometry": _geometry(results.geometry),
         "dicom_identity": uids(results.dicom_identity),
+        "deidentified": is_deidentified(results.dicom_identity),
         "parameters": results.parameters,
         "timings_s": {**results.timings_s, "total": sum(results.timings_s.values())},
         "versions": results.versions,
@@ -97,6 +95,7 @@ def _lesion(lesion: Lesion) -> dict[str, Any]:
         "cbv_index": lesion.cbv_index,
         "reference": lesion.reference,
         "reference_cbf": lesion.reference_cbf,
+        "findings": [_finding(finding) for finding in lesion.findings],
     }
 
 
