@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +12,9 @@ from bolus.data import numbers
 from bolus.errors import UsageError
 from bolus.metrics import robust_sd
 from bolus.timegrid import common_grid, resample_vessels
-from bolus.types import BoolArray, Curves, Float64Array
+from bolus.types import BoolArray, Curves, Float64Array, Maps
+
+Made = TypeVar("Made", bound=Maps)
 
 PEAK_HU = 300.0
 """Arterial peak to which inputs in any unit are brought; it cancels in flow, which is a ratio."""
@@ -46,7 +49,7 @@ def curves_of(
     aif: ArrayLike,
     times_s: ArrayLike,
     mask: ArrayLike | None = None,
-    spacing_mm: tuple[float, float, float] | None = None,
+    spacing_mm: Sequence[float] | None = None,
 ) -> tuple[Curves, Float64Array]:
     """Tissue curves and the arterial input in HU-like units on bolus's time grid.
 
@@ -75,6 +78,9 @@ def curves_of(
     if artery.shape != times.shape:
         raise UsageError(f"aif has shape {artery.shape}, but there are {times.size} times")
     voxels, rows = _rows(numbers("curves", values), mask, times.size)
+    steps = TOGETHER_MM
+    if spacing_mm is not None:
+        steps = _steps(spacing_mm, np.ndim(values) - 1 if mask is None else np.ndim(mask))
     bad = int((~np.isfinite(rows)).any(axis=1).sum())
     if bad or not np.isfinite(artery).all():
         what = f"{bad} curves hold" if bad else "aif holds"
@@ -104,9 +110,48 @@ def curves_of(
         voxels=voxels,
         noise_hu=_noise(tissue, arrival),
         arrival_s=float(times[arrival]),
-        spacing_mm=spacing_mm or TOGETHER_MM,
+        spacing_mm=steps,
     )
     return curves, input_hu
+
+
+def input_on(aif: ArrayLike, grid_s: Float64Array) -> Float64Array:
+    """(N,) an arterial input that a user gives on the grid of an exam's curves, HU.
+
+    Raises
+    ------
+    UsageError
+        It has another length, or non-finite values.
+    """
+    values = np.asarray(numbers("aif", aif), np.float64)
+    if values.shape != grid_s.shape or not np.isfinite(values).all():
+        raise UsageError(
+            f"aif has shape {values.shape}; give finite numbers at the {grid_s.size} times of "
+            "curves.grid_s"
+        )
+    return values
+
+
+def shaped(maps: Made, shape: tuple[int, ...]) -> Made:
+    """The same maps in another shape."""
+
+    def back(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return value.reshape(shape)
+        if isinstance(value, dict):
+            return {key: back(one) for key, one in value.items()}
+        return value
+
+    return type(maps)(**{name: back(value) for name, value in vars(maps).items()})
+
+
+def _steps(spacing_mm: Sequence[float], axes: int) -> tuple[float, float, float]:
+    """Of three axes, whatever number the mask has."""
+    steps = numbers("spacing_mm", spacing_mm)
+    if steps.shape != (axes,) or not all(0 < step < np.inf for step in steps):
+        raise UsageError(f"spacing_mm gives a distance above 0 for each of {axes} axes")
+    z, y, x = [1.0] * (3 - axes) + steps.tolist()
+    return z, y, x
 
 
 def _times(times_s: NDArray[Any]) -> Float64Array:

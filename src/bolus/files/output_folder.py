@@ -65,14 +65,14 @@ def check_output(out: Path) -> None:
 
 def _check(out: Path) -> None:
     if out == out.parent:
-        raise OutputError(f"{out} is the root of the file system; choose a folder in it with -o")
+        raise OutputError(f"{out} is the root of the file system; choose a folder in it")
     if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file, not a folder; choose another place with -o")
+        raise OutputError(f"{out} is a file, not a folder; choose another place")
     nearest = next(folder for folder in (out, *out.parents) if folder.exists())
     if not nearest.is_dir():
-        raise OutputError(f"{nearest} is a file, so {out} can't be made in it; choose another -o")
+        raise OutputError(f"{nearest} is a file, so {out} can't be made in it; choose another one")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise OutputError(f"no permission to write in {nearest}; choose another place with -o")
+        raise OutputError(f"no permission to write in {nearest}; choose another place")
     if out.is_dir():
         _check_outlines(out)
         _check_former_results(out)
@@ -82,7 +82,7 @@ def _check_outlines(out: Path) -> None:
     if any(path.is_file() for path in (out / OUTLINES).rglob("*")):
         raise OutputError(
             f"{out} holds outlines that were drawn on its maps ({OUTLINES}/) and is left alone; "
-            "choose another folder with -o, or move the outlines away"
+            "choose another folder, or move the outlines away"
         )
 
 
@@ -157,7 +157,7 @@ def _absolute(out: Path) -> Path:
     try:
         return Path(out).expanduser().resolve()
     except (RuntimeError, ValueError) as error:  # links in a circle, no home; a NUL in the name
-        raise OutputError(f"{out} can't hold results ({error}); choose another -o") from error
+        raise OutputError(f"{out} can't hold results ({error}); choose another place") from error
 
 
 def _missing_parents(out: Path) -> list[Path]:
@@ -189,7 +189,7 @@ def _check_former_results(out: Path) -> None:
         if name.as_posix() not in ours and name.name not in LITTER:
             raise OutputError(
                 f"{out} holds files that are not results of bolus (such as {name}) and is left "
-                "alone; choose another folder with -o, or move these files away"
+                "alone; choose another folder, or move these files away"
             )
 
 
@@ -266,7 +266,7 @@ def _is_replaced(path: Path, stage: Path) -> bool:
 def _explain(error: OSError, out: Path) -> str:
     where = error.filename or out
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk of {out} is full; free some space or choose another place with -o"
+        return f"the disk of {out} is full; free some space or choose another place"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"no permission to write {where}; choose another place with -o"
-    return f"{where} can't be written ({error.strerror or error}); choose another place with -o"
+        return f"no permission to write {where}; choose another place"
+    return f"{where} can't be written ({error.strerror or error}); choose another place"

@@ -79,14 +79,14 @@ def check_out(out: Path, ours: Sequence[str]) -> None:
         If it does, or is not a folder.
     """
     if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file, not a folder; choose another place with -o")
+        raise OutputError(f"{out} is a file, not a folder; choose another place")
     others = [path.name for path in out.iterdir() if path.name not in ours] if out.exists() else []
     # remains of a killed run are hidden and removed by `staged`
     others = sorted(name for name in others if not name.startswith("."))
     if others:
         raise OutputError(
             f"{out} holds other files than a report ({others[0]}) and is left alone; choose "
-            "another folder with -o"
+            "another folder"
         )
 
 
