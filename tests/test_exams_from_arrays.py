@@ -24,7 +24,7 @@ def built(exam: bolus.Exam, **changed: object) -> bolus.Exam:
     parts = {
         "frames": exam.frames,
         "times_s": exam.times_s,
-        "geometry": bolus.Geometry(exam.geometry.shape, exam.geometry.affine),
+        "geometry": bolus.Geometry(list(exam.geometry.shape), exam.geometry.affine.tolist()),
         "scanner": bolus.Scanner("phantom"),
     }
     return bolus.Exam(**(parts | changed))  # type: ignore[arg-type]
@@ -60,7 +60,11 @@ AFFINE = np.diag([8.0, 1.75, 1.75, 1.0])
         (lambda e: {"frames": e.frames[:, :-1]}, bolus.UsageError, "geometry has the shape"),
         (lambda e: {"geometry": None}, bolus.UsageError, "a bolus.Geometry"),
         (lambda e: {"geometry": bolus.Geometry(e.geometry.shape, np.eye(3))}, bolus.UsageError,
-         "4 x 4 affine"),
+         "give 4 x 4"),
+        (lambda e: {"geometry": bolus.Geometry(e.geometry.shape, "none")}, bolus.UsageError,
+         "values of the affine"),
+        (lambda e: {"geometry": bolus.Geometry(None, AFFINE)}, bolus.UsageError, "shape"),
+        (lambda e: {"frames": e.frames[:, :0]}, bolus.UsageError, r"give \(T, Z, Y, X\)"),
         (lambda e: {"geometry": bolus.Geometry(e.geometry.shape, AFFINE * np.nan)},
          bolus.BadGeometry, "non-finite"),
         (lambda e: {"times_s": e.times_s[:, 0]}, bolus.UsageError, "repeat the time of each frame"),

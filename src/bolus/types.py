@@ -95,7 +95,11 @@ class Scanner:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Exam(WithArrays):
-    """A CT perfusion exam, sorted by position and true time."""
+    """A CT perfusion exam, sorted by position and true time.
+
+    One that is built from arrays is checked by the first step it is given to, which also counts its
+    times from the earliest.
+    """
 
     frames: Float32Array
     """(T, Z, Y, X), HU."""

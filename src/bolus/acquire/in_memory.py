@@ -38,24 +38,18 @@ def checked_exam(exam: object) -> Exam:
         raise UsageError(
             f"give an Exam, from bolus.read_exam or built of arrays, not {type(exam).__name__}"
         )
-    frames = _frames(numbers("frames", exam.frames), exam.geometry)
+    frames = _frames(numbers("frames", exam.frames))
+    geometry = _geometry(exam.geometry, frames)
     times_s = _times(numbers("times_s", exam.times_s), frames)
     if not isinstance(exam.scanner, Scanner) or not isinstance(exam.dicom_identity, Mapping):
         raise UsageError("scanner is a bolus.Scanner and dicom_identity a dict")
-    return replace(exam, frames=frames, times_s=times_s, findings=_findings(exam.findings))
+    findings = _findings(exam.findings)
+    return replace(exam, frames=frames, times_s=times_s, geometry=geometry, findings=findings)
 
 
-def _frames(frames: NDArray[Any], geometry: object) -> Float32Array:
-    if frames.ndim != 4:
+def _frames(frames: NDArray[Any]) -> Float32Array:
+    if frames.ndim != 4 or not frames.size:
         raise UsageError(f"frames have shape {frames.shape}; give (T, Z, Y, X)")
-    if not isinstance(geometry, Geometry) or np.shape(geometry.affine) != (4, 4):
-        raise UsageError("geometry is a bolus.Geometry of a shape (Z, Y, X) and a 4 x 4 affine")
-    if tuple(geometry.shape) != frames.shape[1:]:
-        raise UsageError(
-            f"geometry has the shape {tuple(geometry.shape)}, but frames of shape {frames.shape} "
-            f"hold volumes of {frames.shape[1:]} (Z, Y, X)"
-        )
-    check_geometry(geometry, WHERE)
     found = np.asarray(frames, np.float32)
     bad = [number for number, frame in enumerate(found) if not np.isfinite(frame).all()]
     if bad:
@@ -63,6 +57,24 @@ def _frames(frames: NDArray[Any], geometry: object) -> Float32Array:
             f"{WHERE}: {len(bad)} of its frames hold NaN or infinity, the first is frame "
             f"{bad[0] + 1}; put the HU of air (-1000) where there is no value"
         )
+    return found
+
+
+def _geometry(geometry: object, frames: Float32Array) -> Geometry:
+    if not isinstance(geometry, Geometry):
+        raise UsageError(f"geometry is a bolus.Geometry, not {type(geometry).__name__}")
+    affine = np.asarray(numbers("values of the affine", geometry.affine), np.float64)
+    if affine.shape != (4, 4):
+        raise UsageError(f"the affine has shape {affine.shape}; give 4 x 4: (z, y, x, 1) to LPS mm")
+    shape = numbers("lengths of the geometry's shape", geometry.shape)
+    if not np.array_equal(shape, frames.shape[1:]):
+        raise UsageError(
+            f"geometry has the shape {geometry.shape}, but frames of shape {frames.shape} hold "
+            f"volumes of {frames.shape[1:]} (Z, Y, X)"
+        )
+    z, y, x = frames.shape[1:]
+    found = Geometry((z, y, x), affine)
+    check_geometry(found, WHERE)
     return found
 
 
