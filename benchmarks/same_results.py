@@ -191,7 +191,7 @@ def without_added(summary: dict[str, Any]) -> dict[str, Any]:
         name: {**one, "lesion": {k: v for k, v in one["lesion"].items() if k != "findings"}}
         for name, one in summary.get("methods", {}).items()
     }
-    kept = {key: value for key, value in summary.items() if key != "deidentified"}
+    kept = {key: value for key, value in summary.items() if key not in ("deidentified", "series")}
     return {**kept, "methods": methods} if "methods" in summary else kept
 
 

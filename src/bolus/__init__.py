@@ -12,7 +12,7 @@ from bolus.kernel_cache import ensure_kernel_cache
 from bolus.telemetry import forbid_telemetry
 
 if TYPE_CHECKING:
-    from bolus.acquire.describe import Description, Series, SliceTimes
+    from bolus.acquire.describe import Description, SliceTimes
     from bolus.anatomy.baseline import Baseline
     from bolus.api import (
         compare,
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Motion,
         NearVessels,
         Scanner,
+        Series,
         Tissue,
         Vessel,
     )
@@ -135,14 +136,14 @@ _HOMES = {
     "Truth": ("simulate.truth", "Truth"),
     "Comparison": ("study.agreement.compare", "Comparison"),
     "Baseline": ("anatomy.baseline", "Baseline"),
-    **{name: ("acquire.describe", name) for name in ("Description", "Series", "SliceTimes")},
+    **{name: ("acquire.describe", name) for name in ("Description", "SliceTimes")},
     **{name: ("preprocessing", name) for name in ("Preprocessed", "preprocess")},
     **{name: ("results", name) for name in ("Maps", "MethodResult", "Prediction", "Results")},
     **{
         name: ("types", name)
         for name in (
             "Arteries", "Check", "Curves", "Exam", "Finding", "Geometry", "Grade", "Lesion",
-            "Motion", "NearVessels", "Scanner", "Tissue", "Vessel",
+            "Motion", "NearVessels", "Scanner", "Series", "Tissue", "Vessel",
         )
     },
     **{

@@ -131,6 +131,7 @@ def _analyse_still(
         versions={"python": platform.python_version()} | {n: version(n) for n in LIBRARIES},
         curves=curves,
         near_vessels=near,
+        series=exam.series,
     )
 
 

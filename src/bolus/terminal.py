@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -34,13 +34,22 @@ def stage_printer(quiet: bool) -> Iterator[Progress]:
         yield show
 
 
+@contextmanager
+def file_counter() -> Iterator[Callable[[int, int], None]]:
+    """A function that shows how many of an exam's files were read; silent but on a terminal."""
+    console = Console(stderr=True, highlight=False)
+    with console.status("") as status:
+        yield lambda number, total: status.update(f"{number} of {total} files")
+
+
 def print_description(found: Description) -> None:
     """Print the description of an exam."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
+    several = len({series.key for series in found.series} - {""}) > 1
     for series in found.series:
         reason = f" ({series.verdict})" if series.verdict not in ("", "used") else ""
         lasts = f", {series.duration_s:.1f} s" if series.duration_s else ""
-        key = f"  [--series {series.key}]" if series.key else ""
+        key = f"  [--series {series.key}]" if series.key and several else ""
         console.print(
             f"series {series.number or '?':>4s}  {series.images:5d} images: {series.slices} slices "
             f"x {series.frames}{lasts}  {series.taken_for}{reason}{key}"

@@ -398,6 +398,8 @@ class Results(WithArrays):
     """Denoised, as used for the maps; None where they are not kept for viewing."""
     near_vessels: NearVessels | None = None
     """None where no artery was found."""
+    series: tuple[Series, ...] = ()
+    """What each DICOM series of the exam's folder was taken for."""
 
     @property
     def all_findings(self) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -88,13 +89,20 @@ class Description:
         }
 
 
-def describe(path: Path, *, series: str | None = None) -> Description:
+def describe(
+    path: Path,
+    *,
+    series: str | None = None,
+    seen: Callable[[int, int], None] | None = None,
+) -> Description:
     """Describe an exam: series, geometry, frames, times of each slice, scanner, problems.
 
     Parameters
     ----------
     path, series
         As for ``read_exam``.
+    seen
+        Called with the number of files read and of all, now and then.
 
     Returns
     -------
@@ -111,7 +119,7 @@ def describe(path: Path, *, series: str | None = None) -> Description:
             return _nifti(path)
         with open_files(path) as files:
             nifti = find_nifti(files, path)
-            return _nifti(nifti) if nifti else _dicom(files, path, series)
+            return _nifti(nifti) if nifti else _dicom(files, path, series, seen)
     except NoReadableFiles:
         raise
     except BolusError as error:
@@ -131,8 +139,10 @@ def _nifti(path: Path) -> Description:
     )
 
 
-def _dicom(files: Files, path: Path, series: str | None) -> Description:
-    slices, unread = read_slices(files, path)
+def _dicom(
+    files: Files, path: Path, series: str | None, seen: Callable[[int, int], None] | None
+) -> Description:
+    slices, unread = read_slices(files, path, seen)
     try:
         selection = select_scan(slices, path, series)
     except BolusError as error:

@@ -133,9 +133,10 @@ def info(
         Print JSON for programs instead of text.
     """
     from bolus.acquire.describe import describe
-    from bolus.terminal import print_description
+    from bolus.terminal import file_counter, print_description
 
-    description = describe(exam, series=series)
+    with file_counter() as seen:
+        description = describe(exam, series=series, seen=seen)
     if as_json:
         print(json.dumps(description.to_dict(), indent=2, sort_keys=True))
     else:

@@ -40,6 +40,7 @@ from bolus.types import (
     Motion,
     Results,
     Scanner,
+    Series,
     Tissue,
     Vessel,
 )
@@ -49,7 +50,7 @@ SUMMARY = "summary.json"
 CURVES = "curves.csv"
 LARGEST_CURVES = 2**22
 """Bytes; a line of an exam of ten minutes has some 50."""
-Part = TypeVar("Part", Check, Finding, Scanner)
+Part = TypeVar("Part", Check, Finding, Scanner, Series)
 GRADES = {grade.name.lower(): grade for grade in Grade}
 
 
@@ -113,6 +114,10 @@ def _results(folder: Path, summary: Any) -> Results:
         versions=dict(summary["versions"]),
         curves=curves,
         near_vessels=stored.near_vessels,
+        series=tuple(
+            _known(Series, {**one, "uid": "", "image_type": ""})
+            for one in summary.get("series", [])
+        ),
     )
 
 

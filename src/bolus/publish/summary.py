@@ -15,7 +15,7 @@ from bolus.plain_text import RESEARCH_USE
 from bolus.publish.identity import is_deidentified
 from bolus.publish.method_agreement import Agreement, agreements
 from bolus.quality.verdict import verdict
-from bolus.types import Check, Finding, Geometry, Lesion, MethodResult, Results, Vessel
+from bolus.types import Check, Finding, Geometry, Lesion, MethodResult, Results, Series, Vessel
 
 DIGITS = 6
 """Significant digits of a number: more than any measurement here supports."""
@@ -52,6 +52,7 @@ def summary(results: Results, files: Sequence[str]) -> dict[str, Any]:
         "motion": _motion(results),
         "exam": _exam(results),
         "scanner": vars(results.scanner),
+        "series": [_series(one) for one in results.series],
         "geometry": _geometry(results.geometry),
         "dicom_identity": uids(results.dicom_identity),
         "deidentified": is_deidentified(results.dicom_identity),
@@ -62,6 +63,11 @@ def summary(results: Results, files: Sequence[str]) -> dict[str, Any]:
     }
     plain: dict[str, Any] = _plain(content)
     return plain
+
+
+def _series(series: Series) -> dict[str, Any]:
+    """Without its UID, which leads to a patient, and without text that somebody wrote."""
+    return {k: v for k, v in vars(series).items() if k not in ("uid", "image_type")}
 
 
 def uids(identity: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bolus.acquire.budget import BudgetSpent
@@ -19,10 +19,19 @@ from bolus.types import Finding, Grade
 
 DIRECTORY = "1.2.840.10008.1.3.10"
 """A DICOMDIR, which lists the files of a CD and is not an image."""
+SEEN_EVERY = 100
+"""Files between two reports of progress: a tenth of a second."""
 
 
-def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
+def read_slices(
+    files: Files, path: Path, seen: Callable[[int, int], None] | None = None
+) -> tuple[list[Slice], list[Finding]]:
     """The images of all DICOM files, and what could not be read.
+
+    Parameters
+    ----------
+    seen
+        Called with the number of files read and of all, now and then.
 
     Raises
     ------
@@ -38,7 +47,9 @@ def read_slices(files: Files, path: Path) -> tuple[list[Slice], list[Finding]]:
     with warnings.catch_warnings():
         # pydicom warns of every irregular value; those that matter become findings
         warnings.simplefilter("ignore")
-        for source in files.sources:
+        for number, source in enumerate(files.sources):
+            if seen and number % SEEN_EVERY == 0:
+                seen(number, len(files.sources))
             try:
                 images = read_images(source)
             except BudgetSpent:

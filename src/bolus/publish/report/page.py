@@ -18,6 +18,7 @@ from bolus.publish.orientation import View, view_of
 from bolus.publish.report import numbers, plots, sentences
 from bolus.publish.report.method_rows import NAME_COLUMN, Strip, comparison
 from bolus.publish.report.mosaic import BAR_COLUMN, GAP, lesion_mosaic, map_mosaic, vessel_mosaic
+from bolus.publish.report.series_rows import series_rows
 from bolus.publish.report.vessel_image import candidate_image
 from bolus.publish.windows import SE_KEYS, WINDOWS, Window, difference_window, se_window, ttp_window
 from bolus.quality.verdict import verdict
@@ -97,6 +98,7 @@ def report_html(results: Results) -> str:
         research_only=RESEARCH_USE,
         verdict=judgement,
         exam_facts=numbers.exam_facts(results),
+        series_rows=series_rows(results.series),
         key_figures=numbers.key_figures(results),
         edge_notes=sentences.edge_notes(results),
         volume_rows=numbers.volume_rows(results),
