@@ -42,6 +42,9 @@ DENSE_HU = 300.0
 """Skull, with the partial volume of thick slices."""
 RIM_SHARE = 0.02
 """Least share of the images' outermost pixels that a constant outside of the head fills."""
+OFTEN = 0.25
+"""Least share of the frames in which a voxel has that value: noise gives a whole number of HU a
+share of 0.1 at most."""
 CORNERS = 0.5
 """Least share of the images' corners that padding as dense as metal fills."""
 PADDED_SHARE = 0.01
@@ -250,7 +253,7 @@ def _without_intercept(frames: Float32Array) -> list[Finding]:
 
 
 def _constant_outside(frames: Float32Array) -> list[Finding]:
-    """One value at the images' rim that never changes and isn't air, taken for air."""
+    """Where one value that isn't air's, but surrounds the head, stands again and again: air."""
     value = _padding_value(frames)
     # metal may leave the field of view, but not at its corners
     if value is None or (value > DENSE_HU and np.mean(_corners(frames) == value) < CORNERS):
@@ -260,9 +263,11 @@ def _constant_outside(frames: Float32Array) -> list[Finding]:
     inside = inside[inside != value]
     if not inside.size or not low <= float(np.median(inside)) <= high:
         return []
-    outside = frames[0] == value
-    for frame in frames[1:]:
-        outside &= frame == value
+    times = np.zeros(frames.shape[1:], np.int32)
+    for frame in frames:
+        times += frame == value
+    # where a mask follows the head, its border comes and goes
+    outside = times >= OFTEN * len(frames)
     count = int(np.count_nonzero(outside))
     if count < PADDED_SHARE * outside.size:
         return []

@@ -77,7 +77,7 @@ def judge(
     arteries : AIF and VOF with the findings of their search; None if there are none, and then no
         check of the bolus.
     """
-    of_exam = (_timing(exam), _coverage(exam), _motion(motion), _noise(curves))
+    of_exam = (_timing(exam), _coverage(exam), _motion(exam, motion), _noise(curves))
     if arteries is None:
         return of_exam
     return (
@@ -110,8 +110,11 @@ def _coverage(exam: Exam) -> Check:
     return Check("coverage", grade, extent, "mm", text, remedy)
 
 
-def _motion(motion: Motion) -> Check:
+def _motion(exam: Exam, motion: Motion) -> Check:
     worst = motion.largest_mm
+    unknown = [f for f in exam.findings if f.code == "motion-not-assessed"]
+    if unknown:
+        return Check("motion", Grade.WARNING, worst, "mm", unknown[0].message, unknown[0].remedy)
     dropped = int((~motion.kept).sum())
     share = dropped / motion.kept.size
     grade = _Limit(MOTION_WARNING_MM, MOTION_FAIL_MM, rising=True).grade(worst)
