@@ -670,7 +670,7 @@ CASES = [
     Case("negative slope", all_with(RescaleSlope=-1), errors.ImplausibleValues, ("IM000", "-1")),
     Case("slope far too large", all_with(RescaleSlope=10), errors.ImplausibleValues, ("slope",)),
     Case("slope too large", all_with(RescaleSlope=1.05), "brain-unusual", ("HU",)),
-    Case("no intercept", written(unscaled), errors.ImplausibleValues, ("intercept",)),
+    Case("no intercept", written(unscaled), "intercept-missing", ("1024 HU",)),
     Case("grey levels", written(grey_levels), errors.ImplausibleValues, ("not Hounsfield",)),
     Case("constant pixels", written(constant), errors.ImplausibleValues, ("empty",)),
     Case("one volume in all frames", written(frozen), errors.ImplausibleValues, ("identical",)),

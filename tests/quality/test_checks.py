@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bolus.arteries.findings import CLOCK_REMEDY
 from bolus.quality import checks as quality_checks
 from bolus.quality.checks import judge
 from bolus.types import (
@@ -116,7 +117,7 @@ def test_more_trouble_never_earns_a_better_grade(name: str, shares: tuple[float,
 @pytest.mark.parametrize("name", NAMES)
 def test_the_worst_is_not_passed_and_says_what_to_do(name: str) -> None:
     check = check_of(name, **FAULTS[name](1.0))
-    assert check.grade == (Grade.WARNING if name == "timing" else Grade.FAIL)
+    assert check.grade == Grade.FAIL
     assert check.remedy
 
 
@@ -165,6 +166,49 @@ def test_a_bolus_without_baseline_is_warned_of() -> None:
 def test_assumed_times_are_warned_of() -> None:
     assumed = Finding("timing-assumed", Grade.WARNING, "frames every 1.5 s assumed")
     assert check_of("timing", exam=replace(an_exam(), findings=(assumed,))).grade == Grade.WARNING
+
+
+def two_rates(early_s: float, late_s: float, frames: int = 40) -> Exam:
+    """Half of the frames at one rate, half at the other."""
+    steps = np.repeat([early_s, late_s], frames // 2)
+    exam = an_exam(frames=frames)
+    return replace(exam, times_s=(steps.cumsum() - early_s)[:, None] + np.zeros(SLICES))
+
+
+def test_frames_at_an_even_rate_for_two_minutes_come_from_a_wrong_clock() -> None:
+    check = check_of("timing", exam=an_exam(dt_s=3.0, frames=40))
+    assert check.grade == Grade.FAIL
+    assert "span 117 s" in check.message
+    assert "twice as long" in check.message
+    assert "--interval S or --times FILE" in check.remedy
+    assert check_of("timing", exam=an_exam(dt_s=2.2, frames=42)).grade == Grade.NOTE  # 90 s
+
+
+def test_a_long_scan_with_sparse_late_frames_has_a_permeability_phase() -> None:
+    assert check_of("timing", exam=two_rates(1.5, 6.0)).grade == Grade.WARNING  # the gaps
+    assert check_of("timing", exam=two_rates(1.8, 2.9, 44)).grade == Grade.NOTE  # 103 s
+    assert check_of("timing", exam=two_rates(3.0, 3.2)).grade == Grade.FAIL
+
+
+def test_a_long_scan_whose_times_the_user_gave_is_as_long_as_that() -> None:
+    given = Finding("times-given", Grade.NOTE, "The times were given.")
+    exam = replace(an_exam(dt_s=3.0, frames=40), findings=(given,))
+    assert check_of("timing", exam=exam).grade == Grade.NOTE
+
+
+def test_motion_that_could_not_be_measured_is_not_none() -> None:
+    unknown = Finding("motion-not-assessed", Grade.WARNING, "No skull was found.", "Check it.")
+    check = check_of("motion", exam=replace(an_exam(), findings=(unknown,)))
+    assert check.grade == Grade.WARNING
+    assert "No skull" in check.message
+    assert "moved by up to 0.0" not in check.message
+
+
+def test_a_bolus_that_no_heart_makes_names_the_clock() -> None:
+    impossible = Finding("aif-wide", Grade.FAIL, "It is 31 s wide.", CLOCK_REMEDY)
+    check = check_of("aif", arteries=some_arteries(findings=(impossible,)))
+    assert check.grade == Grade.FAIL
+    assert check.remedy == CLOCK_REMEDY
 
 
 @pytest.mark.parametrize("grade", list(Grade))

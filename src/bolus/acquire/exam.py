@@ -10,13 +10,14 @@ from bolus.acquire import unitobrain
 from bolus.acquire.checks import check_values
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.layout import Layout, lay_out
-from bolus.acquire.dicom.pixels import Damaged, read_frames
+from bolus.acquire.dicom.pixels import Damaged, may_be_unsigned, read_frames
 from bolus.acquire.dicom.scan import read_slices
 from bolus.acquire.dicom.select import Selection, select
 from bolus.acquire.dicom.series_table import series_table
 from bolus.acquire.dicom.timing import without_midnight
 from bolus.acquire.find_nifti import find_nifti
 from bolus.acquire.nifti import is_nifti_file, open_nifti, read_nifti_frames
+from bolus.acquire.repair_values import repair_values
 from bolus.acquire.sources import Files, open_files
 from bolus.types import Exam
 
@@ -63,6 +64,9 @@ def _read_dicom(files: Files, path: Path, series: str | None) -> Exam:
         frames, damaged = read_frames(layout.slices, layout.image)
     for error in damaged.values():  # decodable a moment ago
         raise error
+    repaired = repair_values(
+        frames, unclipped=any(may_be_unsigned(s.encoding) for s in layout.slices)
+    )
     return Exam(
         frames=frames,
         times_s=layout.times_s,
@@ -72,6 +76,7 @@ def _read_dicom(files: Files, path: Path, series: str | None) -> Exam:
             *unread,
             *selection.findings,
             *layout.findings,
+            *repaired,
             *check_values(frames, str(path)),
         ),
         dicom_identity=layout.identity,
@@ -82,12 +87,13 @@ def _read_dicom(files: Files, path: Path, series: str | None) -> Exam:
 def _read_nifti(path: Path) -> Exam:
     volume = open_nifti(path)
     frames, missing = read_nifti_frames(volume, path)
+    repaired = repair_values(frames)
     return Exam(
         frames=frames,
         times_s=volume.times_s,
         geometry=volume.geometry,
         scanner=volume.scanner,
-        findings=(*volume.findings, *missing, *check_values(frames, path.name)),
+        findings=(*volume.findings, *missing, *repaired, *check_values(frames, path.name)),
     )
 
 

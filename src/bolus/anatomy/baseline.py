@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bolus.anatomy.brain_mask import brain_mask
+from bolus.anatomy.brain_mask import brain_mask, stripped_head
 from bolus.anatomy.motion_residue import CLEAR_SD_EDGE, edge_hu
 from bolus.anatomy.time_course import Change, change_over_time
 from bolus.data import WithArrays
@@ -71,8 +71,9 @@ def baseline_and_arrival(exam: Exam, moved_mm: float = 0.0) -> Baseline:
     Returns
     -------
     Baseline
-        With the finding ``baseline-short`` where fewer than 3 frames or 4 s precede the bolus, and
-        ``brain-disturbed`` where much of the brain changes in ways contrast cannot explain.
+        With the finding ``baseline-short`` where fewer than 3 frames or 4 s precede the bolus,
+        ``brain-disturbed`` where much of the brain changes in ways contrast cannot explain, and
+        ``skull-removed`` where the exam was stripped before.
 
     Raises
     ------
@@ -93,7 +94,7 @@ def baseline_and_arrival(exam: Exam, moved_mm: float = 0.0) -> Baseline:
     image = np.stack(
         [exam.frames[:n, z].mean(axis=0, dtype=np.float64) for z, n in enumerate(frames)]
     ).astype(np.float32)
-    findings = _short(exam.times_s, frames, arrival) + _disturbed(change)
+    findings = _stripped(first) + _short(exam.times_s, frames, arrival) + _disturbed(change)
     return Baseline(image, arrival, frames, findings)
 
 
@@ -202,6 +203,20 @@ def _last_crossing(
     i = int(below[-1])
     share = (level - curve[i]) / (curve[i + 1] - curve[i])
     return float(grid[i] + share * (grid[i + 1] - grid[i]))
+
+
+def _stripped(image: Float32Array) -> tuple[Finding, ...]:
+    if stripped_head(image) is None:
+        return ()
+    return (
+        Finding(
+            "skull-removed",
+            Grade.WARNING,
+            "The exam was stripped of its skull: the brain is what is left, so its border, veins "
+            "next to the skull and absolute flow are less sure.",
+            "Use the images as the scanner reconstructed them, if there are any.",
+        ),
+    )
 
 
 def _disturbed(change: Change) -> tuple[Finding, ...]:

@@ -1,4 +1,7 @@
-"""The brain mask: soft tissue that bone surrounds, found from the image's own grey levels."""
+"""The brain mask: soft tissue that bone surrounds, found from the image's own grey levels.
+
+Where the skull was removed before, the brain is what was left.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,14 @@ MIN_BRAIN_ML = 10.0
 MAX_BRAIN_ML = 2300.0
 MAX_SECTION_CM2 = 280.0
 MIN_BONE_SHARE = 0.002
+# Stripped exams have one value all around the head: over at least this share of the rim, and the
+# same but for the rounding of resampled frames.
+OUTSIDE_SHARE = 0.5
+OUTSIDE_HU = 0.05
+# Bone fills 10 to 25 % of the section of a head, trabeculae of a defaced one included; what a
+# stripping tool leaves is less.
+SKULL_HU = 250.0
+SKULL_SHARE = 0.05
 
 # 16 directions, closed under mirroring in x and y, so that a mirrored head has a mirrored mask.
 RAYS = tuple(
@@ -70,10 +81,60 @@ def brain_mask(image: Float32Array, geometry: Geometry) -> BoolArray:
     Raises
     ------
     NoPerfusion
-        If there is no skull with a brain in it.
+        If there is no skull with a brain in it, and no brain left of a stripped head either.
     ImplausibleValues
         If it is larger than any brain, so that the size of its voxels must be wrong.
     """
+    head = stripped_head(image)
+    mask = _inside_skull(image, geometry) if head is None else _left_over(image, head, geometry)
+    _check_size(mask, geometry, "lie inside a skull" if head is None else "are left of the head")
+    return mask
+
+
+def stripped_head(image: Float32Array) -> BoolArray | None:
+    """What is left of a head whose skull was removed before; None if the skull is there.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) float32, HU
+        Around a stripped head it has one value, whichever.
+
+    Returns
+    -------
+    (Z, Y, X) bool, or None
+    """
+    sides = image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]
+    rim = np.concatenate([side.ravel() for side in sides])
+    value = float(np.median(rim))
+    if np.mean(np.abs(rim - value) < OUTSIDE_HU) < OUTSIDE_SHARE:
+        return None
+    head = np.abs(image - value) >= OUTSIDE_HU
+    bone = np.count_nonzero(head & (image > SKULL_HU))
+    return head if bone < SKULL_SHARE * np.count_nonzero(head) else None
+
+
+def _left_over(image: Float32Array, head: BoolArray, geometry: Geometry) -> BoolArray:
+    """The brain of a stripped head: all of its soft tissue in large parts."""
+    spacing = geometry.spacing_mm[1:]
+    sigma = (0, *(SMOOTHING_MM / step for step in spacing))
+    # inside the head only, so that the value around it can't bleed in
+    weight = ndimage.gaussian_filter(head.astype(np.float32), sigma)
+    smooth = ndimage.gaussian_filter(np.where(head, image, 0).astype(np.float32), sigma)
+    smooth = np.where(head, smooth / np.maximum(weight, 1e-6), 0)
+    mode = _soft_mode(smooth[head], head.size)
+    bone = ndimage.binary_dilation(image > mode + BONE_ABOVE_SOFT_HU, np.ones((1, 3, 3), bool))
+    soft = head & ~bone & (smooth > mode - SOFT_BELOW_MODE_HU)
+    soft &= smooth < mode + SOFT_ABOVE_MODE_HU
+    labels, count = ndimage.label(_eroded(soft, OPENING_MM, spacing))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    seeds = (labels > 0) & (sizes >= max(1, ISLAND_SHARE * sizes.max()))[labels]
+    brain = soft & _dilated(seeds, OPENING_MM + max(spacing), spacing)
+    return _filled(brain, MAX_HOLE_MM2 / (spacing[0] * spacing[1]))
+
+
+def _inside_skull(image: Float32Array, geometry: Geometry) -> BoolArray:
+    """All soft tissue that bone surrounds."""
     _, dy, dx = geometry.spacing_mm
     smooth = ndimage.gaussian_filter(image, (0, SMOOTHING_MM / dy, SMOOTHING_MM / dx))
     mode, bone_level = grey_levels(smooth)
@@ -87,10 +148,15 @@ def brain_mask(image: Float32Array, geometry: Geometry) -> BoolArray:
     brain = soft & _dilated(seeds, OPENING_MM + max(dy, dx), (dy, dx))
     mask = np.zeros(image.shape, bool)
     mask[box] = _filled(brain, MAX_HOLE_MM2 / (dy * dx))
+    return mask
+
+
+def _check_size(mask: BoolArray, geometry: Geometry, where: str) -> None:
+    """Raise NoPerfusion or ImplausibleValues if the mask is smaller or larger than any brain."""
     volume_ml = float(mask.sum()) * geometry.voxel_ml
     if volume_ml < MIN_BRAIN_ML:
         raise NoPerfusion(
-            f"no brain found: {volume_ml:.1f} ml of soft tissue lie inside a skull, at least "
+            f"no brain found: {volume_ml:.1f} ml of soft tissue {where}, at least "
             f"{MIN_BRAIN_ML:.0f} ml are needed; check that this is a CT of the head"
         )
     section_cm2 = (
@@ -102,7 +168,6 @@ def brain_mask(image: Float32Array, geometry: Geometry) -> BoolArray:
             f"largest slice; no brain has over {MAX_BRAIN_ML:.0f} ml or {MAX_SECTION_CM2:.0f} cm2: "
             "the pixel size or the distance of the slices is wrong, correct it at the source"
         )
-    return mask
 
 
 def _box(bone: BoolArray) -> tuple[slice, slice, slice]:
@@ -114,14 +179,7 @@ def _box(bone: BoolArray) -> tuple[slice, slice, slice]:
 
 def grey_levels(image: Float32Array) -> tuple[float, float]:
     """Mode of soft tissue and level of the skull's edge, HU; raises NoPerfusion without either."""
-    soft = image[(image > SOFT_RANGE_HU[0]) & (image < SOFT_RANGE_HU[1])]
-    if soft.size < MIN_BONE_SHARE * image.size:
-        raise NoPerfusion(
-            f"no brain found: only {100 * soft.size / image.size:.2f} % of the voxels are soft "
-            f"tissue ({SOFT_RANGE_HU[0]:.0f} to {SOFT_RANGE_HU[1]:.0f} HU); check the HU scaling "
-            "and that this is a CT of the head"
-        )
-    mode = histogram_mode(soft)
+    mode = _soft_mode(image, image.size)
     bone = image[image > mode + BONE_ABOVE_SOFT_HU]
     if bone.size < MIN_BONE_SHARE * image.size:
         raise NoPerfusion(
@@ -131,6 +189,18 @@ def grey_levels(image: Float32Array) -> tuple[float, float]:
         )
     level = mode + BONE_SHARE * (float(np.median(bone)) - mode)
     return mode, float(np.clip(level, *(mode + np.array(BONE_LEVEL_HU))))
+
+
+def _soft_mode(values: Float32Array, voxels: int) -> float:
+    """Mode of the soft tissue among ``values``, of an image of so many voxels."""
+    soft = values[(values > SOFT_RANGE_HU[0]) & (values < SOFT_RANGE_HU[1])]
+    if soft.size < MIN_BONE_SHARE * voxels:
+        raise NoPerfusion(
+            f"no brain found: only {100 * soft.size / voxels:.2f} % of the voxels are soft "
+            f"tissue ({SOFT_RANGE_HU[0]:.0f} to {SOFT_RANGE_HU[1]:.0f} HU); check the HU scaling "
+            "and that this is a CT of the head"
+        )
+    return histogram_mode(soft)
 
 
 def histogram_mode(values: Float32Array | Float64Array) -> float:

@@ -18,6 +18,15 @@ USELESS_PEAK_HU = 15.0
 WEAK_PEAK_HU = 25.0
 MAX_WIDTH_S = 20.0
 MAX_RISE_S = 13.0
+IMPOSSIBLE_WIDTH_S = (4.0, 28.0)
+"""No such width among 93 clinical curves (5th to 95th percentile: 8.8 to 19.5 s), and none in
+simulated hearts that take 14 to 17 s to the peak (19 to 26 s): the clock is wrong, or the curve."""
+IMPOSSIBLE_RISE_S = 20.0
+"""Nor such a rise (5.8 to 12.4 s)."""
+TAIL_CUT_OFF = 0.5
+CLOCK_REMEDY = (
+    "Check the times of the frames at the scanner and give them with --interval S or --times FILE."
+)
 MAX_LATE_S = 4.0
 MAX_TAIL = 0.4
 MAX_MISFIT = 0.1
@@ -34,11 +43,20 @@ def aif_findings(
     rise, tail = float(marks.peak_s - marks.arrival_s), float(marks.tail)
     limit = USELESS_PEAK_HU if peak < USELESS_PEAK_HU else WEAK_PEAK_HU
     low, high = AREA_RATIO
+    widest, slowest = IMPOSSIBLE_WIDTH_S[1], IMPOSSIBLE_RISE_S
     checks = (
         ("aif-weak", peak < WEAK_PEAK_HU, f"peaks at only {peak:.0f} HU (limit {limit:.0f} HU)"),
-        ("aif-wide", width > MAX_WIDTH_S, f"is {width:.0f} s wide (limit {MAX_WIDTH_S:.0f} s)"),
+        (
+            "aif-wide",
+            MAX_WIDTH_S < width <= widest,
+            f"is {width:.0f} s wide (limit {MAX_WIDTH_S:.0f} s)",
+        ),
         ("aif-late", late_s > MAX_LATE_S, f"rises {late_s:.1f} s after the earliest vessels"),
-        ("aif-slow", rise > MAX_RISE_S, f"rises for {rise:.0f} s (limit {MAX_RISE_S:.0f} s)"),
+        (
+            "aif-slow",
+            MAX_RISE_S < rise <= slowest,
+            f"rises for {rise:.0f} s (limit {MAX_RISE_S:.0f} s)",
+        ),
         ("aif-tail", tail > MAX_TAIL, f"still has {100 * tail:.0f} % of its peak at the end"),
         ("aif-shape", misfit > MAX_MISFIT, f"differs {100 * misfit:.0f} % from a bolus's shape"),
         (
@@ -52,8 +70,37 @@ def aif_findings(
         "Check the curve and its location; choose another artery with aif=(x, y, z) "
         "(--aif x,y,z on the command line)."
     )
-    return [
+    return _impossible(width, rise, tail) + [
         Finding(code, _grade(code, peak), f"The arterial input {text}.", remedy)
+        for code, true, text in checks
+        if true
+    ]
+
+
+def _impossible(width: float, rise: float, tail: float) -> list[Finding]:
+    """Findings on an AIF that no heart makes, so that the times of the frames must be wrong."""
+    narrowest, widest = IMPOSSIBLE_WIDTH_S
+    checks = (
+        # a curve that the scan's end cuts off is narrow for another reason
+        (
+            "aif-narrow",
+            width < narrowest and tail < TAIL_CUT_OFF,
+            f"is {width:.1f} s wide, narrower than any bolus that has passed heart and lungs "
+            f"(limit {narrowest:.0f} s)",
+        ),
+        (
+            "aif-wide",
+            width > widest,
+            f"is {width:.0f} s wide, wider than any bolus (limit {widest:.0f} s)",
+        ),
+        (
+            "aif-slow",
+            rise > IMPOSSIBLE_RISE_S,
+            f"rises for {rise:.0f} s, slower than any bolus (limit {IMPOSSIBLE_RISE_S:.0f} s)",
+        ),
+    )
+    return [
+        Finding(code, Grade.FAIL, f"The arterial input {text}.", CLOCK_REMEDY)
         for code, true, text in checks
         if true
     ]

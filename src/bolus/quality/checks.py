@@ -11,12 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bolus.arteries.findings import CLOCK_REMEDY
 from bolus.types import Arteries, Check, Curves, Exam, Finding, Float64Array, Grade, Motion
 
 GAP_WARNING_S = 4.0
 """A longer gap within the bolus loses its peak."""
 INTERVAL_WARNING_S = 3.0
 """At 2 s volumes are still correct (Diagnostics 2021;11:1121); at 3 s CBF is off by about 10 %."""
+LONGEST_EVEN_S = 100.0
+"""First-pass scans last 40 to 90 s (60 to 70 s recommended, PMC5134896); what goes on for longer,
+to measure permeability, has fewer frames then.  A clock twice as fast makes 117 s of 58."""
+SPARSER = 1.5
+"""Late frames come less often by this factor at least."""
 DURATION_WARNING_S = 50.0
 DURATION_FAIL_S = 35.0
 """48 s scans cut off the ischaemic curve in 67 % of patients (PLOS ONE 2015, 0119409)."""
@@ -77,7 +83,7 @@ def judge(
     arteries : AIF and VOF with the findings of their search; None if there are none, and then no
         check of the bolus.
     """
-    of_exam = (_timing(exam), _coverage(exam), _motion(motion), _noise(curves))
+    of_exam = (_timing(exam), _coverage(exam), _motion(exam, motion), _noise(curves))
     if arteries is None:
         return of_exam
     return (
@@ -99,7 +105,23 @@ def _timing(exam: Exam) -> Check:
         grade = Grade.WARNING
         text += " The times are assumed, not read."
     remedy = "" if grade == Grade.NOTE else "Transit times are less certain than usual."
+    duration = float(np.median(exam.times_s[-1] - exam.times_s[0]))
+    given = any(f.code == "times-given" for f in exam.findings)
+    if duration > LONGEST_EVEN_S and not _sparser(steps) and not given:
+        grade = Grade.FAIL
+        text += (
+            f" At this rate they span {duration:.0f} s, no first-pass scan lasts over "
+            f"{LONGEST_EVEN_S:g} s: the times may be twice as long as they were."
+        )
+        remedy = CLOCK_REMEDY
     return Check("timing", grade, gap, "s", text, remedy)
+
+
+def _sparser(steps: Float64Array) -> bool:
+    """Whether the scan's second half has fewer frames per second, as a permeability phase has."""
+    middle = np.searchsorted(steps.mean(axis=1).cumsum(), steps.mean(axis=1).sum() / 2)
+    early, late = steps[: middle + 1], steps[middle + 1 :]
+    return bool(late.size and np.median(late) >= SPARSER * np.median(early))
 
 
 def _coverage(exam: Exam) -> Check:
@@ -110,8 +132,11 @@ def _coverage(exam: Exam) -> Check:
     return Check("coverage", grade, extent, "mm", text, remedy)
 
 
-def _motion(motion: Motion) -> Check:
+def _motion(exam: Exam, motion: Motion) -> Check:
     worst = motion.largest_mm
+    unknown = [f for f in exam.findings if f.code == "motion-not-assessed"]
+    if unknown:
+        return Check("motion", Grade.WARNING, worst, "mm", unknown[0].message, unknown[0].remedy)
     dropped = int((~motion.kept).sum())
     share = dropped / motion.kept.size
     grade = _Limit(MOTION_WARNING_MM, MOTION_FAIL_MM, rising=True).grade(worst)
@@ -198,8 +223,9 @@ def vessel_check(name: str, arteries: Arteries) -> Check:
         f"{name.upper()} {where} in {len(vessel.voxels)} voxels, peak "
         f"{vessel.curve_hu.max():.0f} HU, confidence {vessel.confidence:.2f}."
     )
+    remedies = [f.remedy for f in findings if f.remedy == CLOCK_REMEDY]
     return Check(name, grade, vessel.confidence, "0-1", " ".join([text, *_texts(findings)]),
-                 _remedy(name, grade))  # fmt: skip
+                 remedies[0] if remedies else _remedy(name, grade))  # fmt: skip
 
 
 def _texts(findings: list[Finding]) -> list[str]:

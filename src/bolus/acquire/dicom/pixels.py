@@ -40,6 +40,7 @@ AIR_HU = -1024.0
 """Values below (padding outside the field of view, -3024 on GE) carry no information."""
 LARGEST_HU = 3071.0
 """Highest value of a 12-bit CT image; padding values above it are padding, below maybe tissue."""
+SHORT_BITS = 12
 MAX_DECODERS = 4
 LEAST_BITS = 8
 """CT stores 12 bits or more; 8 in lossy secondary copies."""
@@ -71,7 +72,7 @@ def read_frames(slices: Sequence[Slice], image: IntArray) -> tuple[Float32Array,
 
     Returns
     -------
-    frames : (T, Z, Y, X) float32, HU, at least -1024
+    frames : (T, Z, Y, X) float32, HU, at least -1024 but where `may_be_unsigned`
     damaged
         Images whose pixels are cut off or damaged; undefined in ``frames``.
 
@@ -280,7 +281,7 @@ def hounsfield(stored: Stored, pixels: Encoding, out: Float32Array | None = None
 
     Returns
     -------
-    (Y, X) float32, HU, at least -1024
+    (Y, X) float32, HU, at least -1024 but where `may_be_unsigned`
     """
     if out is None:
         out = np.empty(stored.shape, np.float32)
@@ -294,7 +295,16 @@ def hounsfield(stored: Stored, pixels: Encoding, out: Float32Array | None = None
         padding_hu = pixels.padding * pixels.slope + pixels.intercept
         if padding_hu > LARGEST_HU:
             values[stored == pixels.padding] = AIR_HU
-    return np.maximum(values, AIR_HU, dtype=np.float64, casting="same_kind", out=out)
+    lowest = -np.inf if may_be_unsigned(pixels) else AIR_HU
+    return np.maximum(values, lowest, dtype=np.float64, casting="same_kind", out=out)
+
+
+def may_be_unsigned(pixels: Encoding) -> bool:
+    """Whether the sign that the header declares contradicts its intercept.
+
+    With a sign 12 bits reach 2047, so that an intercept of -1024 cuts off all bone above 1023 HU.
+    """
+    return pixels.signed and pixels.bits_stored == SHORT_BITS and pixels.intercept <= AIR_HU
 
 
 def _decode_all(jobs: Sequence[Job], frames: Float32Array) -> dict[Identity, DamagedFile]:
