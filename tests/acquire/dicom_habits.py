@@ -10,6 +10,7 @@ import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from dicomfactory import (
@@ -34,7 +35,8 @@ class Habit:
     """One habit and what becomes of it."""
 
     key: str
-    change: Change
+    """As in the table of docs/reference/what-is-read.md."""
+    change: Change = list
     finding: str = ""
     """Codes of the findings that the exam must have then; "" if none of weight."""
     refused: str = ""
@@ -43,6 +45,10 @@ class Habit:
     """Tolerance of the times, s."""
     part: str = "series"
     """Habits of one part exclude each other where several are drawn."""
+    pack: Callable[[Path], Path] = Path
+    """What becomes of the folder of files: the path to be read."""
+    loses_rim: bool = False
+    """Whether only what lies inside of the circle is compared; the rest is air."""
 
 
 def place_of(one: FileDataset) -> int:
