@@ -20,6 +20,7 @@ ORDER = (
     "plain_text",
     "errors",
     "data",
+    "series",
     "types",
     "code_digest",
     "workers",

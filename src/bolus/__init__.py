@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from bolus.options import METHOD_NAMES as METHODS
     from bolus.preprocessing import Preprocessed, preprocess
     from bolus.results import Maps, MethodResult, Prediction, Results
+    from bolus.series import Series
     from bolus.simulate.exam import simulate_exam
     from bolus.simulate.recipe import Recipe
     from bolus.simulate.truth import Truth
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
         Motion,
         NearVessels,
         Scanner,
-        Series,
         Tissue,
         Vessel,
     )
@@ -137,13 +137,14 @@ _HOMES = {
     "Comparison": ("study.agreement.compare", "Comparison"),
     "Baseline": ("anatomy.baseline", "Baseline"),
     **{name: ("acquire.describe", name) for name in ("Description", "SliceTimes")},
+    "Series": ("series", "Series"),
     **{name: ("preprocessing", name) for name in ("Preprocessed", "preprocess")},
     **{name: ("results", name) for name in ("Maps", "MethodResult", "Prediction", "Results")},
     **{
         name: ("types", name)
         for name in (
             "Arteries", "Check", "Curves", "Exam", "Finding", "Geometry", "Grade", "Lesion",
-            "Motion", "NearVessels", "Scanner", "Series", "Tissue", "Vessel",
+            "Motion", "NearVessels", "Scanner", "Tissue", "Vessel",
         )
     },
     **{

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bolus.data import WithArrays
+from bolus.series import Series
 
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
@@ -91,30 +92,6 @@ class Scanner:
     exposure_mas: float | None = None
     """Tube current x exposure time, mAs (the Exposure tag is not to be trusted)."""
     slice_thickness_mm: float | None = None
-
-
-@dataclass(frozen=True)
-class Series:
-    """A DICOM series that lies in the exam's folder, and what it was taken for."""
-
-    number: str
-    uid: str
-    modality: str
-    image_type: str
-    files: int
-    images: int
-    slices: int
-    """Distinct positions."""
-    frames: int
-    """Images per position."""
-    duration_s: float
-    """From its first to its last image; 0 where its images have no times."""
-    taken_for: str
-    """In the words of the field: "perfusion scan", "localizer", "bolus tracking"..."""
-    verdict: str
-    """"used", or why not; empty where the choice failed."""
-    key: str = ""
-    """What ``--series`` takes to choose the scan it belongs to; empty where it is none."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -127,6 +127,20 @@ SHAPE: dict[str, Any] = {
         "exposure_mas": MAYBE,
         "slice_thickness_mm": MAYBE,
     },
+    "series": [
+        {
+            "number": str,
+            "modality": str,
+            "files": int,
+            "images": int,
+            "slices": int,
+            "frames": int,
+            "duration_s": NUMBER,
+            "taken_for": str,
+            "verdict": str,
+            "key": str,
+        }
+    ],
     "geometry": {
         "shape_xyz": [int],
         "spacing_xyz_mm": [float],

@@ -19,7 +19,8 @@ from bolus.acquire.find_nifti import find_nifti
 from bolus.acquire.nifti import is_nifti_file, open_nifti
 from bolus.acquire.sources import Files, open_files
 from bolus.errors import BolusError, NoReadableFiles
-from bolus.types import Finding, Float64Array, Geometry, Scanner, Series
+from bolus.series import Series
+from bolus.types import Finding, Float64Array, Geometry, Scanner
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from bolus.files.strict_json import strict_json
 from bolus.files.voxel_grid import checked_grid, same_grid
 from bolus.publish.identity import REMOVED
 from bolus.publish.voxels import MASKS_ALONE, VOXELS, Masks, Voxels, read_masks, read_voxels
+from bolus.series import Series
 from bolus.types import (
     MAP_UNITS,
     Arteries,
@@ -40,7 +41,6 @@ from bolus.types import (
     Motion,
     Results,
     Scanner,
-    Series,
     Tissue,
     Vessel,
 )

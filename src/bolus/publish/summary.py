@@ -15,7 +15,8 @@ from bolus.plain_text import RESEARCH_USE
 from bolus.publish.identity import is_deidentified
 from bolus.publish.method_agreement import Agreement, agreements
 from bolus.quality.verdict import verdict
-from bolus.types import Check, Finding, Geometry, Lesion, MethodResult, Results, Series, Vessel
+from bolus.series import Series
+from bolus.types import Check, Finding, Geometry, Lesion, MethodResult, Results, Vessel
 
 DIGITS = 6
 """Significant digits of a number: more than any measurement here supports."""

@@ -11,7 +11,7 @@ from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.scans import MAPS, RECONSTRUCTION
 from bolus.acquire.dicom.select import COPY, USED
 from bolus.acquire.dicom.series import MIN_FRAMES, clock_of, time_of
-from bolus.types import Series
+from bolus.series import Series
 
 TAKEN_FOR = {
     USED: "perfusion scan",

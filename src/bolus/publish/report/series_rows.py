@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bolus.types import Series
+from bolus.series import Series
 
 FEW = 6
 """Numbers shown of series that were taken for the same; of more, the first and the last."""
