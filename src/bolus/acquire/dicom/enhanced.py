@@ -23,7 +23,6 @@ from bolus.acquire.dicom.elements import (
 )
 from bolus.acquire.dicom.headers import (
     MAX_KVP,
-    Clock,
     Encoding,
     Protocol,
     Slice,
@@ -31,6 +30,7 @@ from bolus.acquire.dicom.headers import (
     possible,
     tube_load,
 )
+from bolus.acquire.dicom.image_times import Clock
 from bolus.acquire.sources import Source
 from bolus.errors import DamagedFile
 from bolus.plain_text import short

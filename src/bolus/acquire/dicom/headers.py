@@ -21,32 +21,18 @@ from bolus.acquire.dicom.elements import (
     Vector,
     code,
     codes,
-    datetime_us,
     integer,
     is_little_endian,
-    microseconds,
-    milliseconds,
     number,
     numbers,
-    raw,
     text,
-    text_or_double,
-    time_of_day_us,
-    whole,
     whole_text,
 )
+from bolus.acquire.dicom.image_times import Clock, clock
 from bolus.acquire.sources import Source
 from bolus.errors import DamagedFile
 
 PIXEL_DATA = 0x7FE00010
-GE_MID_SCAN_TIME = 0x00191024
-VENDOR_TIMES = (
-    ("SIEMENS", 0x0009, "SIEMENS CT VA0  IDE", 0x51),
-    ("TOSHIBA", 0x0019, "TOSHIBA_MEC_CT_1.0", 0x0D),
-)
-"""Maker, group, private creator and element of a time of day (pydicom's private dictionary)."""
-PRIVATE_BLOCKS = range(0x10, 0x18)
-"""Where vendors reserve their private elements; more than eight blocks in a group are unknown."""
 PIXELS = frozenset({PIXEL_DATA, 0x7FE00009, 0x7FE00008})
 """As integers, doubles or floats."""
 HEAD_BYTES = 4096
@@ -57,44 +43,6 @@ MAX_HEADER_BYTES = 64 * 2**20
 """Some 10 kB in a classic image; an enhanced file of 10,000 frames has 20 MB."""
 MAX_ELEMENTS = 10_000
 """Outside sequences: about 200 in a CT image, 2,000 with vendors' private elements."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Every time that an image carries, in microseconds, and its order.
-
-    Times of day without their dates, which are not to be trusted; the others count from an
-    arbitrary start.
-    """
-
-    reference_us: int | None = None
-    """FrameReferenceDateTime of an enhanced image."""
-    datetime_us: int | None = None
-    """AcquisitionDateTime, or FrameAcquisitionDateTime of an enhanced image."""
-    acquisition_us: int | None = None
-    """AcquisitionTime."""
-    ge_mid_scan_us: int | None = None
-    """GE (0019,1024), s since an arbitrary start: the only true time of GE cine scans."""
-    vendor_us: int | None = None
-    """Private time of day of an image: Siemens (0009,xx51), Toshiba (0019,xx0D)."""
-    trigger_us: int | None = None
-    offset_us: int | None = None
-    """TemporalPositionTimeOffset of an enhanced image."""
-    frame_reference_us: int | None = None
-    """FrameReferenceTime."""
-    file_datetime_us: int | None = None
-    """AcquisitionDateTime of the whole enhanced file: one file for each time point."""
-    file_acquisition_us: int | None = None
-    """AcquisitionTime of the whole enhanced file."""
-    content_us: int | None = None
-    """ContentTime; of the whole file where that is enhanced."""
-    temporal_index: int | None = None
-    acquisition_number: int | None = None
-    instance_number: int | None = None
-    step_us: int | None = None
-    """Interval between frames by the protocol (TemporalResolution)."""
-    duration_us: int | None = None
-    """ActualFrameDuration, or FrameAcquisitionDuration of an enhanced image."""
 
 
 @dataclass(frozen=True)
@@ -278,39 +226,6 @@ def find_pixels(stream: BinaryIO, dataset: Dataset) -> tuple[int, int]:
 def digest(value: str) -> str:
     """A short hash, to compare values that must not be shown."""
     return hashlib.blake2b(value.encode(), digest_size=8).hexdigest()
-
-
-def clock(dataset: Dataset) -> Clock:
-    """Every time and order an image gives."""
-    maker = text(dataset, 0x00080070).upper()
-    is_ge = "GE" in maker or "GEMS" in text(dataset, 0x00190010)
-    return Clock(
-        datetime_us=datetime_us(text(dataset, 0x0008002A)),
-        acquisition_us=time_of_day_us(text(dataset, 0x00080032)),
-        ge_mid_scan_us=microseconds(text_or_double(raw(dataset, GE_MID_SCAN_TIME)))
-        if is_ge
-        else None,
-        vendor_us=_vendor_time(dataset, maker),
-        trigger_us=milliseconds(number(dataset, 0x00181060)),
-        frame_reference_us=milliseconds(number(dataset, 0x00541300)),
-        content_us=time_of_day_us(text(dataset, 0x00080033)),
-        temporal_index=whole(number(dataset, 0x00200100)),
-        acquisition_number=whole(number(dataset, 0x00200012)),
-        instance_number=whole(number(dataset, 0x00200013)),
-        step_us=milliseconds(number(dataset, 0x00200110)),
-        duration_us=milliseconds(number(dataset, 0x00181242)),
-    )
-
-
-def _vendor_time(dataset: Dataset, maker: str) -> int | None:
-    """The private time of day of an image, wherever its block lies."""
-    for vendor, group, creator, element in VENDOR_TIMES:
-        if vendor not in maker:
-            continue
-        for block in PRIVATE_BLOCKS:
-            if text(dataset, group << 16 | block) == creator:
-                return time_of_day_us(text(dataset, group << 16 | block << 8 | element))
-    return None
 
 
 def encoding(dataset: Dataset, offset: int, length: int, deflated: bool) -> Encoding:
