@@ -380,6 +380,28 @@ def private_ge(one: FileDataset) -> None:
     one.AcquisitionTime = one.ContentTime = "090000"
 
 
+def private_ge_delta(one: FileDataset) -> None:
+    """The time since the start in GE's "Delta start time [msec]"."""
+    block = one.private_block(0x0043, "GEMS_PARM_01", create=True)
+    block.add_new(0x1E, "DS", f"{1000 * seconds_of(one):.0f}")
+    one.Manufacturer = "GE MEDICAL SYSTEMS"
+    one.AcquisitionTime = one.ContentTime = "090000"
+
+
+def numbers_restart(images: Images) -> Images:
+    """InstanceNumber counts from 1 in each volume."""
+    for one in images:
+        one.InstanceNumber = place_of(one) + 1
+    return images
+
+
+def numbers_backwards(images: Images) -> Images:
+    """InstanceNumber falls as time goes on."""
+    for one in images:
+        one.InstanceNumber = len(images) + 1 - int(one.InstanceNumber)
+    return images
+
+
 def shuffled_numbers(images: Images) -> Images:
     """InstanceNumber as a PACS gave it."""
     order = np.random.default_rng(4).permutation(len(images))
@@ -501,5 +523,8 @@ DICOM_HABITS: tuple[Habit, ...] = (
     Habit("midnight", each(over_midnight), part="clock"),
     Habit("private-siemens", each(private_siemens), part="clock"),
     Habit("private-ge", each(private_ge), part="clock"),
+    Habit("private-ge-delta", each(private_ge_delta), part="clock"),
+    Habit("instance-numbers-restart", numbers_restart, part="numbers"),
+    Habit("instance-numbers-backwards", numbers_backwards, part="numbers"),
     Habit("instance-numbers-shuffled", shuffled_numbers, "order-contradicted", part="numbers"),
 )

@@ -126,6 +126,11 @@ def milliseconds(value: float | None) -> int | None:
     return None if value is None else microseconds(value / 1000)
 
 
+def milliseconds_us(value: str) -> int | None:
+    """Milliseconds written as a decimal string, as whole microseconds."""
+    return milliseconds(_number(value))
+
+
 def time_of_day_us(value: str) -> int | None:
     """TM (HHMMSS.ffffff, fraction, seconds and minutes optional; or HH:MM:SS) as microseconds."""
     match = re.fullmatch(r"(\d\d):?(\d\d)?:?(\d\d)?(?:\.(\d{1,9}))?", value.strip(" \0"))

@@ -10,6 +10,7 @@ from bolus.acquire.dicom.elements import (
     datetime_us,
     microseconds,
     milliseconds,
+    milliseconds_us,
     number,
     raw,
     text,
@@ -20,10 +21,12 @@ from bolus.acquire.dicom.elements import (
 
 GE_MID_SCAN_TIME = 0x00191024
 VENDOR_TIMES = (
-    ("SIEMENS", 0x0009, "SIEMENS CT VA0  IDE", 0x51),
-    ("TOSHIBA", 0x0019, "TOSHIBA_MEC_CT_1.0", 0x0D),
+    ("SIEMENS", 0x0009, "SIEMENS CT VA0  IDE", 0x51, time_of_day_us),
+    ("TOSHIBA", 0x0019, "TOSHIBA_MEC_CT_1.0", 0x0D, time_of_day_us),
+    ("GE", 0x0043, "GEMS_PARM_01", 0x1E, milliseconds_us),
 )
-"""Maker, group, private creator and element of a time of day (pydicom's private dictionary)."""
+"""Maker, group, private creator and element of an image's time, and how it is written: Siemens and
+Toshiba "Scan Time" and "Time", GE "Delta start time [msec]" (pydicom's private dictionary)."""
 PRIVATE_BLOCKS = range(0x10, 0x18)
 """Where vendors reserve their private elements; more than eight blocks in a group are unknown."""
 
@@ -45,7 +48,7 @@ class Clock:
     ge_mid_scan_us: int | None = None
     """GE (0019,1024), s since an arbitrary start: the only true time of GE cine scans."""
     vendor_us: int | None = None
-    """Private time of day of an image: Siemens (0009,xx51), Toshiba (0019,xx0D)."""
+    """Private time of an image, see `VENDOR_TIMES`."""
     trigger_us: int | None = None
     offset_us: int | None = None
     """TemporalPositionTimeOffset of an enhanced image."""
@@ -89,11 +92,11 @@ def clock(dataset: Dataset) -> Clock:
 
 
 def _vendor_time(dataset: Dataset, maker: str) -> int | None:
-    """The private time of day of an image, wherever its block lies."""
-    for vendor, group, creator, element in VENDOR_TIMES:
+    """The private time of an image, wherever its block lies."""
+    for vendor, group, creator, element, read in VENDOR_TIMES:
         if vendor not in maker:
             continue
         for block in PRIVATE_BLOCKS:
             if text(dataset, group << 16 | block) == creator:
-                return time_of_day_us(text(dataset, group << 16 | block << 8 | element))
+                return read(text(dataset, group << 16 | block << 8 | element))
     return None
