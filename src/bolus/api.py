@@ -13,6 +13,7 @@ from bolus import types
 from bolus.acquire.describe import Description
 from bolus.acquire.describe import describe as describe_path
 from bolus.acquire.exam import read_exam as read_path
+from bolus.acquire.given_times import given_times
 from bolus.arteries.find import find_arteries as find_in
 from bolus.deconvolution.arrays import curves_of
 from bolus.deconvolution.methods import METHODS
@@ -36,31 +37,47 @@ if TYPE_CHECKING:
     from bolus.study.agreement.compare import Comparison
 
 PathLike = str | os.PathLike[str]
+Times = PathLike | Iterable[float]
 
 
-def describe(path: PathLike, *, series: str | int | None = None) -> Description:
+def describe(
+    path: PathLike,
+    *,
+    series: str | int | None = None,
+    interval_s: float | None = None,
+    times: Times | None = None,
+) -> Description:
     """Describe an exam without decoding its pixels, as ``bolus info`` prints it.
 
     Parameters
     ----------
     path : see `read_exam`.
-    series : see `read_exam`.
+    series, interval_s, times : see `read_exam`.
 
     Raises
     ------
     NoReadableFiles
         There is no such path, or nothing in it.
     """
-    return describe_path(as_path(path), series=_series(series))
+    given = given_times(interval_s, times)
+    return describe_path(as_path(path), series=_series(series), given=given)
 
 
-def read_exam(path: PathLike, *, series: str | int | None = None) -> Exam:
+def read_exam(
+    path: PathLike,
+    *,
+    series: str | int | None = None,
+    interval_s: float | None = None,
+    times: Times | None = None,
+) -> Exam:
     """Read a CT perfusion exam.
 
     Parameters
     ----------
-    path : folder or zip of DICOM files, 4D NIfTI with its JSON, or UniToBrain patient folder.
+    path : folder, zip or tar of DICOM files, NIfTI with its JSON, or UniToBrain patient folder.
     series : SeriesInstanceUID or series number, where there are several perfusion scans.
+    interval_s : between frames, s, where the files have no times or wrong ones.
+    times : of the frames, (T,) s, or a text file of them; instead of ``interval_s``.
 
     Returns
     -------
@@ -69,10 +86,11 @@ def read_exam(path: PathLike, *, series: str | int | None = None) -> Exam:
 
     Raises
     ------
-    NotAnExam, BrokenExam
+    NotAnExam, BrokenExam, UsageError
         One of the kinds of `bolus.errors`, which names the file, the fault and the remedy.
     """
-    return read_path(as_path(path), series=_series(series))
+    given = given_times(interval_s, times)
+    return read_path(as_path(path), series=_series(series), given=given)
 
 
 def run(
@@ -83,6 +101,8 @@ def run(
     aif: Sequence[int] | None = None,
     vof: Sequence[int] | None = None,
     series: str | int | None = None,
+    interval_s: float | None = None,
+    times: Times | None = None,
     model: PathLike | None = None,
     progress: bool | Progress | None = False,
 ) -> Results:
@@ -94,7 +114,7 @@ def run(
     methods : one or several of `bolus.METHODS`.
     preset : thresholds of core and hypoperfused tissue, one of `bolus.PRESETS`.
     aif, vof : voxel (x, y, z) of the artery and the vein, instead of the automatic choice.
-    series : see `read_exam`.
+    series, interval_s, times : see `read_exam`.
     model : a user-supplied network for ``cnn``, as ``bolus train`` writes it.
     progress : True shows the stages on standard error; a function is called with each stage's name
         and None when it begins, and with its seconds when it ends.
@@ -111,11 +131,12 @@ def run(
         aif=_voxel("aif", aif),
         vof=_voxel("vof", vof),
         series=_series(series),
+        given=given_times(interval_s, times),
         model=None if model is None else as_path(model),
     )
     choices.check()
-    if isinstance(exam, Exam) and series is not None:
-        raise UsageError("an exam in memory has one series; choose it in read_exam")
+    if isinstance(exam, Exam) and (series is not None or choices.given is not None):
+        raise UsageError("an exam in memory has one series and its times; choose in read_exam")
     with stage_printer(quiet=progress is not True) as shown:
         stages = Stages(progress if callable(progress) else shown)
         if isinstance(exam, Exam):

@@ -15,7 +15,9 @@ from bolus.acquire.dicom.scan import read_slices
 from bolus.acquire.dicom.source_images import named_like_derived, why_not_source
 from bolus.acquire.exam import lay_out_scan, select_scan
 from bolus.acquire.find_nifti import find_nifti
+from bolus.acquire.given_times import GivenTimes
 from bolus.acquire.nifti import is_nifti_file, open_nifti
+from bolus.acquire.nifti_exam import NiftiExam
 from bolus.acquire.sources import Files, open_files
 from bolus.errors import BolusError, NoReadableFiles
 from bolus.types import Finding, Float64Array, Geometry, Scanner
@@ -102,12 +104,12 @@ class Description:
         }
 
 
-def describe(path: Path, *, series: str | None = None) -> Description:
+def describe(path: Path, series: str | None = None, given: GivenTimes | None = None) -> Description:
     """Describe an exam: series, geometry, frames, times of each slice, scanner, problems.
 
     Parameters
     ----------
-    path, series
+    path, series, given
         As for ``read_exam``.
 
     Returns
@@ -122,30 +124,32 @@ def describe(path: Path, *, series: str | None = None) -> Description:
     """
     try:
         if is_nifti_file(path):
-            return _nifti(path)
+            return _nifti(path, path, given)
         with open_files(path) as files:
             nifti = find_nifti(files, path)
-            return _nifti(nifti) if nifti else _dicom(files, path, series)
+            if nifti:
+                return _nifti(nifti, path, given)
+            return _dicom(files, path, series, given)
     except NoReadableFiles:
         raise
     except BolusError as error:
         return Description(str(path), error=error)
 
 
-def _nifti(path: Path) -> Description:
-    volume = open_nifti(path)
+def _nifti(exam: Path | NiftiExam, path: Path, given: GivenTimes | None) -> Description:
+    volume = open_nifti(exam, given)
     return Description(
         path=str(path),
         frames=volume.frames,
         geometry=volume.geometry,
         slice_times=_slice_times(volume.times_s),
-        clock="JSON file or NIfTI header",
+        clock="JSON file or NIfTI header" if given is None else "the user",
         scanner=volume.scanner,
         findings=volume.findings,
     )
 
 
-def _dicom(files: Files, path: Path, series: str | None) -> Description:
+def _dicom(files: Files, path: Path, series: str | None, given: GivenTimes | None) -> Description:
     slices, unread = read_slices(files, path)
     try:
         selection = select_scan(slices, path, series)
@@ -154,7 +158,7 @@ def _dicom(files: Files, path: Path, series: str | None) -> Description:
     listed = _series(slices, selection.verdicts)
     findings = (*unread, *selection.findings)
     try:
-        layout = lay_out_scan(selection, path)
+        layout = lay_out_scan(selection, path, given=given)
     except BolusError as error:
         return Description(str(path), listed, findings=findings, error=error)
     return Description(

@@ -14,6 +14,7 @@ from bolus.acquire.dicom.geometry import geometry, same_grid, slice_numbers, wit
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import Damaged
 from bolus.acquire.dicom.timing import choose_clock, frames
+from bolus.acquire.given_times import GivenTimes
 from bolus.errors import IncompleteExam, TooFewFrames
 from bolus.types import Finding, Float64Array, Geometry, IntArray, Scanner
 
@@ -41,6 +42,7 @@ def lay_out(
     source: str = "dicom",
     protocol_step_us: int | None = None,
     damaged: Damaged | None = None,
+    given: GivenTimes | None = None,
 ) -> Layout:
     """Sort the images of a scan by position and true time.
 
@@ -53,6 +55,8 @@ def lay_out(
     damaged
         Images whose pixels could not be decoded; they are left out like those whose header shows
         that their pixels are damaged.
+    given
+        Times of the frames that the user gives.
 
     Raises
     ------
