@@ -51,8 +51,7 @@ def describe(
 
     Parameters
     ----------
-    path : see `read_exam`.
-    series, interval_s, times : see `read_exam`.
+    path, series, interval_s, times : see `read_exam`.
 
     Raises
     ------
@@ -76,8 +75,7 @@ def read_exam(
     ----------
     path : folder, zip or tar of DICOM files, NIfTI with its JSON, or UniToBrain patient folder.
     series : SeriesInstanceUID or series number, where there are several perfusion scans.
-    interval_s : between frames, s, where the files have no times or wrong ones.
-    times : of the frames, (T,) s, or a text file of them; instead of ``interval_s``.
+    interval_s, times : s between frames, or their times: (T,) s, or a text file; else as read.
 
     Returns
     -------

@@ -104,7 +104,9 @@ class Description:
         }
 
 
-def describe(path: Path, series: str | None = None, given: GivenTimes | None = None) -> Description:
+def describe(
+    path: Path, *, series: str | None = None, given: GivenTimes | None = None
+) -> Description:
     """Describe an exam: series, geometry, frames, times of each slice, scanner, problems.
 
     Parameters

@@ -239,6 +239,7 @@ def _step(header: Any, axes: FileAxes) -> HeaderStep:
     unit_s = SECONDS.get(int(header["xyzt_units"]) & 0x38)
     if axes.time is None:
         value = float(header["pixdim"][4])
+        value = 0.0 if value == 1.0 else value  # of an axis that the file doesn't have
     elif axes.kept[axes.time] < 3:
         value = 0.0
     else:

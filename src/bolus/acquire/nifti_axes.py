@@ -24,8 +24,8 @@ CLEARLY = 0.25
 """Neighbouring frames differ by noise and contrast, neighbouring slices and pixels by anatomy: by
 about ten times as much where slices are some mm apart, as much where they overlap."""
 RATHER = 0.5
-FLAT = 1.0
-"""HU: what differs less is air."""
+FLAT = 30.0
+"""HU: the edges of a head make more, so what differs less is air beside it."""
 BRIGHTEST_HU = 3071.0
 
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -40,6 +42,8 @@ JSON = ".json"
 DIRECTORY = b"1.2.840.10008.1.3.10"
 """Class of a DICOMDIR, which lists the files of a CD and is not an image."""
 DIRECTORY_HEAD_BYTES = 1024
+SIZE_UNKNOWN = sys.maxsize
+"""Of a file that was gzipped on its own: only unpacking it tells."""
 MAX_FILES = 100_000
 """A thin-slice perfusion study has about 10,000 images; no exam has ten times that."""
 
@@ -51,6 +55,7 @@ class Source:
     name: str
     """Unique in the exam, and printable on any terminal."""
     size: int
+    """Of its bytes, or `SIZE_UNKNOWN`."""
     open: Callable[[], BinaryIO]
     budget: Budget
     """What the exam's deflated files may still unpack to."""
@@ -228,7 +233,8 @@ def _files(
 
 def _source(name: str, size: int, opener: Opener, budget: Budget, archive: bool) -> Source:
     if is_packed_name(name):
-        return Source(name, size, lambda: unpacked(opener, name, budget), budget, packed=True)
+        unpack = partial(unpacked, opener, name, budget)
+        return Source(name, SIZE_UNKNOWN, unpack, budget, packed=True)
     return Source(name, size, opener, budget, packed=archive)
 
 
