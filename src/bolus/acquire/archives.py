@@ -29,6 +29,8 @@ MOST_HEADER_BYTES = 2**20
 """Long names and the like in a tar; larger ones are damaged, or meant to exhaust memory."""
 MEMORY_SHARE = 0.3
 """Of what is free may go to the unpacked files of a ``.tar.gz``: the frames come on top."""
+MOST_FILE_BYTES = 2**30
+"""Of a file that was gzipped on its own; one image has 0.5 MiB."""
 CHUNK_BYTES = 2**20
 
 
@@ -245,6 +247,8 @@ def unpacked(open_packed: Callable[[], BinaryIO], name: str, budget: Budget) -> 
             while chunk := stream.read(CHUNK_BYTES):
                 budget.spend(len(chunk), name)
                 content += chunk
+                if len(content) > MOST_FILE_BYTES:
+                    raise EOFError(f"it unpacks to more than {MOST_FILE_BYTES} bytes")
     except (OSError, EOFError, zlib.error) as error:
         raise DamagedFile(
             f"{name}: its gzip data are damaged or cut off ({error}); copy the exam again."

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from bolus.acquire.dicom.elements import LARGEST, datetime_us, time_of_day_us
+from bolus.acquire.read_errors import READ_ERRORS
 from bolus.errors import DamagedFile, MissingTiming
 from bolus.plain_text import short
 from bolus.types import Float64Array, Scanner
@@ -42,7 +43,7 @@ def read_sidecar(open_json: Callable[[], BinaryIO] | None, name: str) -> dict[st
         fields = json.loads(_text(content))
     except FileNotFoundError:
         return {}
-    except (OSError, EOFError, ValueError, RuntimeError, RecursionError) as error:
+    except (*READ_ERRORS, RecursionError) as error:
         raise DamagedFile(
             f"{name}: is not valid JSON ({error}); correct it or write it again."
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections import defaultdict
@@ -21,7 +22,7 @@ from bolus.acquire.nifti_axes import file_axes
 from bolus.acquire.nifti_exam import NiftiExam, is_nifti_name, json_name, of_source
 from bolus.acquire.sources import Files, Source
 from bolus.errors import AmbiguousExam, DamagedFile, TooFewFrames
-from bolus.files.nifti_file import nifti_image
+from bolus.files.nifti_file import LARGEST_OFFSET, nifti_image
 from bolus.types import Finding, Float64Array, Grade
 
 SUBJECT = re.compile(r"(?:^|[/_])(sub-[A-Za-z0-9]+|case_\d+)(?=[/_.])", re.IGNORECASE)
@@ -226,8 +227,12 @@ def _json(one: _Seen, files: Files) -> dict[str, Any]:
 def _chunks(one: _Seen) -> Iterator[bytes]:
     with one.source.open() as packed, nifti_image(packed, 2 * MAX_FRAMES_BYTES) as image:
         stream = image.dataobj.file_like
+        left = math.prod(one.shape) * image.get_data_dtype().itemsize + LARGEST_OFFSET
         stream.seek(0)
         while chunk := stream.read(CHUNK_BYTES):
+            left -= len(chunk)
+            if left < 0:
+                raise ValueError("it holds more than its header says")
             yield chunk
 
 

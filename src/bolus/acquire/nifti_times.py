@@ -30,6 +30,9 @@ HOW_TO_GIVE_TIMES = (
 CLOCKS = ("AcquisitionDateTime", "AcquisitionTime", "TriggerDelayTime", "VolumeTiming",
           "FrameTimesStart", "FrameReferenceTime")  # fmt: skip
 """Fields that may tell when a file's only volume was measured, in order of preference."""
+MOVING_TABLE_S = 2.5
+"""Tables that move between two places come back every 2.8 to 3.3 s; scans of one place have frames
+every 0.5 to 2 s (UniToBrain, doi:10.21227/x8ea-vh16, has 0.5 and 2.81 s)."""
 DAY_S = 86_400.0
 DISAGREE = 0.05
 """Share of the interval by which a header's step may differ from that of the JSON file: headers
@@ -170,7 +173,8 @@ def _slice_times(
             "are off by up to half an interval."
         )
         remedy = "Read the DICOM files themselves if the table moved."
-        findings.append(Finding("slice-times-lost", Grade.NOTE, message, remedy))
+        grade = Grade.WARNING if interval > MOVING_TABLE_S else Grade.NOTE
+        findings.append(Finding("slice-times-lost", grade, message, remedy))
     return offset, findings
 
 
