@@ -134,7 +134,7 @@ def run(
     )
     choices.check()
     if isinstance(exam, Exam) and (series is not None or choices.given is not None):
-        raise UsageError("an exam in memory has one series and its times; choose in read_exam")
+        raise UsageError("an exam in memory has its series and its times; choose it in read_exam")
     with stage_printer(quiet=progress is not True) as shown:
         stages = Stages(progress if callable(progress) else shown)
         if isinstance(exam, Exam):
