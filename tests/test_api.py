@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import ast
 import csv
+import inspect
+import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import nibabel as nib
 import numpy as np
@@ -16,10 +21,13 @@ import pytest
 
 import bolus
 from bolus import types
+from bolus.quality.verdict import WORDS
+from bolus.serve.summaries import read_summary
 from bolus.simulate.dicom import write_dicom
 from bolus.types import Exam, Grade
 
 NIFTI = "*.nii.gz"
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +63,39 @@ def test_what_is_offered_is_sorted_exists_and_is_all_that_dir_shows() -> None:
         _ = bolus.reed_exam  # type: ignore[attr-defined]
 
 
+READ = (
+    "Arteries", "Baseline", "Check", "Curves", "Description", "Exam", "Finding", "Geometry",
+    "Lesion", "Maps", "MethodResult", "Motion", "NearVessels", "Prediction", "Preprocessed",
+    "Results", "Scanner", "Series", "SliceTimes", "Tissue", "Vessel",
+)  # fmt: skip
+
+
+def kinds(annotation: object) -> set[type]:
+    found = {annotation} if isinstance(annotation, type) else set()
+    return found.union(*map(kinds, get_args(annotation)))
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_an_exam_and_its_results_are_made_of_is_offered(name: str) -> None:
+    offered = {getattr(bolus, one) for one in bolus.__all__}
+    parts = set().union(*map(kinds, get_type_hints(getattr(bolus, name)).values()))
+    ours = {one for one in parts if one.__module__.startswith("bolus.")}
+    assert ours <= offered
+    assert f".. autoclass:: {name}\n" in (ROOT / "docs" / "reference" / "api.md").read_text()
+
+
+def test_no_type_in_the_reference_runs_into_its_description() -> None:
+    """What follows a parameter's name is set as its type, in one line; sentences come below."""
+    for name in bolus.__all__:
+        text = inspect.getdoc(getattr(bolus, name)) or ""
+        if callable(getattr(bolus, name)) and "Parameters\n---" in text:
+            part = text.split("Parameters\n----------\n")[1].split("\n\n")[0]
+            below = [line.strip() for line in part.splitlines() if line.startswith(" ")]
+            starts = [line for line, last in zip(below, [".", *below], strict=False)
+                      if last.endswith(".")]  # fmt: skip
+            assert all(line[0].isupper() or line[0] == "`" for line in starts), name
+
+
 def test_editors_are_told_every_name() -> None:
     tree = ast.parse(Path(bolus.__file__).read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
@@ -79,7 +120,11 @@ def test_importing_bolus_loads_nothing_that_computes() -> None:
 def test_no_public_function_is_hidden_by_the_module_it_lives_in() -> None:
     code = (
         "import bolus, bolus.api, bolus.cli, bolus.pipeline, bolus.serve.app, bolus.train.loop\n"
-        "assert all(callable(getattr(bolus, n)) for n in ('deconvolve', 'preprocess', 'run'))"
+        "assert all(callable(getattr(bolus, n)) for n in ('deconvolve', 'preprocess', 'run'))\n"
+        "import sys\n"
+        "for name, module in [m for m in sys.modules.items() if m[0].startswith('bolus.')]:\n"
+        "    above, _, last = name.rpartition('.')\n"
+        "    assert getattr(sys.modules[above], last) is module, name"
     )
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
 
@@ -205,6 +250,7 @@ def test_results_are_reloaded_with_the_same_bits(results: bolus.Results, saved: 
         assert lesion.core_ml == pytest.approx(former.core_ml, rel=1e-5)
         assert lesion.core_rule == former.core_rule
         assert lesion.tmax_ml == pytest.approx(former.tmax_ml, rel=1e-5)
+        assert lesion.findings == former.findings
     assert again.geometry == results.geometry
     assert again.tissue == results.tissue
     assert again.findings == results.findings
@@ -222,6 +268,150 @@ def test_reloaded_results_are_saved_with_the_same_volumes(saved: Path, tmp_path:
     for path in sorted(saved.rglob(NIFTI)):
         other = tmp_path / "again" / path.relative_to(saved)
         assert other.read_bytes() == path.read_bytes(), path.name
+
+
+def test_each_methods_findings_are_reloaded_with_it(results: bolus.Results, tmp_path: Path) -> None:
+    """Also from files of former versions, which keep them with those of the exam only."""
+    found = bolus.Finding("side-unclear", Grade.WARNING, "Both sides are late.", "Look again.")
+    lesion = replace(results["nlr"].lesion, findings=(found,))
+    methods = dict(results.items()) | {"nlr": replace(results["nlr"], lesion=lesion)}
+    replace(results, methods=methods).save(tmp_path / "saved")
+    again = bolus.load_results(tmp_path / "saved")
+    assert again["nlr"].lesion.findings == (found,)
+    assert again["cnn"].lesion.findings == results["cnn"].lesion.findings
+    assert found in again.findings
+
+    def former(summary: dict[str, Any]) -> None:
+        for method in summary["methods"].values():
+            del method["lesion"]["findings"]
+
+    rewrite(tmp_path / "saved", former)
+    assert bolus.load_results(tmp_path / "saved")["nlr"].lesion.findings == ()
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    summary = json.loads((folder / "summary.json").read_text())
+    change(summary)
+    (folder / "summary.json").write_text(json.dumps(summary))
+
+
+def test_results_without_their_curves_are_reloaded_without(
+    results: bolus.Results, tmp_path: Path
+) -> None:
+    replace(results, curves=None).save(tmp_path / "saved")
+    again = bolus.load_results(tmp_path / "saved")
+    assert again.curves is None
+    assert again.tissue == results.tissue
+    assert again.near_vessels == results.near_vessels
+    assert again.arrival_s == pytest.approx(results.arrival_s, rel=1e-5)
+    np.testing.assert_array_equal(again.grid_s, results.grid_s)
+    np.testing.assert_array_equal(again["nlr"].cbf, results["nlr"].cbf)
+    again.save(tmp_path / "again")
+    assert sorted(p.name for p in (tmp_path / "again").iterdir()) == sorted(
+        p.name for p in (tmp_path / "saved").iterdir()
+    )
+
+
+def test_what_a_newer_version_adds_is_passed_over(saved: Path, results: bolus.Results) -> None:
+    def newer(summary: dict[str, Any]) -> None:
+        for part in (*summary["checks"], *summary["findings"], summary["scanner"], summary):
+            part["added_later"] = [1]
+
+    rewrite(saved, newer)
+    assert bolus.load_results(saved).checks[0].name == results.checks[0].name
+
+
+def test_what_a_newer_version_changed_is_refused_with_the_version_that_reads_it(
+    saved: Path,
+) -> None:
+    def newer(summary: dict[str, Any]) -> None:
+        summary["schema"] = "bolus-summary/2"
+        summary["versions"]["bolus"] = "3.1.0"
+
+    rewrite(saved, newer)
+    said = r"bolus-summary/2 of bolus 3\.1\.0, but bolus .* reads bolus-summary/1 only"
+    with pytest.raises(bolus.DamagedFile, match=said):
+        bolus.load_results(saved)
+    with pytest.raises(bolus.DamagedFile, match=said):
+        read_summary(saved)
+
+
+def test_substitutes_of_uids_are_not_replaced_again(results: bolus.Results, tmp_path: Path) -> None:
+    named = replace(results, dicom_identity={"StudyInstanceUID": "1.2.3"})
+    named.save(tmp_path / "first", deidentified=True)
+    bolus.load_results(tmp_path / "first").save(tmp_path / "second", deidentified=True)
+    one, two = (
+        json.loads((tmp_path / n / "summary.json").read_text()) for n in ("first", "second")
+    )
+    assert one["dicom_identity"]["StudyInstanceUID"].startswith("2.25.")
+    assert one["dicom_identity"] == two["dicom_identity"]
+    assert one["deidentified"]
+    assert two["deidentified"]
+    named.save(tmp_path / "named")
+    assert not json.loads((tmp_path / "named" / "summary.json").read_text())["deidentified"]
+    # an exam whose own UIDs are of that root is no exception
+    hospital = replace(results, dicom_identity={"StudyInstanceUID": "2.25.1234"})
+    hospital.save(tmp_path / "third", deidentified=True)
+    assert "2.25.1234" not in (tmp_path / "third" / "summary.json").read_text()
+
+
+def test_results_are_counted_listed_and_replaced_like_a_dict(results: bolus.Results) -> None:
+    assert len(results) == 2
+    assert list(results.keys()) == list(results) == ["nlr", "cnn"]
+    assert dict(results.items())["cnn"] is results["cnn"]
+    assert list(results.values()) == [results["nlr"], results["cnn"]]
+    inner = types.MethodResult(results["nlr"].maps, results["nlr"].lesion)
+    fewer = replace(results, methods={"nlr": inner})
+    assert fewer["nlr"] == results["nlr"]
+    assert fewer["nlr"].maps.geometry == results.geometry
+    for wrong in ({"nlr": results["nlr"].maps}, [results["nlr"]]):
+        with pytest.raises(bolus.UsageError, match="methods"):
+            replace(results, methods=wrong)  # type: ignore[arg-type]
+
+
+def test_results_without_maps_are_not_saved(results: bolus.Results, tmp_path: Path) -> None:
+    with pytest.raises(bolus.UsageError, match="nothing to save"):
+        replace(results, methods={}).save(tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
+
+
+def test_the_grade_is_the_verdict_whatever_is_replaced(results: bolus.Results) -> None:
+    failed = bolus.Finding("late", Grade.FAIL, "Too late.")
+    lesion = replace(results["nlr"].lesion, findings=(failed,))
+    methods = {"nlr": replace(results["nlr"], lesion=lesion)}
+    for one in (results, replace(results, findings=(failed,)), replace(results, methods=methods)):
+        assert one.verdict == WORDS[one.grade]
+    assert replace(results, methods=methods).grade == Grade.FAIL
+
+
+def test_a_lesion_is_measured_from_maps_or_from_a_methods_results(
+    results: bolus.Results, preprocessed: bolus.Preprocessed
+) -> None:
+    where = preprocessed.tissue, preprocessed.exam.geometry
+    assert bolus.measure_lesion(results["nlr"], *where) == results["nlr"].lesion
+    with pytest.raises(bolus.UsageError, match="no method 'mine'; choose from nlr, bma"):
+        bolus.measure_lesion(replace(results["nlr"].maps, method="mine"), *where)
+    with pytest.raises(bolus.UsageError, match=r"maps is a bolus\.Maps, not ndarray"):
+        bolus.measure_lesion(results["nlr"].cbf, *where)  # type: ignore[arg-type]
+
+
+def test_messages_of_the_library_name_no_option_of_the_command_line_alone(
+    preprocessed: bolus.Preprocessed, results: bolus.Results, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.docx").write_text("mine")
+    calls = (
+        lambda: results.save(tmp_path),
+        lambda: results.save(tmp_path / "thesis.docx"),
+        lambda: results.save("/"),
+        lambda: bolus.find_arteries(preprocessed, aif=(0, 0, 0)),
+        lambda: bolus.run("exam", "bma", model="mine.onnx"),
+        lambda: bolus.run("exam", "cnn", model=tmp_path / "nowhere.onnx"),
+    )
+    for call in calls:
+        with pytest.raises(bolus.BolusError) as caught:
+            call()
+        alone = re.sub(r"\([^()]*on the command line\)", "", str(caught.value))
+        assert not re.search(r"(^|\s)--?[a-z]", alone), caught.value
 
 
 def test_frames_that_were_dropped_are_reloaded_as_dropped(exam: Exam, tmp_path: Path) -> None:
@@ -300,6 +490,10 @@ def test_a_notebook_shows_maps_and_no_markup_of_strangers(results: bolus.Results
     assert "<script" not in page
     assert "Research use, not for diagnosis" in page
     assert results["cnn"]._repr_html_().count("<img") == 5
+    assert (
+        re.findall('alt="([^"]+)"', page)[0]
+        == "Cerebral blood flow by nlr, ml/100g/min, all slices"
+    )
     assert "<pre>" in bolus.Maps.of(results["cnn"].maps)._repr_html_()
 
 
@@ -327,6 +521,29 @@ def test_curves_of_any_source_give_their_flow() -> None:
     np.testing.assert_allclose(maps.cbf, [60, 30, 20, 10], rtol=0.08)
     np.testing.assert_allclose(maps.cbv, [4.0, 2.5, 2.67, 1.67], rtol=0.04)
     np.testing.assert_allclose(maps.cbv, maps.cbf * maps.mtt / 60, rtol=1e-6)
+
+
+def test_one_curve_gives_numbers_that_print(capsys: pytest.CaptureFixture[str]) -> None:
+    artery, tissue = drawn(TIMES_S)
+    maps = bolus.deconvolve(tissue[0], artery, "nlr", times_s=TIMES_S)
+    assert maps.cbf.shape == ()
+    assert "one curve" in repr(maps)
+    assert "one curve" in maps._repr_html_()
+    assert "float32[]" in repr(
+        types.Maps(**{k: v for k, v in vars(maps).items() if k != "geometry"})
+    )
+
+
+def test_of_a_few_box_shaped_curves_bma_overestimates_flow_as_documented() -> None:
+    """Shapes can't be told from so few; of 200 curves each, with some noise, they can."""
+    artery, tissue = drawn(TIMES_S)
+    true = np.array([60, 30, 20, 10])
+    few = bolus.deconvolve(tissue, artery, "bma", times_s=TIMES_S).cbf / true
+    assert 1.3 < few.max() < 1.65
+    np.testing.assert_allclose(few[2:], 1.0, atol=0.1)
+    noise = np.random.default_rng(0).normal(0, 0.3, (4, 200, TIMES_S.size))
+    many = bolus.deconvolve(tissue[:, None] + noise, artery, "bma", times_s=TIMES_S).cbf
+    np.testing.assert_allclose(np.median(many, axis=1) / true, 1.0, atol=0.15)
 
 
 @pytest.mark.parametrize("method", [name for name in bolus.METHODS if name != "cnn"])
@@ -386,13 +603,35 @@ ARTERY, TISSUE = drawn(TIMES_S)
         ({"mask": np.zeros(4, bool)}, "the mask holds no voxel"),
         ({"mask": np.ones((1, 1, 2, 2), bool)}, "at most three"),
         ({"spacing_mm": (1.0, 1.0)}, "each of 1 axes"),
+        ({"curves": TISSUE.T}, r"not the first: give numpy.moveaxis\(curves, 0, -1\)"),
+        ({"curves": TISSUE.reshape(2, 1, 2, 1, -1)}, "curves have, without time, 4 axes"),
+        ({"curves": TISSUE[:0]}, "there are no curves"),
+        ({"curves": TISSUE + 35, "aif": ARTERY + 40}, "aif begin at 40 and rise to 3"),
+        ({"curves": TISSUE + 35}, "curves begin at 35 .* subtract from each curve"),
+        ({"curves": 100 - TISSUE}, "curves begin at 100"),
+        ({"aif": ARTERY + 40}, "aif begin at 40"),
         ({"spacing_mm": (0.0,)}, "distance above 0"),
+        ({"spacing_mm": 2.0}, "distance above 0"),
+        ({"spacing_mm": (1, 1, 1, 1), "mask": np.ones((1, 1, 2, 2), bool)}, "at most three"),
     ],
 )  # fmt: skip
 def test_arrays_that_do_not_fit_are_refused(changed: dict[str, object], said: str) -> None:
     arguments = {"curves": TISSUE, "aif": ARTERY, "method": "bsvd", "times_s": TIMES_S}
     with pytest.raises(bolus.UsageError, match=said):
         bolus.deconvolve(**{**arguments, **changed})  # type: ignore[arg-type]
+
+
+def test_curves_that_are_noisy_or_begin_with_the_bolus_are_not_taken_for_raw_ones() -> None:
+    for cut in range(0, 24, 3):
+        maps = bolus.deconvolve(
+            TISSUE[:, cut:], ARTERY[cut:], "bsvd", times_s=TIMES_S[: TIMES_S.size - cut]
+        )
+        assert np.isfinite(maps.cbf).all()
+    random = np.random.default_rng(7)
+    for _ in range(200):
+        artery = ARTERY + random.normal(0, 15, ARTERY.shape)
+        tissue = TISSUE[3] + random.normal(0, 3, ARTERY.shape)
+        bolus.deconvolve(tissue, artery, "bsvd", times_s=TIMES_S)
 
 
 @pytest.mark.parametrize("method", [name for name in bolus.METHODS if name != "cnn"])

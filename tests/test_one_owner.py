@@ -14,6 +14,7 @@ OWNERS = {
     "Pearson's correlation of maps": (r"corrcoef", "metrics.py"),
     "the way from RAS to LPS": (r"diag\(\[-1|MIRROR = ", "axes.py"),
     "the five maps": (r'MAP_UNITS = |"cbf", "cbv", "mtt", "tmax", "ttp"', "types.py"),
+    "what every page says": (r'"Research use', "plain_text.py"),
     "files that appear whole": (r"fsync|part\.replace|part\.rename\(path", "files/atomic.py"),
 }
 

@@ -12,7 +12,8 @@ from bolus.kernel_cache import ensure_kernel_cache
 from bolus.telemetry import forbid_telemetry
 
 if TYPE_CHECKING:
-    from bolus.acquire.describe import Description
+    from bolus.acquire.describe import Description, Series, SliceTimes
+    from bolus.anatomy.baseline import Baseline
     from bolus.api import (
         compare,
         deconvolve,
@@ -42,16 +43,29 @@ if TYPE_CHECKING:
         TooLarge,
         UsageError,
     )
-    from bolus.infer.predict import Prediction
     from bolus.lesion.presets import PRESET_NAMES as PRESETS
     from bolus.options import METHOD_NAMES as METHODS
     from bolus.preprocessing import Preprocessed, preprocess
-    from bolus.results import Maps, MethodResult, Results
+    from bolus.results import Maps, MethodResult, Prediction, Results
     from bolus.simulate.exam import simulate_exam
     from bolus.simulate.recipe import Recipe
     from bolus.simulate.truth import Truth
     from bolus.study.agreement.compare import Comparison
-    from bolus.types import Arteries, Curves, Exam, Finding, Geometry, Lesion, Tissue
+    from bolus.types import (
+        Arteries,
+        Check,
+        Curves,
+        Exam,
+        Finding,
+        Geometry,
+        Grade,
+        Lesion,
+        Motion,
+        NearVessels,
+        Scanner,
+        Tissue,
+        Vessel,
+    )
 
 __version__ = "0.1.0"
 
@@ -61,8 +75,10 @@ __all__ = [
     "AmbiguousExam",
     "Arteries",
     "BadGeometry",
+    "Baseline",
     "BolusError",
     "BrokenExam",
+    "Check",
     "Comparison",
     "Curves",
     "DamagedFile",
@@ -70,12 +86,15 @@ __all__ = [
     "Exam",
     "Finding",
     "Geometry",
+    "Grade",
     "ImplausibleValues",
     "IncompleteExam",
     "Lesion",
     "Maps",
     "MethodResult",
     "MissingTiming",
+    "Motion",
+    "NearVessels",
     "NoPerfusion",
     "NoReadableFiles",
     "NotAnExam",
@@ -85,11 +104,15 @@ __all__ = [
     "Preprocessed",
     "Recipe",
     "Results",
+    "Scanner",
+    "Series",
+    "SliceTimes",
     "Tissue",
     "TooFewFrames",
     "TooLarge",
     "Truth",
     "UsageError",
+    "Vessel",
     "__version__",
     "compare",
     "deconvolve",
@@ -111,13 +134,16 @@ _HOMES = {
     "Recipe": ("simulate.recipe", "Recipe"),
     "Truth": ("simulate.truth", "Truth"),
     "Comparison": ("study.agreement.compare", "Comparison"),
-    "Description": ("acquire.describe", "Description"),
-    "Prediction": ("infer.predict", "Prediction"),
+    "Baseline": ("anatomy.baseline", "Baseline"),
+    **{name: ("acquire.describe", name) for name in ("Description", "Series", "SliceTimes")},
     **{name: ("preprocessing", name) for name in ("Preprocessed", "preprocess")},
-    **{name: ("results", name) for name in ("Maps", "MethodResult", "Results")},
+    **{name: ("results", name) for name in ("Maps", "MethodResult", "Prediction", "Results")},
     **{
         name: ("types", name)
-        for name in ("Arteries", "Curves", "Exam", "Finding", "Geometry", "Lesion", "Tissue")
+        for name in (
+            "Arteries", "Check", "Curves", "Exam", "Finding", "Geometry", "Grade", "Lesion",
+            "Motion", "NearVessels", "Scanner", "Tissue", "Vessel",
+        )
     },
     **{
         name: ("api", name)

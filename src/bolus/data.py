@@ -1,4 +1,4 @@
-"""Base of all data classes with arrays: comparison and a short repr."""
+"""Base of all data classes with arrays: comparison and a short repr; arrays that users give."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bolus.errors import UsageError
 
 LONGEST = 60
 """Characters of a value that are printed."""
@@ -64,3 +67,24 @@ def brief(value: Any) -> str:
         return f"<{len(value)} of {type(value[0]).__name__}>"
     text = repr(value)
     return text if isinstance(value, WithArrays) or len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def numbers(what: str, given: ArrayLike) -> NDArray[Any]:
+    """An array of numbers that a user calls ``what``.
+
+    Raises
+    ------
+    UsageError
+        It is partly masked, ragged, or holds something else than real numbers.
+    """
+    if np.ma.isMaskedArray(given) and np.ma.getmaskarray(given).any():
+        raise UsageError(
+            f"{what} are partly masked; fill in these values, or leave curves out with mask="
+        )
+    try:
+        values = np.asarray(given)
+    except ValueError as error:
+        raise UsageError(f"{what} are not one array: {error}") from error
+    if values.dtype.kind not in "iuf":
+        raise UsageError(f"{what} are of type {values.dtype}; give numbers")
+    return values

@@ -50,7 +50,9 @@ class Choices:
                 f"can't estimate; choose from {', '.join(WITH_DELAY)}"
             )
         if self.model is not None and CNN not in self.methods:
-            raise UsageError(f"a model requires --method {CNN}; add it")
+            raise UsageError(
+                f"a model requires the method {CNN}; add it (--method {CNN} on the command line)"
+            )
 
     def network(self) -> Model | None:
         """The model that ``cnn`` needs; the same errors as `bolus.infer.model.load_model`."""

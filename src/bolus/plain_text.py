@@ -1,7 +1,9 @@
-"""Text from outside, made safe for terminals, reports and files."""
+"""Text from outside, made safe for terminals, reports and files; and what all of them must say."""
 
 from __future__ import annotations
 
+RESEARCH_USE = "Research use, not for diagnosis"
+"""In every report, page, picture and file of results."""
 LONGEST_TEXT = 64
 """Characters kept of a text in an exam, which may have any length (DICOM's LO has 64)."""
 

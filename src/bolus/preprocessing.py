@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bolus.acquire.in_memory import checked_exam
 from bolus.align.register import correct_motion
 from bolus.anatomy.baseline import Baseline, baseline_and_arrival
 from bolus.anatomy.segment import segment
@@ -15,6 +16,7 @@ from bolus.curves.enhancement import tissue_curves
 from bolus.data import WithArrays
 from bolus.timegrid import common_grid
 from bolus.types import Curves, Exam, Float64Array, Motion, Tissue
+from bolus.workers import check_threads
 
 Progress = Callable[[str, float | None], None]
 """Called with a stage's name and None when it starts, and with its seconds when it ends."""
@@ -60,16 +62,20 @@ def preprocess(exam: Exam) -> Preprocessed:
 
     Parameters
     ----------
-    exam : as it is read.
+    exam : as it is read, or built from arrays.
 
     Raises
     ------
+    UsageError, TooFewFrames, MissingTiming, AmbiguousExam, BadGeometry
+        The arrays of an exam in memory don't fit together, or are not those of a perfusion scan;
+        or the process was forked from one that has computed.
     NoPerfusion
         There is no brain or no bolus in it.
     ImplausibleValues
-        The size of the head is impossible.
+        The size of the head is impossible, or a value is not finite.
     """
-    still, motion = correct_motion(exam)
+    check_threads()
+    still, motion = correct_motion(checked_exam(exam))
     return preprocess_still(still, motion, Stages())
 
 

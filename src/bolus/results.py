@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +13,14 @@ import numpy as np
 
 from bolus import types
 from bolus.errors import UsageError
+from bolus.infer import predict
 from bolus.options import check_name
+from bolus.plain_text import RESEARCH_USE
+from bolus.quality.verdict import verdict
 from bolus.types import MAP_UNITS, Float32Array, Geometry, Lesion
 
 if TYPE_CHECKING:
     import nibabel as nib
-
-RESEARCH = "Research use, not for diagnosis."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,9 +83,9 @@ class Maps(types.Maps):
 
     def __repr__(self) -> str:
         """Method, size, and the spread of each map."""
-        shape = " x ".join(map(str, self.cbf.shape))
+        shape = " x ".join(map(str, self.cbf.shape)) or "one curve"
         mapped = self.cbf > 0
-        lines = [f"<bolus maps by {self.method}: {shape}, {int(mapped.sum())} voxels mapped"]
+        lines = [f"<bolus maps by {self.method}: {shape}, voxels mapped: {int(mapped.sum())}"]
         for name, values in self.volumes().items():
             if mapped.any():
                 low, middle, high = np.percentile(values[mapped], (5, 50, 95))
@@ -152,25 +153,52 @@ class MethodResult(types.MethodResult):
 class Results(types.Results):
     """All results of a run: ``results["bma"].cbf``, ``results["cnn"].lesion.core_ml``."""
 
+    methods: Mapping[str, MethodResult]
+    """By method name, in the order asked for."""
+
+    def __post_init__(self) -> None:
+        """Give each method the maps that users call, with their geometry."""
+        if not isinstance(self.methods, Mapping):
+            raise UsageError("methods are a dict of method results by name")
+        methods = {}
+        for name, one in self.methods.items():
+            if not isinstance(one, types.MethodResult):
+                raise UsageError(
+                    f"methods['{name}'] is a bolus.MethodResult (maps and lesion), not "
+                    f"{type(one).__name__}"
+                )
+            methods[name] = MethodResult(Maps.of(one.maps, self.geometry), one.lesion)
+        object.__setattr__(self, "methods", methods)
+
     @classmethod
     def of(cls, found: types.Results) -> Results:
-        """These results, with the methods that users call."""
-        methods = {
-            name: MethodResult(Maps.of(one.maps, found.geometry), one.lesion)
-            for name, one in found.methods.items()
-        }
-        return cls(**{**vars(found), "methods": methods})
+        """These results, as users call them."""
+        return cls(**vars(found))
 
     def __getitem__(self, method: str) -> MethodResult:
         """Maps and lesion of a method; UsageError, which lists those there are, for another."""
         check_name("method", method, tuple(self.methods))
-        found = self.methods[method]
-        assert isinstance(found, MethodResult)
-        return found
+        return self.methods[method]
+
+    def __len__(self) -> int:
+        """The number of methods."""
+        return len(self.methods)
 
     def __iter__(self) -> Iterator[str]:
         """The methods' names, in the order asked for."""
         return iter(self.methods)
+
+    def keys(self) -> KeysView[str]:
+        """The methods' names."""
+        return self.methods.keys()
+
+    def values(self) -> ValuesView[MethodResult]:
+        """The methods' results."""
+        return self.methods.values()
+
+    def items(self) -> ItemsView[str, MethodResult]:
+        """The methods' names and results."""
+        return self.methods.items()
 
     def __contains__(self, method: object) -> bool:
         """Whether a method was run."""
@@ -188,6 +216,8 @@ class Results(types.Results):
         ------
         OutputError
             The folder holds something else, or can't be written.
+        UsageError
+            There are no maps to save.
         """
         from bolus.publish.write import publish
 
@@ -195,9 +225,7 @@ class Results(types.Results):
 
     @property
     def verdict(self) -> str:
-        """ "passed", "read with care" or "not reliable"."""
-        from bolus.quality.verdict import verdict
-
+        """ "passed", "read with care" or "not reliable": the grade in words."""
         return verdict(self).word
 
     def __repr__(self) -> str:
@@ -206,13 +234,20 @@ class Results(types.Results):
         size = f"{len(self.times_s)} frames, {z} slices of {y} x {x}"
         head = f"<bolus results: {size}, {self.verdict}"
         lines = [lesion_line(name, one.lesion) for name, one in self.methods.items()]
-        return "\n".join([head, *(f"  {line}" for line in lines), f"  {RESEARCH}>"])
+        return "\n".join([head, *(f"  {line}" for line in lines), f"  {RESEARCH_USE}.>"])
 
     def _repr_html_(self) -> str:
         """Verdict, volumes and maps, for a notebook."""
         from bolus.publish.notebook import results_html
 
         return results_html(self)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Prediction(predict.Prediction):
+    """The network's maps and their findings."""
+
+    maps: Maps
 
 
 def as_path(path: str | os.PathLike[str]) -> Path:

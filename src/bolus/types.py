@@ -11,6 +11,7 @@ X columns, V brain voxels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -94,7 +95,11 @@ class Scanner:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Exam(WithArrays):
-    """A CT perfusion exam, sorted by position and true time."""
+    """A CT perfusion exam, sorted by position and true time.
+
+    One that is built from arrays is checked by the first step it is given to, which also counts its
+    times from the earliest.
+    """
 
     frames: Float32Array
     """(T, Z, Y, X), HU."""
@@ -352,7 +357,7 @@ class Results(WithArrays):
     """(Z, Y, X) maximum enhancement over time, HU, 0 where nothing is perfused: shows vessels."""
     arteries: Arteries | None
     """None where none were found and no method needed them."""
-    methods: dict[str, MethodResult]
+    methods: Mapping[str, MethodResult]
     """By method name, in the order asked for."""
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
@@ -369,7 +374,15 @@ class Results(WithArrays):
     """None where no artery was found."""
 
     @property
+    def all_findings(self) -> tuple[Finding, ...]:
+        """Findings of the exam, the arteries and every method, each once, the worst first."""
+        of_methods = [f for method in self.methods.values() for f in method.lesion.findings]
+        of_arteries = self.arteries.findings if self.arteries else ()
+        unique = dict.fromkeys((*self.findings, *of_arteries, *of_methods))
+        return tuple(sorted(unique, key=lambda finding: -finding.grade))
+
+    @property
     def grade(self) -> Grade:
-        """Verdict on the exam: its worst check or finding."""
-        grades = [check.grade for check in self.checks] + [f.grade for f in self.findings]
-        return max(grades, default=Grade.NOTE)
+        """The worst grade of all checks and findings."""
+        of_checks = (check.grade for check in self.checks)
+        return max((*of_checks, *(f.grade for f in self.all_findings)), default=Grade.NOTE)

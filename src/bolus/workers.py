@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from multiprocessing import active_children, connection, get_context, parent_process
 from typing import TypeVar
 
-from bolus.errors import BolusError
+from bolus.errors import BolusError, UsageError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -77,6 +78,43 @@ def spread(
         return
     with processes(several) as pool:
         yield from pool.map(work, tasks)
+
+
+_threads_lost = False
+
+
+def check_threads() -> None:
+    """Refuse to compute where compiled code would end the process.
+
+    numba's threads of GNU OpenMP don't survive a fork: the first parallel loop of a forked process
+    ends it with a signal, and a pool waits for its result for ever.
+
+    Raises
+    ------
+    UsageError
+        This process was forked from one in which they ran.
+    """
+    if _threads_lost:
+        raise UsageError(
+            "this process was forked from one that has already computed, and can't use its threads;"
+            " start workers with multiprocessing.get_context('spawn')"
+        )
+
+
+def _after_fork() -> None:
+    global _threads_lost
+    parallel = sys.modules.get("numba.np.ufunc.parallel")
+    openmp = sys.modules.get("numba.np.ufunc.omppool")
+    if parallel is None or openmp is None or openmp.openmp_vendor != "GNU":
+        return
+    try:
+        _threads_lost = parallel.threading_layer() == "omp"
+    except ValueError:  # no loop has run yet
+        return
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _worth_it(tasks: int) -> int:

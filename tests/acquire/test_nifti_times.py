@@ -231,7 +231,7 @@ def test_a_wrong_number_of_times_is_refused(tmp_path):
 
 def test_an_exam_in_memory_has_its_times(tmp_path):
     exam = bolus.read_exam(save_nifti(tmp_path))
-    with pytest.raises(UsageError, match="its times"):
+    with pytest.raises(UsageError, match="series and times"):
         bolus.run(exam, interval_s=2)
 
 

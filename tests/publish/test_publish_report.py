@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bolus.plain_text import RESEARCH_USE
 from bolus.publish.method_agreement import agreements
 from bolus.publish.report import numbers, plots, sentences
 from bolus.publish.report.page import report_html
-from bolus.publish.summary import RESEARCH_ONLY
 from bolus.publish.windows import WINDOWS, se_window
 from bolus.types import Check, Grade, Results
 
@@ -86,8 +86,8 @@ def test_every_image_is_a_png_of_the_size_it_says(html: str) -> None:
 
 def test_the_report_says_what_it_is_not_for(html: str) -> None:
     text = Page(html).text
-    assert RESEARCH_ONLY == "Research use, not for diagnosis"
-    assert text.count(RESEARCH_ONLY) == 2  # at the top and at the end
+    assert RESEARCH_USE == "Research use, not for diagnosis"
+    assert text.count(RESEARCH_USE) == 2  # at the top and at the end
 
 
 def test_the_report_has_the_numbers_of_the_summary(html: str, results: Results) -> None:

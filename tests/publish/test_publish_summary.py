@@ -58,6 +58,7 @@ SHAPE: dict[str, Any] = {
                 "cbv_index": MAYBE,
                 "reference": str,
                 "reference_cbf": NUMBER,
+                "findings": [{"code": str, "grade": str, "message": str, "remedy": str}],
             },
             "parameters": dict,
         }
@@ -134,6 +135,7 @@ SHAPE: dict[str, Any] = {
         "affine_xyz_to_lps_mm": [list],
     },
     "dicom_identity": {"*": str},
+    "deidentified": bool,
     "parameters": {"*": dict},
     "timings_s": {"*": NUMBER},
     "versions": {"*": str},
@@ -251,8 +253,8 @@ def test_the_file_list_is_complete(out: Path) -> None:
     methods = {f"{m}/{name}" for m in ("nlr", "osvd") for name in maps}
     methods |= {f"osvd-minus-nlr/{name}" for name in maps if "lesion" not in name}
     images = {f"{name}.nii.gz" for name in ("baseline", "brain", "maximum")}
-    # made-up results hold no curves of voxels, so there is no voxels.npz
-    assert found == methods | images | {"curves.csv", "report.html", "summary.json"}
+    # made-up results hold no curves of voxels, so masks.npz stands in for voxels.npz
+    assert found == methods | images | {"curves.csv", "masks.npz", "report.html", "summary.json"}
 
 
 def test_same_results_give_the_same_bytes(out: Path, results: Results, tmp_path: Path) -> None:

@@ -84,7 +84,8 @@ def vessel_candidates(
     if len(voxels) < MIN_CLUSTER:
         raise NoPerfusion(
             f"no artery found: only {len(voxels)} voxels enhance like a vessel, at least "
-            f"{MIN_CLUSTER} are needed; check the bolus, or give the artery with --aif x,y,z"
+            f"{MIN_CLUSTER} are needed; check the bolus, or give the artery with aif=(x, y, z) "
+            "(--aif x,y,z on the command line)"
         )
     strength = np.zeros(tissue.vessel.shape)
     strength[tuple(voxels.T)] = marks.strength_hu

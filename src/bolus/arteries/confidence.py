@@ -67,7 +67,7 @@ def place_findings(aif: Vessel, scale: float, *, above: bool) -> list[Finding]:
                 f"The arterial input is multiplied by {scale:.1f} (limit {EXTREME_SCALE:.0f}) to "
                 "match the area of the venous output: its voxels hold little blood, so absolute "
                 "CBF and CBV are uncertain.",
-                "Choose a larger artery with --aif x,y,z.",
+                "Choose a larger artery with aif=(x, y, z) (--aif x,y,z on the command line).",
             )
         )
     return findings

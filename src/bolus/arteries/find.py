@@ -77,8 +77,8 @@ def find_arteries(
     NoPerfusion
         If there is no vessel to choose from.
     """
-    aif_point = None if aif_voxel is None else given_point(aif_voxel, tissue, "--aif")
-    vof_point = None if vof_voxel is None else given_point(vof_voxel, tissue, "--vof")
+    aif_point = None if aif_voxel is None else given_point(aif_voxel, tissue, "aif")
+    vof_point = None if vof_voxel is None else given_point(vof_voxel, tissue, "vof")
     samples = samples_of(exam, baseline)
     by_hand = [
         None if point is None else group_around(samples, tissue, grid, point)

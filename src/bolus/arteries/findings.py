@@ -48,7 +48,10 @@ def aif_findings(
         ),
         ("aif-uncertain", confidence < SURE, f"has a confidence of only {confidence:.2f}"),
     )
-    remedy = "Check the curve and its location; choose another artery with --aif x,y,z."
+    remedy = (
+        "Check the curve and its location; choose another artery with aif=(x, y, z) "
+        "(--aif x,y,z on the command line)."
+    )
     return [
         Finding(code, _grade(code, peak), f"The arterial input {text}.", remedy)
         for code, true, text in checks
@@ -58,7 +61,10 @@ def aif_findings(
 
 def vof_findings(lag_s: float, found: bool, confidence: float) -> list[Finding]:
     """Findings on a VOF that peaks ``lag_s`` after the AIF."""
-    remedy = "Choose a large sinus with --vof x,y,z if the slab has one."
+    remedy = (
+        "Choose a large sinus with vof=(x, y, z) (--vof x,y,z on the command line) if the slab has "
+        "one."
+    )
     findings = []
     if not found:
         findings.append(

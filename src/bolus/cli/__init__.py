@@ -18,14 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from bolus import __version__
-from bolus.cli.compare import compare
-from bolus.cli.dataset import dataset
-from bolus.cli.simulate import simulate
-from bolus.cli.study import study
-from bolus.cli.train import train
-from bolus.cli.view import view
+from bolus.cli import compare, dataset, simulate, study, train, view
 from bolus.errors import BolusError, UsageError
-from bolus.plain_text import one_line, short
+from bolus.plain_text import RESEARCH_USE, one_line, short
 
 if TYPE_CHECKING:
     from bolus.preprocessing import Progress
@@ -37,12 +32,12 @@ PresetName = Literal[
     "calibrated", "rapid", "campbell", "cereda", "bivard", "syngo", "mistar", "wintermark"
 ]  # fmt: skip
 
-EPILOGUE = """
+EPILOGUE = f"""
 Exit codes: 0 success; 1 internal error of bolus; 2 wrong usage; 3 no CT perfusion exam found; 4
 damaged or incomplete exam; 5 no bolus, brain or artery in the exam; 6 results can't be written;
 130 interrupted.
 
-Research use, not for diagnosis.
+{RESEARCH_USE}.
 """
 
 app = App(
@@ -201,12 +196,12 @@ def demo(
         )
 
 
-app.command(simulate)
-app.command(dataset)
-app.command(train)
-app.command(study)
-app.command(compare)
-app.command(view)
+app.command(simulate.simulate)
+app.command(dataset.dataset)
+app.command(train.train)
+app.command(study.study)
+app.command(compare.compare)
+app.command(view.view)
 
 
 def _voxel(option: str, text: str | None) -> Voxel | None:
@@ -220,13 +215,13 @@ def _voxel(option: str, text: str | None) -> Voxel | None:
 
 
 def _print_results(results: Results, out: Path) -> None:
-    from bolus.results import RESEARCH, lesion_line
+    from bolus.results import lesion_line
 
     for name in results:
         print(lesion_line(name, results[name].lesion))
     print(f"quality   {results.verdict}")
     print(f"report    {out / 'report.html'}")
-    print(RESEARCH)
+    print(f"{RESEARCH_USE}.")
 
 
 _interrupted = False

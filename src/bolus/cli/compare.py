@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from bolus.plain_text import RESEARCH_USE
+
 if TYPE_CHECKING:
     from bolus.study.agreement.compare import Comparison
 
@@ -51,7 +53,7 @@ def compare(
     if out is not None:
         write_comparison(found, out, seed)
         print(f"report    {out / PAGE}")
-    print("Research use, not for diagnosis.")
+    print(f"{RESEARCH_USE}.")
 
 
 def _print(found: Comparison) -> None:

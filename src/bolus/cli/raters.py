@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from bolus.errors import UsageError
+from bolus.plain_text import RESEARCH_USE
 
 raters = App(name="raters", help="Let raters outline core and penumbra, and compare them.")
 
@@ -52,7 +53,7 @@ def init(
     for rater, code in codes.items():
         print(f"  {rater:12s} {code}   {len(made.worklist(rater))} readings")
     print("Keep key.json away from the raters.")
-    print("Research use, not for diagnosis.")
+    print(f"{RESEARCH_USE}.")
 
 
 @raters.command
@@ -74,7 +75,7 @@ def simulate(study: Path, *, seed: int) -> None:
 
     for rater, count in simulate_readings(open_study(study), seed).items():
         print(f"{rater:12s} {count} readings by a simulated rater")
-    print("Research use, not for diagnosis.")
+    print(f"{RESEARCH_USE}.")
 
 
 @raters.command
@@ -98,7 +99,7 @@ def report(study: Path, *, out: Annotated[Path, Parameter(name=["--out", "-o"])]
         print(f"Simulated raters: {', '.join(gathered.simulated)}")
     print(f"{len(gathered.finished)} readings finished, {len(gathered.unfinished)} left out")
     print(f"report    {out / PAGE}")
-    print("Research use, not for diagnosis.")
+    print(f"{RESEARCH_USE}.")
 
 
 def _names(text: str) -> tuple[str, ...]:

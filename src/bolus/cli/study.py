@@ -7,11 +7,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from bolus.cli.raters import raters
+from bolus.cli import raters
 from bolus.errors import UsageError
+from bolus.plain_text import RESEARCH_USE
 
 study = App(name="study", help="Studies of the accuracy of bolus's maps: dose, frames, raters.")
-study.command(raters)
+study.command(raters.raters)
 
 Several = Parameter(consume_multiple=True, negative=())
 
@@ -97,7 +98,7 @@ def dose(
         lost = sum(row["outcome"] != "done" for row in made.rows)
         print(f"{len(made.rows)} rows, {lost} of them without maps")
         print(f"tables    {out / 'dose.md'}")
-        print("Research use, not for diagnosis.")
+        print(f"{RESEARCH_USE}.")
 
 
 def _phases(text: str) -> int | None:

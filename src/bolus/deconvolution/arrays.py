@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bolus.data import numbers
 from bolus.errors import UsageError
 from bolus.metrics import robust_sd
 from bolus.timegrid import common_grid, resample_vessels
-from bolus.types import BoolArray, Curves, Float64Array
+from bolus.types import BoolArray, Curves, Float64Array, Maps
+
+Made = TypeVar("Made", bound=Maps)
 
 PEAK_HU = 300.0
 """Arterial peak to which inputs in any unit are brought; it cancels in flow, which is a ratio."""
@@ -27,6 +31,15 @@ LEAST_PEAK = 1e-30
 """Below it a single-precision number loses its digits."""
 LONGEST_S = 1e5
 """More than a day: no grid shall be made for it."""
+FLAT_S = 3.0
+FLAT = 0.2
+"""A curve that keeps within a fifth of its mean for so long has not met the bolus yet."""
+OFFSET_OF_INPUT = 0.05, 0.5
+OFFSET_OF_TISSUE = 0.5
+"""What such a curve may be above 0, in parts of its peak.  Blood has 40 HU of its own and enhances
+by 300, brain 35 and 10; an input at more than half of its peak may be a constant infusion."""
+OFFSET_SE = 4.0
+"""Standard errors by which noise doesn't reach such a level by chance."""
 LEAST_NOISE = 1e-3
 """Of the curves' typical peak: simulated curves may have none, on which no fit can be weighted."""
 
@@ -36,7 +49,7 @@ def curves_of(
     aif: ArrayLike,
     times_s: ArrayLike,
     mask: ArrayLike | None = None,
-    spacing_mm: tuple[float, float, float] | None = None,
+    spacing_mm: Sequence[float] | None = None,
 ) -> tuple[Curves, Float64Array]:
     """Tissue curves and the arterial input in HU-like units on bolus's time grid.
 
@@ -58,13 +71,16 @@ def curves_of(
     Raises
     ------
     UsageError
-        The arrays don't fit together, or hold non-finite values.
+        The arrays don't fit together, hold non-finite values, or are not 0 before the bolus.
     """
-    times = _times(_numbers("times_s", times_s))
-    artery = np.asarray(_numbers("aif", aif), np.float64)
+    times = _times(numbers("times_s", times_s))
+    artery = np.asarray(numbers("aif", aif), np.float64)
     if artery.shape != times.shape:
         raise UsageError(f"aif has shape {artery.shape}, but there are {times.size} times")
-    voxels, rows = _rows(_numbers("curves", values), mask, times.size)
+    voxels, rows = _rows(numbers("curves", values), mask, times.size)
+    steps = TOGETHER_MM
+    if spacing_mm is not None:
+        steps = _steps(spacing_mm, np.ndim(values) - 1 if mask is None else np.ndim(mask))
     bad = int((~np.isfinite(rows)).any(axis=1).sum())
     if bad or not np.isfinite(artery).all():
         what = f"{bad} curves hold" if bad else "aif holds"
@@ -74,6 +90,7 @@ def curves_of(
         raise UsageError("aif has no enhancement above 0; check its sign")
     if peak < LEAST_PEAK:
         raise UsageError(f"aif is at most {peak:g}, too small a number to compute with")
+    _check_baseline(artery, rows.mean(axis=0, dtype=np.float64), times)
     scale = PEAK_HU / peak
     grid = common_grid(times[:, None])
     if grid.size < FEWEST_FRAMES:
@@ -93,21 +110,48 @@ def curves_of(
         voxels=voxels,
         noise_hu=_noise(tissue, arrival),
         arrival_s=float(times[arrival]),
-        spacing_mm=spacing_mm or TOGETHER_MM,
+        spacing_mm=steps,
     )
     return curves, input_hu
 
 
-def _numbers(what: str, given: ArrayLike) -> NDArray[Any]:
-    if np.ma.isMaskedArray(given) and np.ma.getmaskarray(given).any():
-        raise UsageError(f"{what} are partly masked; leave such voxels out with mask=")
-    try:
-        values = np.asarray(given)
-    except ValueError as error:
-        raise UsageError(f"{what} are not one array: {error}") from error
-    if values.dtype.kind not in "iuf":
-        raise UsageError(f"{what} are of type {values.dtype}; give numbers")
+def input_on(aif: ArrayLike, grid_s: Float64Array) -> Float64Array:
+    """(N,) an arterial input that a user gives on the grid of an exam's curves, HU.
+
+    Raises
+    ------
+    UsageError
+        It has another length, or non-finite values.
+    """
+    values = np.asarray(numbers("aif", aif), np.float64)
+    if values.shape != grid_s.shape or not np.isfinite(values).all():
+        raise UsageError(
+            f"aif has shape {values.shape}; give finite numbers at the {grid_s.size} times of "
+            "curves.grid_s"
+        )
     return values
+
+
+def shaped(maps: Made, shape: tuple[int, ...]) -> Made:
+    """The same maps in another shape."""
+
+    def back(value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return value.reshape(shape)
+        if isinstance(value, dict):
+            return {key: back(one) for key, one in value.items()}
+        return value
+
+    return type(maps)(**{name: back(value) for name, value in vars(maps).items()})
+
+
+def _steps(spacing_mm: Sequence[float], axes: int) -> tuple[float, float, float]:
+    """Of three axes, whatever number the mask has."""
+    steps = numbers("spacing_mm", spacing_mm)
+    if steps.shape != (axes,) or not all(0 < step < np.inf for step in steps):
+        raise UsageError(f"spacing_mm gives a distance above 0 for each of {axes} axes")
+    z, y, x = [1.0] * (3 - axes) + steps.tolist()
+    return z, y, x
 
 
 def _times(times_s: NDArray[Any]) -> Float64Array:
@@ -127,12 +171,15 @@ def _rows(
 ) -> tuple[BoolArray, NDArray[Any]]:
     """(Z, Y, X) mask and the curves in it, (V, T)."""
     if values.ndim < 1 or values.shape[-1] != frames:
+        turned = values.ndim > 1 and len(values) == frames
         raise UsageError(
             f"curves have shape {values.shape}; their last axis is that of the {frames} times"
+            f"{', not the first: give numpy.moveaxis(curves, 0, -1)' if turned else ''}"
         )
     where = np.ones(values.shape[:-1], bool) if mask is None else _mask(mask)
     if where.ndim > 3:
-        raise UsageError(f"the mask has {where.ndim} axes; give at most three")
+        what = "curves have, without time," if mask is None else "the mask has"
+        raise UsageError(f"{what} {where.ndim} axes; give at most three")
     if values.shape[:-1] == where.shape:
         rows = values[where]
     elif values.ndim == 2 and len(values) == where.sum():
@@ -143,7 +190,7 @@ def _rows(
             f"nor of its shape {where.shape}"
         )
     if not len(rows):
-        raise UsageError("the mask holds no voxel")
+        raise UsageError("there are no curves" if mask is None else "the mask holds no voxel")
     return where.reshape((1,) * (3 - where.ndim) + where.shape), rows
 
 
@@ -152,6 +199,28 @@ def _mask(mask: ArrayLike) -> BoolArray:
     if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
         raise UsageError("the mask holds other values than 0 and 1, or True and False")
     return given.astype(bool)
+
+
+def _check_baseline(artery: Float64Array, tissue: Float64Array, times_s: Float64Array) -> None:
+    """Refuse curves from which the level before the bolus was evidently not subtracted.
+
+    Parameters
+    ----------
+    artery, tissue : (T,) the input and the mean of all curves.
+    """
+    first = slice(0, max(FEWEST_BEFORE, int(np.searchsorted(times_s, FLAT_S, side="right"))))
+    low, high = OFFSET_OF_INPUT
+    for what, curve, least in (("aif", artery, low), ("curves", tissue, OFFSET_OF_TISSUE)):
+        begins, peak = curve[first], float(curve.max())
+        level = float(begins.mean())
+        error = float(robust_sd(np.diff(curve))) / np.sqrt(2 * begins.size)
+        flat = np.abs(begins - level).max() <= FLAT * abs(level)
+        enhances = artery[first].mean() < high * artery.max()
+        if flat and enhances and level > max(least * peak, OFFSET_SE * error):
+            raise UsageError(
+                f"{what} begin at {level:.3g} and rise to {peak:.3g}: the level before the bolus "
+                "is still in them; subtract from each curve the mean of its frames before the bolus"
+            )
 
 
 def _noise(tissue: NDArray[np.float32], arrival: int) -> float:

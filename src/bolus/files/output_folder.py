@@ -12,14 +12,20 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from bolus.errors import OutputError
+from bolus import __version__
+from bolus.errors import DamagedFile, OutputError
 from bolus.files.atomic import flush
 from bolus.files.folder_lock import LOCK, in_use, is_in_use, locked
 from bolus.files.regular_file import read_regular
+from bolus.plain_text import short
 
 SCHEMA_NAME = "bolus-summary/"
 """What the schema of every version of ``summary.json`` begins with."""
+SCHEMA = SCHEMA_NAME + "1"
+"""Of the ``summary.json`` that this version writes and reads.  Increased when a key changes its
+meaning or is removed, not for new keys."""
 
 LITTER = {".DS_Store", "Thumbs.db", "desktop.ini", LOCK}
 """Files left behind by file managers and killed processes; they hold no work."""
@@ -59,14 +65,14 @@ def check_output(out: Path) -> None:
 
 def _check(out: Path) -> None:
     if out == out.parent:
-        raise OutputError(f"{out} is the root of the file system; choose a folder in it with -o")
+        raise OutputError(f"{out} is the root of the file system; choose a folder in it")
     if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file, not a folder; choose another place with -o")
+        raise OutputError(f"{out} is a file, not a folder; choose another place")
     nearest = next(folder for folder in (out, *out.parents) if folder.exists())
     if not nearest.is_dir():
-        raise OutputError(f"{nearest} is a file, so {out} can't be made in it; choose another -o")
+        raise OutputError(f"{nearest} is a file, so {out} can't be made in it; choose another one")
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise OutputError(f"no permission to write in {nearest}; choose another place with -o")
+        raise OutputError(f"no permission to write in {nearest}; choose another place")
     if out.is_dir():
         _check_outlines(out)
         _check_former_results(out)
@@ -76,7 +82,7 @@ def _check_outlines(out: Path) -> None:
     if any(path.is_file() for path in (out / OUTLINES).rglob("*")):
         raise OutputError(
             f"{out} holds outlines that were drawn on its maps ({OUTLINES}/) and is left alone; "
-            "choose another folder with -o, or move the outlines away"
+            "choose another folder, or move the outlines away"
         )
 
 
@@ -151,7 +157,7 @@ def _absolute(out: Path) -> Path:
     try:
         return Path(out).expanduser().resolve()
     except (RuntimeError, ValueError) as error:  # links in a circle, no home; a NUL in the name
-        raise OutputError(f"{out} can't hold results ({error}); choose another -o") from error
+        raise OutputError(f"{out} can't hold results ({error}); choose another place") from error
 
 
 def _missing_parents(out: Path) -> list[Path]:
@@ -183,7 +189,7 @@ def _check_former_results(out: Path) -> None:
         if name.as_posix() not in ours and name.name not in LITTER:
             raise OutputError(
                 f"{out} holds files that are not results of bolus (such as {name}) and is left "
-                "alone; choose another folder with -o, or move these files away"
+                "alone; choose another folder, or move these files away"
             )
 
 
@@ -195,6 +201,29 @@ def _listed_files(folder: Path) -> set[str]:
         return {str(name) for name in summary["files"]}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return set()
+
+
+def check_schema(summary: Any, path: Path) -> None:
+    """Refuse a ``summary.json`` that only another version of bolus understands.
+
+    Raises
+    ------
+    DamagedFile
+        Its schema has a higher number.
+    ValueError, KeyError, TypeError
+        It is no summary of bolus.
+    """
+    schema = str(summary["schema"])
+    if schema == SCHEMA:
+        return
+    number = schema.removeprefix(SCHEMA_NAME)
+    if number == schema or not (number.isascii() and number.isdigit()):
+        raise ValueError("another schema")
+    wrote = short(str(summary["versions"]["bolus"]))
+    raise DamagedFile(
+        f"{path} has the schema {short(schema)} of bolus {wrote}, but bolus {__version__} reads "
+        f"{SCHEMA} only; open it with bolus {wrote}, or run the exam again"
+    )
 
 
 def _flush(folder: Path) -> None:
@@ -237,7 +266,7 @@ def _is_replaced(path: Path, stage: Path) -> bool:
 def _explain(error: OSError, out: Path) -> str:
     where = error.filename or out
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk of {out} is full; free some space or choose another place with -o"
+        return f"the disk of {out} is full; free some space or choose another place"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"no permission to write {where}; choose another place with -o"
-    return f"{where} can't be written ({error.strerror or error}); choose another place with -o"
+        return f"no permission to write {where}; choose another place"
+    return f"{where} can't be written ({error.strerror or error}); choose another place"

@@ -101,8 +101,8 @@ def load_model(path: Path | None = None) -> Model:
         if set(metadata) == {KEY_GAVA2021}:
             raise UsageError(
                 f"{name} is a network of the recipe gava2021: it predicts one map, from registered "
-                "and filtered frames, not what --method cnn gives. docs/network.md explains "
-                "how to run it; a network for --model comes from bolus train --recipe bolus."
+                "and filtered frames, not what method cnn gives. docs/network.md explains "
+                "how to run it; a network for cnn comes from `bolus train --recipe bolus`."
             )
         if set(metadata) != {KEY}:
             raise UnsafeModelError("it has no description by bolus, or more than that")
@@ -127,7 +127,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         if error.errno == EFBIG:
             raise _unusable(path, f"it is larger than {LARGEST_BYTES // 1_000_000} MB") from error
-        raise UsageError(f"--model {path} can't be read: {error.strerror}. {REMEDY}") from error
+        raise UsageError(f"the model {path} can't be read: {error.strerror}. {REMEDY}") from error
 
 
 def _name(path: Path | None) -> str:

@@ -202,7 +202,7 @@ def distance_finding(scored: Mapping[str, float]) -> Finding | None:
         Grade.FAIL if far else Grade.WARNING,
         f"cnn: this exam is {'far ' if far else ''}unlike those that the network was trained on: "
         f"{name} deviate from the usual by {worst:.1f} times the limit.",
-        "Do not rely on the network's maps here; compare with --method bma."
+        "Do not rely on the network's maps here; compare with the method bma."
         if far
-        else "Compare with --method bma; the network's standard errors are widened as much.",
+        else "Compare with the method bma; the network's standard errors are widened as much.",
     )

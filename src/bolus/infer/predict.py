@@ -112,7 +112,7 @@ def volume_finding(volume: float) -> Finding | None:
         Grade.WARNING,
         f"cnn: the whole brain seems to hold {volume:.2f} times the usual volume of blood; flow "
         "and volume are on this scale, which depends on the vessels' brightness.",
-        "Compare with --method bma: vessels next to moving bone may look brighter than blood.",
+        "Compare with the method bma: vessels next to moving bone may look brighter than blood.",
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bolus import __version__
+from bolus.plain_text import RESEARCH_USE
 from bolus.types import Geometry
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def seg_bytes(
         software_versions=__version__,
         device_serial_number="0",
         content_label="OUTLINE",
-        content_description="Research use, not for diagnosis",
+        content_description=RESEARCH_USE,
         content_creator_name=f"{rater}^",  # the caret: a single name component
         pixel_measures=PixelMeasuresSequence(
             pixel_spacing=[_decimal(y_mm), _decimal(x_mm)],

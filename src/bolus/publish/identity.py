@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+REMOVED = {"PatientIdentityRemoved": "YES"}
+"""DICOM's attribute (0012,0062): marks an identity of which the UIDs are substitutes."""
 ROOT = "2.25."
 """Of UIDs made from 128 bits (DICOM PS3.5 B.2), here of a hash."""
 
@@ -18,8 +20,15 @@ def substitute_uids(uids: str) -> str:
 
 
 def deidentified(identity: Mapping[str, str]) -> dict[str, str]:
-    """Substitutes for all UIDs of an exam."""
-    return {tag: substitute_uids(uids) for tag, uids in identity.items()}
+    """Substitutes for all UIDs of an exam; those of results that have them already stay."""
+    if is_deidentified(identity):
+        return dict(identity)
+    return {tag: substitute_uids(uids) for tag, uids in identity.items()} | REMOVED
+
+
+def is_deidentified(identity: Mapping[str, str]) -> bool:
+    """Whether its UIDs are substitutes."""
+    return REMOVED.items() <= identity.items()
 
 
 def _hashed(uid: str) -> str:

@@ -1,8 +1,8 @@
 """Loading a folder of results into memory.
 
-Maps and masks are as the run had them, to the bit.  Numbers of ``summary.json`` have six digits,
-curves of the arterial input four decimals, curves of voxels half precision; of each frame's motion
-the residual is not kept.
+Maps, masks and labels are as the run had them, to the bit.  Numbers of ``summary.json`` have six
+digits, curves of the arterial input four decimals, curves of voxels half precision; of each frame's
+motion the residual is not kept.
 """
 
 from __future__ import annotations
@@ -10,18 +10,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bolus.errors import DamagedFile, NoReadableFiles
-from bolus.files.output_folder import MAX_SUMMARY_BYTES, SCHEMA_NAME
+from bolus.files.output_folder import MAX_SUMMARY_BYTES, check_schema
 from bolus.files.regular_file import read_regular
 from bolus.files.strict_json import strict_json
 from bolus.files.voxel_grid import checked_grid, same_grid
-from bolus.publish.voxels import VOXELS, Voxels, read_voxels
+from bolus.publish.identity import REMOVED
+from bolus.publish.voxels import MASKS_ALONE, VOXELS, Masks, Voxels, read_masks, read_voxels
 from bolus.types import (
     MAP_UNITS,
     Arteries,
@@ -47,6 +49,7 @@ SUMMARY = "summary.json"
 CURVES = "curves.csv"
 LARGEST_CURVES = 2**22
 """Bytes; a line of an exam of ten minutes has some 50."""
+Part = TypeVar("Part", Check, Finding, Scanner)
 GRADES = {grade.name.lower(): grade for grade in Grade}
 
 
@@ -73,31 +76,30 @@ def _summary(folder: Path) -> Any:
         raise NoReadableFiles(f"{folder} holds no results of bolus; give the folder of a run")
     try:
         found = strict_json(read_regular(path, MAX_SUMMARY_BYTES))
-        if not str(found["schema"]).startswith(SCHEMA_NAME):
-            raise ValueError("another schema")
+        check_schema(found, path)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedFile(f"{path} is damaged; run the exam again") from error
     return found
 
 
 def _results(folder: Path, summary: Any) -> Results:
-    voxels = read_voxels(folder / VOXELS)
-    geometry = voxels.geometry
+    stored = _stored(folder)
+    geometry = stored.geometry
     if not same_grid(_geometry(summary["geometry"]), geometry):
-        raise DamagedFile(f"{folder / VOXELS} is of another exam; run the exam again")
-    curves = _curves(voxels.curves)
+        raise DamagedFile(f"{folder} holds files of different exams; run the exam again")
+    curves = _curves(stored.curves) if isinstance(stored, Voxels) else None
     baseline = _volume(folder, "baseline", geometry)
     maximum = _volume(folder, "maximum", geometry)
     findings = tuple(_finding(one) for one in summary["findings"])
     return Results(
         geometry=geometry,
-        scanner=Scanner(**summary["scanner"]),
-        dicom_identity=dict(summary["dicom_identity"]),
-        times_s=_times(voxels, summary["motion"]["frames"]),
-        grid_s=curves.grid_s,
-        arrival_s=float(curves.arrival_s),
+        scanner=_known(Scanner, summary["scanner"]),
+        dicom_identity=_identity(summary),
+        times_s=_times(stored, summary["motion"]["frames"]),
+        grid_s=stored.grid_s,
+        arrival_s=curves.arrival_s if curves else float(summary["arteries"]["arrival_s"]),
         motion=_motion(summary["motion"]["frames"]),
-        tissue=Tissue(baseline, voxels.brain, voxels.csf, voxels.vessel),
+        tissue=Tissue(baseline, stored.brain, stored.csf, stored.vessel),
         peak_hu=maximum - baseline,
         arteries=_arteries(folder, summary["arteries"], findings),
         methods={
@@ -110,8 +112,20 @@ def _results(folder: Path, summary: Any) -> Results:
         timings_s={k: v for k, v in summary["timings_s"].items() if k != "total"},
         versions=dict(summary["versions"]),
         curves=curves,
-        near_vessels=voxels.near_vessels,
+        near_vessels=stored.near_vessels,
     )
+
+
+def _stored(folder: Path) -> Masks:
+    """Masks, and curves if the results were saved with them."""
+    if (folder / MASKS_ALONE).is_file() and not (folder / VOXELS).is_file():
+        return read_masks(folder / MASKS_ALONE)
+    return read_voxels(folder / VOXELS)
+
+
+def _identity(summary: Any) -> dict[str, str]:
+    identity = dict(summary["dicom_identity"])
+    return identity | REMOVED if summary.get("deidentified") else identity
 
 
 def _geometry(found: Any) -> Geometry:
@@ -132,11 +146,11 @@ def _volume(folder: Path, name: str, geometry: Geometry) -> Float32Array:
     return np.asarray(found.values, np.float32)
 
 
-def _times(voxels: Voxels, frames: Any) -> Float64Array:
+def _times(stored: Masks, frames: Any) -> Float64Array:
     """(T, Z) of all frames; those that were dropped at their mean time."""
     kept = np.array(frames["kept"], bool)
-    times = np.repeat(np.array(frames["time_s"], np.float64)[:, None], len(voxels.brain), axis=1)
-    times[kept] = voxels.curves.times_s
+    times = np.repeat(np.array(frames["time_s"], np.float64)[:, None], len(stored.brain), axis=1)
+    times[kept] = stored.times_s
     return times
 
 
@@ -190,6 +204,7 @@ def _lesion(labels: NDArray[np.uint8], found: Any) -> Lesion:
         cbv_index=found["cbv_index"],
         core_lower_bound=found["core_lower_bound"],
         hypoperfused_lower_bound=found["hypoperfused_lower_bound"],
+        findings=tuple(map(_finding, found.get("findings", ()))),  # older files have none
     )
 
 
@@ -234,11 +249,16 @@ def _vessel(found: Mapping[str, Any], curve_hu: Float64Array, **others: Any) -> 
 
 
 def _check(found: Mapping[str, Any]) -> Check:
-    return Check(**{**found, "grade": GRADES[found["grade"]]})
+    return _known(Check, {**found, "grade": GRADES[found["grade"]]})
 
 
 def _finding(found: Mapping[str, Any]) -> Finding:
-    return Finding(**{**found, "grade": GRADES[found["grade"]]})
+    return _known(Finding, {**found, "grade": GRADES[found["grade"]]})
+
+
+def _known(kind: type[Part], found: Mapping[str, Any]) -> Part:
+    """Of what a newer version wrote, what this one knows."""
+    return kind(**{one.name: found[one.name] for one in fields(kind) if one.name in found})
 
 
 def _or_nan(value: float | None) -> float:

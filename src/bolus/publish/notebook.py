@@ -9,6 +9,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from bolus.plain_text import RESEARCH_USE
 from bolus.publish.orientation import View, view_of
 from bolus.publish.report.mosaic import map_mosaic
 from bolus.publish.windows import WINDOWS, ttp_window
@@ -17,7 +18,6 @@ from bolus.types import BoolArray, Geometry, Maps, Results
 
 WIDTH = 900
 """Pixels of a strip of slices."""
-USE = "Research use, not for diagnosis."
 
 
 def maps_html(maps: Maps, geometry: Geometry | None) -> str:
@@ -46,7 +46,7 @@ def results_html(results: Results) -> str:
     for name, one in results.methods.items():
         mapped = results.tissue.brain & (one.maps.cbf > 0)
         parts.append(f"<h4>{escape(name)}</h4>{_strips(one.maps, view, mapped)}")
-    return "".join(parts) + f"<p>{USE}</p>"
+    return "".join(parts) + f"<p>{RESEARCH_USE}.</p>"
 
 
 def _strips(maps: Maps, view: View, mapped: BoolArray) -> str:
@@ -57,12 +57,13 @@ def _strips(maps: Maps, view: View, mapped: BoolArray) -> str:
         values = np.asarray(getattr(maps, window.key), np.float32)
         image = map_mosaic(values, mapped, view, window, columns, WIDTH // columns)
         name = f"{window.name} by {maps.method}, {window.unit}"
-        strips.append(f"<figure><figcaption>{escape(name)}</figcaption>{_image(image)}</figure>")
+        caption = f"<figcaption>{escape(name)}</figcaption>"
+        strips.append(f"<figure>{caption}{_image(image, name)}</figure>")
     return "".join(strips)
 
 
-def _image(image: Image.Image) -> str:
+def _image(image: Image.Image, what: str) -> str:
     buffer = BytesIO()
     image.save(buffer, "PNG")
     uri = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f'<img src="data:image/png;base64,{uri}">'
+    return f'<img alt="{escape(what)}, all slices" src="data:image/png;base64,{uri}">'

@@ -10,15 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from bolus.files.output_folder import SCHEMA_NAME
+from bolus.files.output_folder import SCHEMA
+from bolus.plain_text import RESEARCH_USE
+from bolus.publish.identity import is_deidentified
 from bolus.publish.method_agreement import Agreement, agreements
-from bolus.quality.verdict import all_findings, verdict
+from bolus.quality.verdict import verdict
 from bolus.types import Check, Finding, Geometry, Lesion, MethodResult, Results, Vessel
-
-SCHEMA = SCHEMA_NAME + "1"
-"""Increased when a key changes its meaning or is removed, not for new keys."""
-
-RESEARCH_ONLY = "Research use, not for diagnosis"
 
 DIGITS = 6
 """Significant digits of a number: more than any measurement here supports."""
@@ -41,7 +38,7 @@ def summary(results: Results, files: Sequence[str]) -> dict[str, Any]:
     judgement = verdict(results)
     content = {
         "schema": SCHEMA,
-        "use": RESEARCH_ONLY,
+        "use": RESEARCH_USE,
         "verdict": {
             "grade": judgement.grade,
             "text": judgement.word,
@@ -51,12 +48,13 @@ def summary(results: Results, files: Sequence[str]) -> dict[str, Any]:
         "agreement": [_agreement(one) for one in agreements(results)],
         "arteries": _arteries(results),
         "checks": [_check(check) for check in results.checks],
-        "findings": [_finding(finding) for finding in all_findings(results)],
+        "findings": [_finding(finding) for finding in results.all_findings],
         "motion": _motion(results),
         "exam": _exam(results),
         "scanner": vars(results.scanner),
         "geometry": _geometry(results.geometry),
         "dicom_identity": uids(results.dicom_identity),
+        "deidentified": is_deidentified(results.dicom_identity),
         "parameters": results.parameters,
         "timings_s": {**results.timings_s, "total": sum(results.timings_s.values())},
         "versions": results.versions,
@@ -97,6 +95,7 @@ def _lesion(lesion: Lesion) -> dict[str, Any]:
         "cbv_index": lesion.cbv_index,
         "reference": lesion.reference,
         "reference_cbf": lesion.reference_cbf,
+        "findings": [_finding(finding) for finding in lesion.findings],
     }
 
 

@@ -1,5 +1,6 @@
 """``voxels.npz``: the curves of every voxel, for a click on the maps and for another artery.
 
+Results that were made without their curves have ``masks.npz`` in its place: the same, less these.
 Uncompressed, so that it is written and read at disk speed; half precision keeps 3 digits,
 a rounding error below the noise.
 """
@@ -8,9 +9,10 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ from bolus.files.voxel_grid import SPACING_MM, checked_grid
 from bolus.types import BoolArray, Curves, Float64Array, Geometry, NearVessels, Results
 
 VOXELS = "voxels.npz"
+MASKS_ALONE = "masks.npz"
 SCHEMA = "bolus-voxels/1"
 LARGEST_HU = 60000.0
 """What half precision holds."""
@@ -31,23 +34,32 @@ LONGEST_S = 1e5
 LARGEST_NUMBER = 1e9
 LONGEST_VALUE = 256
 """Bytes; the schema's name has 56."""
+Content = TypeVar("Content")
 ENCRYPTED = 1
 """Bit of a zip's member."""
-MASKS = ("brain", "csf", "vessel", "voxels", "near_vessel")
 
 
 @dataclass(frozen=True)
-class Voxels:
-    """What ``voxels.npz`` holds."""
+class Masks:
+    """What ``masks.npz`` holds."""
 
     geometry: Geometry
-    curves: Curves
-    """``tissue_hu`` is float16 here."""
+    grid_s: Float64Array
+    times_s: Float64Array
+    """(T, Z) of the frames that were kept."""
     brain: BoolArray
     csf: BoolArray
     vessel: BoolArray
     near_vessels: NearVessels | None
     """None where no artery was found."""
+
+
+@dataclass(frozen=True)
+class Voxels(Masks):
+    """What ``voxels.npz`` holds."""
+
+    curves: Curves
+    """``tissue_hu`` is float16 here."""
 
     def row(self, z: int, y: int, x: int) -> int | None:
         """Row of the curves that a voxel has; None where nothing is perfused."""
@@ -58,31 +70,46 @@ class Voxels:
         return before + int(voxels[z, y, :x].sum())
 
 
-def write_voxels(results: Results, path: Path) -> None:
-    """Write the curves of ``results``, which must hold them; same results, same bytes."""
+def write_voxels(results: Results, folder: Path) -> str:
+    """Write masks, and the curves where ``results`` hold them; same results, same bytes.
+
+    Returns
+    -------
+    str
+        The file's name: ``voxels.npz``, or ``masks.npz`` without curves.
+    """
     curves, near, tissue = results.curves, results.near_vessels, results.tissue
-    assert curves is not None
     masks = {"brain": tissue.brain, "csf": tissue.csf, "vessel": tissue.vessel}
-    masks["voxels"] = curves.voxels
+    if curves is not None:
+        masks["voxels"] = curves.voxels
     masks["near_vessel"] = np.zeros_like(tissue.brain) if near is None else near.voxels
+    times_s = results.times_s[results.motion.kept] if curves is None else curves.times_s
     arrays: dict[str, NDArray[Any]] = {
         "schema": np.array(SCHEMA),
         "shape_zyx": np.array(results.geometry.shape),
         "affine_zyx_to_lps_mm": results.geometry.affine,
-        "spacing_zyx_mm": np.array(curves.spacing_mm),
-        "time_s": curves.grid_s,
-        "times_s": curves.times_s,
-        "weight": curves.weight,
-        "noise_hu": np.array(curves.noise_hu),
-        "arrival_s": np.array(curves.arrival_s),
+        **({} if curves is None else {"spacing_zyx_mm": np.array(curves.spacing_mm)}),
+        "time_s": results.grid_s,
+        "times_s": times_s,
+        **({} if curves is None else _about(curves)),
         "moved_mm": np.array(0.0 if near is None else near.moved_mm),
         **{name: np.packbits(mask) for name, mask in masks.items()},
-        "curves_hu": _half(curves.tissue_hu),
+        **({} if curves is None else {"curves_hu": _half(curves.tissue_hu)}),
     }
     if near is not None:
         arrays["vessel_curves_hu"] = near.enhancement_hu
+    name = MASKS_ALONE if curves is None else VOXELS
     # numpy gives every member the date 1980-01-01, so the bytes don't depend on the clock
-    np.savez(path, allow_pickle=False, **arrays)
+    np.savez(folder / name, allow_pickle=False, **arrays)
+    return name
+
+
+def _about(curves: Curves) -> dict[str, NDArray[Any]]:
+    return {
+        "weight": curves.weight,
+        "noise_hu": np.array(curves.noise_hu),
+        "arrival_s": np.array(curves.arrival_s),
+    }
 
 
 def _half(values: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -104,11 +131,20 @@ def read_voxels(path: Path) -> Voxels:
     DamagedFile
         It is cut off or holds something else.
     """
+    return _read(path, _voxels)
+
+
+def read_masks(path: Path) -> Masks:
+    """Read ``masks.npz``; the same errors as `read_voxels`."""
+    return _read(path, _masks)
+
+
+def _read(path: Path, content: Callable[[_Arrays], Content]) -> Content:
     if not path.is_file():
         raise NoReadableFiles(f"{path} is missing; run the exam again with this version of bolus")
     try:
         with open_regular(path) as stream, zipfile.ZipFile(stream) as stored:
-            return _voxels(_Arrays(stored))
+            return content(_Arrays(stored))
     except (
         OSError, ValueError, KeyError, TypeError, EOFError, OverflowError, MemoryError,
         RuntimeError, NotImplementedError, zipfile.BadZipFile,
@@ -180,38 +216,46 @@ class _Arrays:
         return np.unpackbits(packed, count=count).astype(bool).reshape(shape)
 
 
-def _voxels(found: _Arrays) -> Voxels:
+def _masks(found: _Arrays) -> Masks:
     if str(found.get("schema", "U")) != SCHEMA:
         raise ValueError("another schema")
     z, y, x = (int(n) for n in found.numbers("shape_zyx", 3))
     affine = found.numbers("affine_zyx_to_lps_mm", 4, 4)
     geometry = checked_grid((z, y, x), affine)
-    masks = {name: found.mask(name, geometry.shape) for name in MASKS}
+    times_s = _times(found.numbers("times_s", None, z))
+    near = None
+    if "vessel_curves_hu" in found:
+        voxels = found.mask("near_vessel", geometry.shape)
+        near = NearVessels(
+            voxels,
+            found.half("vessel_curves_hu", int(voxels.sum()), len(times_s)),
+            float(found.numbers("moved_mm")),
+        )
+    brain, csf, vessel = (found.mask(name, geometry.shape) for name in ("brain", "csf", "vessel"))
+    grid_s = _times(found.numbers("time_s", None))
+    return Masks(geometry, grid_s, times_s, brain, csf, vessel, near)
+
+
+def _voxels(found: _Arrays) -> Voxels:
+    masks = _masks(found)
+    voxels = found.mask("voxels", masks.geometry.shape)
     dz, dy, dx = found.numbers("spacing_zyx_mm", 3).tolist()
     low, high = SPACING_MM
     if not all(low <= step <= high for step in (dz, dy, dx)):
         raise ValueError("no spacing")
-    times_s = _times(found.numbers("times_s", None, z))
-    frames = len(times_s)
-    curves_hu: NDArray[Any] = found.half("curves_hu", int(masks["voxels"].sum()), frames)
+    frames = len(masks.times_s)
+    curves_hu: NDArray[Any] = found.half("curves_hu", int(voxels.sum()), frames)
     curves = Curves(
-        grid_s=_times(found.numbers("time_s", None)),
+        grid_s=masks.grid_s,
         tissue_hu=curves_hu,
-        times_s=times_s,
+        times_s=masks.times_s,
         weight=found.numbers("weight", frames),
-        voxels=masks["voxels"],
+        voxels=voxels,
         noise_hu=float(found.numbers("noise_hu")),
         arrival_s=float(found.numbers("arrival_s")),
         spacing_mm=(dz, dy, dx),
     )
-    near = None
-    if "vessel_curves_hu" in found:
-        near = NearVessels(
-            masks["near_vessel"],
-            found.half("vessel_curves_hu", int(masks["near_vessel"].sum()), frames),
-            float(found.numbers("moved_mm")),
-        )
-    return Voxels(geometry, curves, masks["brain"], masks["csf"], masks["vessel"], near)
+    return Voxels(**vars(masks), curves=curves)
 
 
 def _times(times: Float64Array) -> Float64Array:

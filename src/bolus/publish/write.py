@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from bolus.errors import UsageError
 from bolus.files.output_folder import check_output, staged
 from bolus.publish.identity import deidentified
 from bolus.publish.method_agreement import difference, pairs
 from bolus.publish.summary import summary_json
-from bolus.publish.voxels import VOXELS, write_voxels
+from bolus.publish.voxels import write_voxels
 from bolus.publish.windows import WINDOWS
 from bolus.types import MAP_UNITS, Arteries, Float64Array, Geometry, MethodResult, Results
 
@@ -32,7 +33,7 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
         OUT/curves.csv             AIF and VOF, HU over s, where there are any
         OUT/brain.nii.gz           uint8
         OUT/baseline.nii.gz        float32 HU, before the bolus; maximum.nii.gz at its maximum
-        OUT/voxels.npz             curves of all voxels, for `bolus view`
+        OUT/voxels.npz             curves of all voxels, for `bolus view`; without any, masks.npz
         OUT/<method>/cbf.nii.gz    float32; also cbv, mtt, tmax, ttp
         OUT/<method>/cbf_se.nii.gz float32 standard errors, where available
         OUT/<method>/delay.nii.gz  float32, where the method fits it
@@ -54,9 +55,13 @@ def publish(results: Results, out: Path, *, deidentify: bool = False) -> None:
     ------
     OutputError
         ``out`` holds something else, or the file system refuses; ``out`` is then untouched.
+    UsageError
+        There are no maps to write.
     """
     from bolus.publish.report.page import report_html  # slow to import
 
+    if not results.methods:
+        raise UsageError("these results hold no maps of any method, so there is nothing to save")
     check_output(out)
     start = time.perf_counter()
     if deidentify:
@@ -99,10 +104,7 @@ def _write_volumes(results: Results, folder: Path) -> list[str]:
     for path, content in contents.items():
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_bytes(content)
-    if results.curves is None:
-        return list(contents)
-    write_voxels(results, folder / VOXELS)
-    return [*contents, VOXELS]
+    return [*contents, write_voxels(results, folder)]
 
 
 def method_volumes(geometry: Geometry, method: MethodResult, by: str) -> dict[str, bytes]:

@@ -24,14 +24,6 @@ class Verdict:
         return WORDS[self.grade]
 
 
-def all_findings(results: Results) -> tuple[Finding, ...]:
-    """Findings of the exam and of every method, each once, the worst first."""
-    of_methods = [f for method in results.methods.values() for f in method.lesion.findings]
-    of_arteries = results.arteries.findings if results.arteries else ()
-    unique = dict.fromkeys((*results.findings, *of_arteries, *of_methods))
-    return tuple(sorted(unique, key=lambda finding: -finding.grade))
-
-
 def verdict(results: Results) -> Verdict:
     """The verdict that the report opens with.
 
@@ -39,10 +31,9 @@ def verdict(results: Results) -> Verdict:
     findings count like checks.
     """
     checks = [Finding(c.name, c.grade, c.message, c.remedy) for c in results.checks]
-    concerns = [f for f in (*checks, *all_findings(results)) if f.grade > Grade.NOTE]
+    concerns = [f for f in (*checks, *results.all_findings) if f.grade > Grade.NOTE]
     by_message: dict[str, Finding] = {}
     for finding in concerns:  # a check and a finding may state the same
         by_message.setdefault(finding.message, finding)
     reasons = sorted(by_message.values(), key=lambda finding: -finding.grade)
-    grade = max((finding.grade for finding in reasons), default=Grade.NOTE)
-    return Verdict(grade, tuple(reasons))
+    return Verdict(results.grade, tuple(reasons))

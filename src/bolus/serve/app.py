@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from bolus import __version__
 from bolus.errors import BolusError, OutputError
+from bolus.plain_text import RESEARCH_USE
 from bolus.serve.access import Access, App, Guard
 from bolus.serve.colours import colour_tables
 from bolus.serve.errors import Refused
@@ -26,13 +27,12 @@ from bolus.serve.open_results import VolumeFile
 STATIC = Path(__file__).with_name("static")
 PLACE = re.compile(r"(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^\s/\\:;,]+)*[/\\](?=[^\s/\\])")
 """What leads to a file from the root of a file system."""
-RESEARCH_ONLY = "Research use, not for diagnosis"
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """FastAPI would send requests, which name raters, to any collector configured on the computer;
 versions that send nothing ignore the setting."""
 NO_PAGE = (
     "<!doctype html><title>bolus</title><p>The page is not part of this installation; "
-    f"the interface answers under /api. {RESEARCH_ONLY}."
+    f"the interface answers under /api. {RESEARCH_USE}."
 )
 
 
@@ -46,7 +46,7 @@ def new_app(folders: Sequence[Path]) -> FastAPI:
     app = FastAPI(
         title="bolus view",
         version=__version__,
-        description=RESEARCH_ONLY,
+        description=RESEARCH_USE,
         docs_url=None,  # its page would be loaded from elsewhere
         redoc_url=None,
         openapi_url="/api/openapi.json",

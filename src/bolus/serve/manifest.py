@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bolus.plain_text import RESEARCH_USE
 from bolus.serve.open_results import IMAGES, Exam
 from bolus.types import CNN, MAP_UNITS, Geometry
 
@@ -42,7 +43,7 @@ def described(name_in_url: str, name: str, geometry: Geometry) -> dict[str, Any]
     return {
         "id": name_in_url,
         "name": name,
-        "use": "Research use, not for diagnosis",
+        "use": RESEARCH_USE,
         "shape_xyz": list(geometry.shape[::-1]),
         "spacing_xyz_mm": [x_mm, y_mm, z_mm],
         "voxel_ml": geometry.voxel_ml,

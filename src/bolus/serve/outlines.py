@@ -18,6 +18,7 @@ from bolus.files.atomic import json_bytes, keep
 from bolus.files.folder_lock import locked
 from bolus.files.strict_json import strict_json
 from bolus.files.voxel_grid import same_grid
+from bolus.plain_text import RESEARCH_USE
 from bolus.serve.errors import Refused, missing
 from bolus.serve.mask_codec import Labels, checked_active, checked_rater, packed, with_slice
 from bolus.serve.open_results import Exam
@@ -34,7 +35,6 @@ OUTLINES = "outlines"
 MASK, RECORD, SEG = "outline.nii.gz", "outline.json", "outline.dcm"
 SCHEMA = "bolus-outline/1"
 SOFTWARE = f"bolus {__version__}"
-RESEARCH_ONLY = "Research use, not for diagnosis"
 MOST_RATERS = 200
 """Who may have drawn on one exam."""
 MOST_NAMES = 10 * MOST_RATERS
@@ -283,7 +283,7 @@ def _digest(mask: bytes) -> str:
 def _record_bytes(record: Record) -> bytes:
     content = {
         "schema": SCHEMA,
-        "use": RESEARCH_ONLY,
+        "use": RESEARCH_USE,
         "labels": {"0": "none", "1": "penumbra", "2": "core"},
         **asdict(record),
     }

@@ -14,7 +14,8 @@ from starlette.responses import Response
 
 from bolus import __version__
 from bolus.errors import BolusError, NoReadableFiles, UsageError
-from bolus.serve.app import RESEARCH_ONLY, body_bytes, new_app, shown, volume_response
+from bolus.plain_text import RESEARCH_USE
+from bolus.serve.app import body_bytes, new_app, shown, volume_response
 from bolus.serve.errors import Refused, missing
 from bolus.serve.jobs import Jobs
 from bolus.serve.manifest import manifest
@@ -93,7 +94,7 @@ def results_app(folders: Sequence[Path]) -> FastAPI:
         return {
             "kind": "results",
             "version": __version__,
-            "use": RESEARCH_ONLY,
+            "use": RESEARCH_USE,
             "rater": None,
             "exams": [
                 {"id": one.id, "name": one.name, "verdict": one.summary["verdict"]["grade"]}

@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from bolus.errors import NoReadableFiles, UsageError
+from bolus.plain_text import RESEARCH_USE
 from bolus.serve.access import LOOPBACK, Access, App
 from bolus.serve.app import guarded
 from bolus.serve.connections import (
@@ -71,7 +72,7 @@ def listen(folders: Sequence[Path], *, host: str, port: int | None, browser: boo
     lines = [f"bolus view  {address}"]
     if access.token is not None:
         lines.append("Anyone with this address can see the results and draw on them.")
-    lines.append("Research use, not for diagnosis. Ctrl-C ends it.")
+    lines.append(f"{RESEARCH_USE}. Ctrl-C ends it.")
     # at once: the caller may read the address and close the pipe
     print("\n".join(lines), flush=True)
     ended = threading.Event()

@@ -23,7 +23,8 @@ from bolus.files.atomic import flush_folder
 from bolus.files.folder_lock import locked
 from bolus.files.nifti_head import read_head
 from bolus.files.voxel_grid import same_grid
-from bolus.serve.app import RESEARCH_ONLY, body_bytes, new_app, volume_response
+from bolus.plain_text import RESEARCH_USE
+from bolus.serve.app import body_bytes, new_app, volume_response
 from bolus.serve.errors import Refused, missing
 from bolus.serve.manifest import UNKNOWN_METHOD, described, volume_entry
 from bolus.serve.mask_codec import checked_active, packed, with_slice
@@ -194,7 +195,7 @@ def study_app(folder: Path) -> FastAPI:
         return {
             "kind": "study",
             "version": __version__,
-            "use": RESEARCH_ONLY,
+            "use": RESEARCH_USE,
             "rater": desk.rater(secret),
             "raters": list(study.raters),
             "exams": [],

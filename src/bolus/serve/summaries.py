@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bolus.errors import DamagedFile
-from bolus.files.output_folder import SCHEMA_NAME
+from bolus.files.output_folder import check_schema
 from bolus.files.strict_json import strict_json
 from bolus.files.voxel_grid import checked_grid
 from bolus.study.raters.store import read_file
@@ -131,8 +131,7 @@ def read_summary(folder: Path) -> dict[str, Any]:
     path = folder / "summary.json"
     try:
         found = strict_json(read_file(folder, path, LARGEST))
-        if not str(found["schema"]).startswith(SCHEMA_NAME):
-            raise ValueError("another schema")
+        check_schema(found, path)
         named = {name: one for name, one in found["methods"].items() if METHOD.fullmatch(name)}
         checked = _Summary.model_validate({**found, "methods": named}).model_dump()
         _check_vessels(checked, geometry_of(checked))

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from bolus import __version__
 from bolus.files.atomic import write_whole
+from bolus.plain_text import RESEARCH_USE
 
 CARD = "model-card.md"
 LICENCE = "Apache-2.0"
-USE = "Research use, not for diagnosis."
+USE = f"{RESEARCH_USE}."
 LIBRARIES = ("numpy", "torch", "onnx", "onnxruntime", "scipy", "pydicom")
 
 

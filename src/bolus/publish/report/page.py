@@ -12,15 +12,15 @@ import jinja2
 from markupsafe import Markup
 from PIL import Image
 
+from bolus.plain_text import RESEARCH_USE
 from bolus.publish.method_agreement import agreements, both_flow, difference, pairs
 from bolus.publish.orientation import View, view_of
 from bolus.publish.report import numbers, plots, sentences
 from bolus.publish.report.method_rows import NAME_COLUMN, Strip, comparison
 from bolus.publish.report.mosaic import BAR_COLUMN, GAP, lesion_mosaic, map_mosaic, vessel_mosaic
 from bolus.publish.report.vessel_image import candidate_image
-from bolus.publish.summary import RESEARCH_ONLY
 from bolus.publish.windows import SE_KEYS, WINDOWS, Window, difference_window, se_window, ttp_window
-from bolus.quality.verdict import all_findings, verdict
+from bolus.quality.verdict import verdict
 from bolus.types import Arteries, Float32Array, Results
 
 DENSITY = 1.22
@@ -94,7 +94,7 @@ def report_html(results: Results) -> str:
         title=numbers.page_title(results),
         exam_key=numbers.exam_key(results),
         style=Markup(_package_file("report.css")),
-        research_only=RESEARCH_ONLY,
+        research_only=RESEARCH_USE,
         verdict=judgement,
         exam_facts=numbers.exam_facts(results),
         key_figures=numbers.key_figures(results),
@@ -113,7 +113,7 @@ def report_html(results: Results) -> str:
         motion=_plot(plots.motion_png(results), "Motion of the head over time"),
         motion_note=sentences.motion_note(results),
         checks=results.checks,
-        findings=all_findings(results),
+        findings=results.all_findings,
         parameters=numbers.parameters(results),
         timings=numbers.timings(results),
         versions=numbers.versions(results),

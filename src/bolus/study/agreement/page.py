@@ -13,9 +13,10 @@ from markupsafe import Markup
 
 from bolus import __version__
 from bolus.errors import OutputError
+from bolus.plain_text import RESEARCH_USE
 from bolus.study.agreement.bootstrap import RESAMPLES
 from bolus.study.agreement.outlines import Agreement
-from bolus.study.agreement.tables import RESEARCH, trial_matrix
+from bolus.study.agreement.tables import trial_matrix
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def page(template: str, **values: object) -> str:
     return environment.get_template(f"{template}.html.j2").render(
         style=Markup(style),
         version=__version__,
-        research=RESEARCH.rstrip("."),
+        research=RESEARCH_USE,
         resamples=RESAMPLES,
         **values,
     )
@@ -78,14 +79,14 @@ def check_out(out: Path, ours: Sequence[str]) -> None:
         If it does, or is not a folder.
     """
     if out.exists() and not out.is_dir():
-        raise OutputError(f"{out} is a file, not a folder; choose another place with -o")
+        raise OutputError(f"{out} is a file, not a folder; choose another place")
     others = [path.name for path in out.iterdir() if path.name not in ours] if out.exists() else []
     # remains of a killed run are hidden and removed by `staged`
     others = sorted(name for name in others if not name.startswith("."))
     if others:
         raise OutputError(
             f"{out} holds other files than a report ({others[0]}) and is left alone; choose "
-            "another folder with -o"
+            "another folder"
         )
 
 

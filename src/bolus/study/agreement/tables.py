@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 
+from bolus.plain_text import RESEARCH_USE
 from bolus.study.agreement.bootstrap import Estimate
 from bolus.study.agreement.outlines import Agreement, RegionAgreement, TrialAgreement
 
 Row = Mapping[str, object]
-RESEARCH = "Research use, not for diagnosis."
+RESEARCH = f"{RESEARCH_USE}."
 DIGITS = 6
 """Significant ones in CSV."""
 NONE = "–"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bolus.metrics import pearson
+from bolus.plain_text import RESEARCH_USE
 from bolus.study.dose.log import Line
 from bolus.study.dose.rows import Condition, Study, by_condition, of_method
 from bolus.study.dose.score import MAPS
@@ -20,7 +21,7 @@ LESION_ML = 10.0
 """Overlap is reported only for lesions above this: that of small ones is chance."""
 FEWEST_EXAMS = 3
 """A correlation over two exams is 1."""
-RESEARCH = "Research use, not for diagnosis."
+RESEARCH = f"{RESEARCH_USE}."
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from bolus.errors import BadGeometry, NoReadableFiles, OutputError, UsageError
 from bolus.files.atomic import json_bytes
 from bolus.files.output_folder import staged
 from bolus.files.voxel_grid import geometry_json, same_grid
+from bolus.plain_text import RESEARCH_USE
 from bolus.study.raters.signin import hashed, new_codes
 from bolus.study.raters.store import (
     BESIDE,
@@ -23,7 +24,6 @@ from bolus.study.raters.store import (
     NAME,
     SCHEMA,
     SEEN,
-    USE,
 )
 from bolus.types import Geometry
 from bolus.volumes import nifti_bytes, read_volume
@@ -111,7 +111,7 @@ def create(
             _write(stage / "worklists" / f"{rater}.json", {"rater": rater, "readings": lines})
             key[rater] = {name: _key_of(item) for name, item in numbered.items()}
         _write(stage / "study.json", {
-            "schema": SCHEMA, "use": USE, "version": __version__, "seed": seed,
+            "schema": SCHEMA, "use": RESEARCH_USE, "version": __version__, "seed": seed,
             "raters": list(raters), "methods": list(methods), "regions": ["core", "penumbra"],
             "exams": len(exams), "repeats": repeats,
         })  # fmt: skip
@@ -209,7 +209,7 @@ def _copy_exam(path: Path, stage: Path, images: dict[Item, str]) -> None:
         for name, content in contents.items():
             (target / f"{name}.nii.gz").write_bytes(content)
         _write(target / "info.json", {
-            "schema": SCHEMA, "use": USE, "geometry": geometry_json(grid),
+            "schema": SCHEMA, "use": RESEARCH_USE, "geometry": geometry_json(grid),
             "files": sorted(f"{name}.nii.gz" for name in contents),
         })  # fmt: skip
 

@@ -21,7 +21,6 @@ SCHEMA = "bolus-raters/1"
 NAME = re.compile(r"[a-z0-9-]{1,32}")
 DEVICE = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")
 """Names that no folder can have on Windows, where results may be copied to."""
-USE = "Research use, not for diagnosis"
 OPEN, DONE, NEW = "open", "done", "new"
 SEEN = tuple(MAP_UNITS)
 """Maps every rater sees."""
