@@ -42,12 +42,9 @@ Times = PathLike | Iterable[float]
 
 
 def describe(
-    path: PathLike,
-    *,
-    series: str | int | None = None,
-    interval_s: float | None = None,
+    path: PathLike, *, series: str | int | None = None, interval_s: float | None = None,
     times: Times | None = None,
-) -> Description:
+) -> Description:  # fmt: skip
     """Describe an exam without decoding its pixels, as ``bolus info`` prints it.
 
     Parameters
@@ -59,17 +56,15 @@ def describe(
     NoReadableFiles
         There is no such path, or nothing in it.
     """
-    given = given_times(interval_s, times)
-    return describe_path(as_path(path), series=_series(series), given=given)
+    return describe_path(
+        as_path(path), series=_series(series), given=given_times(interval_s, times)
+    )
 
 
 def read_exam(
-    path: PathLike,
-    *,
-    series: str | int | None = None,
-    interval_s: float | None = None,
+    path: PathLike, *, series: str | int | None = None, interval_s: float | None = None,
     times: Times | None = None,
-) -> Exam:
+) -> Exam:  # fmt: skip
     """Read a CT perfusion exam.
 
     Parameters
@@ -88,23 +83,15 @@ def read_exam(
     NotAnExam, BrokenExam, UsageError
         One of the kinds of `bolus.errors`, which names the file, the fault and the remedy.
     """
-    given = given_times(interval_s, times)
-    return read_path(as_path(path), series=_series(series), given=given)
+    return read_path(as_path(path), series=_series(series), given=given_times(interval_s, times))
 
 
 def run(
-    exam: PathLike | Exam,
-    methods: str | Sequence[str] = "bma",
-    *,
-    preset: str = "calibrated",
-    aif: Sequence[int] | None = None,
-    vof: Sequence[int] | None = None,
-    series: str | int | None = None,
-    interval_s: float | None = None,
-    times: Times | None = None,
-    model: PathLike | None = None,
-    progress: bool | Progress | None = False,
-) -> Results:
+    exam: PathLike | Exam, methods: str | Sequence[str] = "bma", *, preset: str = "calibrated",
+    aif: Sequence[int] | None = None, vof: Sequence[int] | None = None,
+    series: str | int | None = None, interval_s: float | None = None, times: Times | None = None,
+    model: PathLike | None = None, progress: bool | Progress | None = False,
+) -> Results:  # fmt: skip
     """From an exam to maps, lesions and verdicts, as ``bolus run`` does.
 
     Parameters
