@@ -13,6 +13,7 @@ from bolus import types
 from bolus.acquire.describe import Description
 from bolus.acquire.describe import describe as describe_path
 from bolus.acquire.exam import read_exam as read_path
+from bolus.acquire.given_times import given_times
 from bolus.acquire.in_memory import checked_exam
 from bolus.arteries.find import find_arteries as find_in
 from bolus.deconvolution.arrays import curves_of, input_on, shaped
@@ -37,31 +38,40 @@ if TYPE_CHECKING:
     from bolus.study.agreement.compare import Comparison
 
 PathLike = str | os.PathLike[str]
+Times = PathLike | Iterable[float]
 
 
-def describe(path: PathLike, *, series: str | int | None = None) -> Description:
+def describe(
+    path: PathLike, *, series: str | int | None = None, interval_s: float | None = None,
+    times: Times | None = None,
+) -> Description:  # fmt: skip
     """Describe an exam without decoding its pixels, as ``bolus info`` prints it.
 
     Parameters
     ----------
-    path : see `read_exam`.
-    series : see `read_exam`.
+    path, series, interval_s, times : see `read_exam`.
 
     Raises
     ------
     NoReadableFiles
         There is no such path, or nothing in it.
     """
-    return describe_path(as_path(path), series=_series(series))
+    return describe_path(
+        as_path(path), series=_series(series), given=given_times(interval_s, times)
+    )
 
 
-def read_exam(path: PathLike, *, series: str | int | None = None) -> Exam:
+def read_exam(
+    path: PathLike, *, series: str | int | None = None, interval_s: float | None = None,
+    times: Times | None = None,
+) -> Exam:  # fmt: skip
     """Read a CT perfusion exam.
 
     Parameters
     ----------
-    path : folder or zip of DICOM files, 4D NIfTI with its JSON, or UniToBrain patient folder.
+    path : folder, zip or tar of DICOM files, NIfTI with its JSON, or UniToBrain patient folder.
     series : SeriesInstanceUID or series number, where there are several perfusion scans.
+    interval_s, times : s between frames, or their times: (T,) s, or a text file; else as read.
 
     Returns
     -------
@@ -70,23 +80,18 @@ def read_exam(path: PathLike, *, series: str | int | None = None) -> Exam:
 
     Raises
     ------
-    NotAnExam, BrokenExam
+    NotAnExam, BrokenExam, UsageError
         One of the kinds of `bolus.errors`, which names the file, the fault and the remedy.
     """
-    return read_path(as_path(path), series=_series(series))
+    return read_path(as_path(path), series=_series(series), given=given_times(interval_s, times))
 
 
 def run(
-    exam: PathLike | Exam,
-    methods: str | Sequence[str] = "bma",
-    *,
-    preset: str = "calibrated",
-    aif: Sequence[int] | None = None,
-    vof: Sequence[int] | None = None,
-    series: str | int | None = None,
-    model: PathLike | None = None,
-    progress: bool | Progress | None = False,
-) -> Results:
+    exam: PathLike | Exam, methods: str | Sequence[str] = "bma", *, preset: str = "calibrated",
+    aif: Sequence[int] | None = None, vof: Sequence[int] | None = None,
+    series: str | int | None = None, interval_s: float | None = None, times: Times | None = None,
+    model: PathLike | None = None, progress: bool | Progress | None = False,
+) -> Results:  # fmt: skip
     """From an exam to maps, lesions and verdicts, as ``bolus run`` does.
 
     Parameters
@@ -95,7 +100,7 @@ def run(
     methods : one or several of `bolus.METHODS`.
     preset : thresholds of core and hypoperfused tissue, one of `bolus.PRESETS`.
     aif, vof : voxel (x, y, z) of the artery and the vein, instead of the automatic choice.
-    series : see `read_exam`.
+    series, interval_s, times : see `read_exam`.
     model : a user-supplied network for ``cnn``, as ``bolus train`` writes it.
     progress : True, or a function of a stage's name and its seconds.
         True shows the stages on standard error.  A function is called when a stage begins, with
@@ -119,12 +124,13 @@ def run(
         aif=_voxel("aif", aif),
         vof=_voxel("vof", vof),
         series=_series(series),
+        given=given_times(interval_s, times),
         model=None if model is None else as_path(model),
     )
     choices.check()
     if isinstance(exam, Exam):
-        if series is not None:
-            raise UsageError("an exam in memory has one series; choose it in read_exam")
+        if series is not None or choices.given is not None:
+            raise UsageError("an exam in memory has its series and times; choose it in read_exam")
         exam = checked_exam(exam)
     with stage_printer(quiet=progress is not True) as shown:
         stages = Stages(progress if callable(progress) else shown)

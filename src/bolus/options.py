@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bolus.acquire.given_times import GivenTimes
 from bolus.deconvolution.methods import DELAY_METHODS, METHODS
 from bolus.errors import UsageError
 from bolus.infer.model import Model, load_model
@@ -27,6 +28,8 @@ class Choices:
     vof: Voxel | None = None
     series: str | None = None
     """SeriesInstanceUID or series number, where an exam holds several scans."""
+    given: GivenTimes | None = None
+    """Times of the frames that the user gives."""
     model: Path | None = None
     """A user-supplied network instead of the built-in one."""
 

@@ -59,7 +59,7 @@ def run_exam(path: Path, choices: Choices, stages: Stages | None = None) -> Resu
     model = choices.network()
     stages = stages or Stages()
     with stages("read"):
-        exam = read_exam(path, series=choices.series)
+        exam = read_exam(path, series=choices.series, given=choices.given)
     times_s = exam.times_s
     with stages("align"):
         # the uncorrected frames are not kept: they are the largest array

@@ -525,7 +525,7 @@ def nifti_beside_dicom(folder: Path) -> Path:
 
 def two_niftis(folder: Path) -> Path:
     save_nifti(folder / "exam", name="a.nii")
-    return save_nifti(folder / "exam", name="b.nii").parent
+    return save_nifti(folder / "exam", np.roll(HEAD, 1, axis=0), name="b.nii").parent
 
 
 CASES = [
@@ -716,7 +716,7 @@ CASES = [
         errors.MissingTiming,
         ("VolumeTiming",),
     ),
-    Case("NIfTI: no JSON", lambda d: save_nifti(d, sidecar=None), "timing-assumed", ("2.2 s",)),
+    Case("NIfTI: no JSON", lambda d: save_nifti(d, sidecar=None), "timing-from-header", ("2.2 s",)),
     Case(
         "NIfTI: broken JSON",
         lambda d: save_nifti(d, sidecar='{"a": '),
@@ -744,8 +744,8 @@ CASES = [
     Case(
         "NIfTI: times in ms",
         lambda d: save_nifti(d, sidecar={"RepetitionTime": 2200}),
-        errors.MissingTiming,
-        ("2200", "unit"),
+        "timing-unit",
+        ("2200", "milliseconds"),
     ),
     Case(
         "NIfTI: times go back",

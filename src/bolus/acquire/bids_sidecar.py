@@ -1,55 +1,64 @@
-"""Acquisition times of the frames of a 4D NIfTI, from its BIDS-style JSON file."""
+"""The JSON file next to a NIfTI, as BIDS defines it and dcm2niix writes it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from bolus.acquire.dicom.elements import LARGEST
+from bolus.acquire.dicom.elements import LARGEST, datetime_us, time_of_day_us
+from bolus.acquire.read_errors import READ_ERRORS
 from bolus.errors import DamagedFile, MissingTiming
-from bolus.files.regular_file import read_regular
 from bolus.plain_text import short
-from bolus.types import Finding, Float64Array, Grade, Scanner
+from bolus.types import Float64Array, Scanner
 
 MAX_SIDECAR_BYTES = 16 * 2**20
-HOW_TO_GIVE_TIMES = (
-    'give the start of each frame in s as "VolumeTiming": [0, 1.5, ...] in a JSON file of the same '
-    "name next to it"
-)
+OF_FRAMES = ("VolumeTiming", "FrameTimesStart", "FrameDuration")
+"""Fields that may list a number for each frame."""
+DCM2NIIX = "dcm2niix"
 
 
-def sidecar_path(nifti: Path) -> Path:
-    """``head.json`` for ``head.nii.gz``."""
-    name = nifti.name
-    for suffix in (".gz", ".nii"):
-        name = name.removesuffix(suffix)
-    return nifti.with_name(name + ".json")
+def read_sidecar(open_json: Callable[[], BinaryIO] | None, name: str) -> dict[str, Any]:
+    """The fields of a JSON file, empty without one.
 
-
-def read_sidecar(nifti: Path) -> dict[str, Any]:
-    """The fields of the JSON file, empty without one.
+    Parameters
+    ----------
+    name
+        Of the JSON file, for messages.
 
     Raises
     ------
     DamagedFile
         If there is one, but it is not a JSON object.
     """
-    path = sidecar_path(nifti)
+    if open_json is None:
+        return {}
     try:
-        fields = json.loads(read_regular(path, MAX_SIDECAR_BYTES).decode("utf-8"))
+        with open_json() as stream:
+            content = stream.read(MAX_SIDECAR_BYTES + 1)
+        if len(content) > MAX_SIDECAR_BYTES:
+            raise ValueError(f"it has more than {MAX_SIDECAR_BYTES} bytes")
+        fields = json.loads(_text(content))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    except (*READ_ERRORS, RecursionError) as error:
         raise DamagedFile(
-            f"{path.name}: is not valid JSON ({error}); correct it or write it again."
+            f"{name}: is not valid JSON ({error}); correct it or write it again."
         ) from error
     if not isinstance(fields, dict):
-        raise DamagedFile(f"{path.name}: must hold a JSON object with fields such as VolumeTiming.")
+        raise DamagedFile(f"{name}: must hold a JSON object with fields such as VolumeTiming.")
     return fields
+
+
+def _text(content: bytes) -> str:
+    """JSON is UTF-8; Windows' editors mark it, or write UTF-16; dcm2niix copies Latin-1 from
+    DICOM.  Times and names of fields are ASCII in all of them."""
+    try:
+        return content.decode(json.detect_encoding(content))
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def slice_axis(fields: Mapping[str, Any]) -> int | None:
@@ -59,82 +68,130 @@ def slice_axis(fields: Mapping[str, Any]) -> int | None:
     return {"i": 0, "j": 1, "k": 2}.get(str(fields.get("SliceEncodingDirection", "k"))[:1], 2)
 
 
-def frame_times(
-    fields: Mapping[str, Any], frames: int, slices: int, header_step_s: float, name: str
-) -> tuple[Float64Array, list[Finding]]:
-    """Time of each frame and slice, in the file's slice order.
+def listed_frames(fields: Mapping[str, Any]) -> int | None:
+    """For how many frames the file lists times; None if it lists none."""
+    for key in OF_FRAMES:
+        value = fields.get(key)
+        if isinstance(value, list) and len(value) > 1:
+            return len(value)
+    return None
+
+
+def listed_times(
+    fields: Mapping[str, Any], frames: int, name: str
+) -> tuple[str, Float64Array] | None:
+    """The field that gives the times of the frames, and these, (T,) in the file's unit.
 
     The first of these that is present: VolumeTiming; FrameTimesStart (middle of the frame where
-    FrameDuration is given); RepetitionTime; FrameDuration; the header's pixdim[4].  SliceTiming is
-    added to it.
-
-    Returns
-    -------
-    (T, Z) float64, s
+    FrameDuration is given); RepetitionTime; FrameDuration.
 
     Raises
     ------
     MissingTiming
-        If nothing gives the times, or a list has the wrong length.
+        If it is no numbers, or a list of the wrong length.
     """
-    duration = _numbers(fields, "FrameDuration", frames, name)
-    findings: list[Finding] = []
     index = np.arange(frames, dtype=np.float64)
     if "VolumeTiming" in fields:
-        start = _numbers(fields, "VolumeTiming", frames, name, scalar=False)
-    elif "FrameTimesStart" in fields:
-        start = _numbers(fields, "FrameTimesStart", frames, name, scalar=False) + duration / 2
-    elif "RepetitionTime" in fields:
-        start = index * _numbers(fields, "RepetitionTime", frames, name)
-    elif "FrameDuration" in fields:
-        start = np.cumsum(duration) - duration / 2
-    elif 0 < header_step_s < LARGEST:
-        start = index * header_step_s
-        findings.append(
-            Finding(
-                "timing-assumed",
-                Grade.WARNING,
-                f"No JSON file gives the frame times; they were assumed to be "
-                f"{header_step_s:.3g} s apart, as the NIfTI header says.",
-                HOW_TO_GIVE_TIMES[0].upper() + HOW_TO_GIVE_TIMES[1:] + ".",
-            )
-        )
-    else:
-        raise MissingTiming(
-            f"{name}: the acquisition times of its frames are unknown; {HOW_TO_GIVE_TIMES}."
-        )
-    offset = _numbers(fields, "SliceTiming", slices, name)
-    if str(fields.get("SliceEncodingDirection", "")).endswith("-"):
-        offset = offset[::-1]
-    return start[:, None] + offset[None, :], findings
+        return "VolumeTiming", numbers(fields, "VolumeTiming", frames, name, one=False)
+    duration = numbers(fields, "FrameDuration", frames, name)
+    if "FrameTimesStart" in fields and not _of_one(fields["FrameTimesStart"]):
+        start = numbers(fields, "FrameTimesStart", frames, name, one=False)
+        return "FrameTimesStart", start + duration / 2
+    if "RepetitionTime" in fields:
+        return "RepetitionTime", index * numbers(fields, "RepetitionTime", frames, name)
+    if "FrameDuration" in fields:
+        return "FrameDuration", np.cumsum(duration) - duration / 2
+    return None
 
 
-def _numbers(
-    fields: Mapping[str, Any], key: str, count: int, name: str, *, scalar: bool = True
+def _of_one(value: object) -> bool:
+    """The start of the first frame alone, which converters of PET write for a time course."""
+    return isinstance(value, list) and len(value) == 1
+
+
+def slice_offsets(fields: Mapping[str, Any], slices: int, name: str) -> Float64Array:
+    """When each slice of a frame was measured, (Z,) in the file's unit and order; else zeros.
+
+    Raises
+    ------
+    MissingTiming
+        If they are no numbers, or not one for each slice.
+    """
+    offset = numbers(fields, "SliceTiming", slices, name)
+    return offset[::-1] if str(fields.get("SliceEncodingDirection", "")).endswith("-") else offset
+
+
+def numbers(
+    fields: Mapping[str, Any], key: str, count: int, name: str, *, one: bool = True
 ) -> Float64Array:
-    """A field as ``count`` finite numbers; zeros where it is missing."""
-    value = fields.get(key, 0.0)
+    """A field as ``count`` finite numbers; zeros where it is missing.
+
+    Parameters
+    ----------
+    one
+        Whether a single number stands for all.
+
+    Raises
+    ------
+    MissingTiming
+        If it is none.
+    """
+    if key not in fields:
+        return np.zeros(count)
+    value = fields[key]
     values = value if isinstance(value, list) else [value]
     plain = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     if not plain or not all(abs(v) < LARGEST for v in values):
         raise MissingTiming(f"{name}: {key} in its JSON file must be numbers, in s.")
-    if isinstance(value, list) or not scalar:
-        if len(values) != count:
-            raise MissingTiming(
-                f"{name}: {key} in its JSON file has {len(values)} values, the image has {count}; "
-                "correct the JSON file."
-            )
-        return np.array(values, dtype=np.float64)
-    return np.full(count, float(value))
+    if one and len(values) == 1:
+        return np.full(count, float(values[0]))
+    if len(values) != count:
+        raise MissingTiming(
+            f"{name}: {key} in its JSON file has {len(values)} values, the image has {count}; "
+            "correct the JSON file."
+        )
+    return np.array(values, dtype=np.float64)
+
+
+def clock_s(fields: Mapping[str, Any], key: str) -> float | None:
+    """When a single volume was measured by a field of its JSON file, s after any start."""
+    value = fields.get(key)
+    if key == "AcquisitionDateTime" and isinstance(value, str):
+        # 2000-01-01T12:00:0.000000, as dcm2niix writes it
+        us = datetime_us(_padded(value))
+        return None if us is None else us / 1e6
+    if key == "AcquisitionTime" and isinstance(value, str):
+        us = time_of_day_us(_padded(value))
+        return None if us is None else us / 1e6
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < LARGEST:
+        return None
+    return float(value)
+
+
+def _padded(text: str) -> str:
+    """``20000101120000.5`` of ``2000-01-01T12:00:0.5``."""
+    date, _, time = text.rpartition("T")
+    parts = time.split(":")
+    if len(parts) == 3:
+        whole, dot, fraction = parts[2].partition(".")
+        time = f"{parts[0]:0>2}{parts[1]:0>2}{whole:0>2}{dot}{fraction}"
+    return date.replace("-", "") + time
+
+
+def by_dcm2niix(fields: Mapping[str, Any]) -> bool:
+    """Whether dcm2niix wrote the file."""
+    return str(fields.get("ConversionSoftware", "")).lower().startswith(DCM2NIIX)
 
 
 def scanner(fields: Mapping[str, Any]) -> Scanner:
     """Scanner parameters in the JSON file."""
     return Scanner(
         source="nifti",
-        manufacturer=_text(fields.get("Manufacturer")),
-        model=_text(fields.get("ManufacturersModelName")),
-        kernel=_text(fields.get("ConvolutionKernel")),
+        manufacturer=_text_of(fields.get("Manufacturer")),
+        model=_text_of(fields.get("ManufacturersModelName")),
+        kernel=_text_of(fields.get("ConvolutionKernel")),
         kvp=_number(fields.get("KVP")),
         slice_thickness_mm=_number(fields.get("SliceThickness")),
     )
@@ -144,5 +201,5 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and abs(value) < LARGEST else None
 
 
-def _text(value: object) -> str:
+def _text_of(value: object) -> str:
     return short(value) if isinstance(value, str) else ""

@@ -16,7 +16,9 @@ from bolus.acquire.dicom.source_images import why_not_source
 from bolus.acquire.dicom.timing import without_midnight
 from bolus.acquire.exam import lay_out_scan, select_scan
 from bolus.acquire.find_nifti import find_nifti
+from bolus.acquire.given_times import GivenTimes
 from bolus.acquire.nifti import is_nifti_file, open_nifti
+from bolus.acquire.nifti_exam import NiftiExam
 from bolus.acquire.sources import Files, open_files
 from bolus.errors import BolusError, NoReadableFiles
 from bolus.series import Series
@@ -94,13 +96,14 @@ def describe(
     path: Path,
     *,
     series: str | None = None,
+    given: GivenTimes | None = None,
     seen: Callable[[int, int], None] | None = None,
 ) -> Description:
     """Describe an exam: series, geometry, frames, times of each slice, scanner, problems.
 
     Parameters
     ----------
-    path, series
+    path, series, given
         As for ``read_exam``.
     seen
         Called with the number of files read and of all, now and then.
@@ -117,31 +120,37 @@ def describe(
     """
     try:
         if is_nifti_file(path):
-            return _nifti(path)
+            return _nifti(path, path, given)
         with open_files(path) as files:
             nifti = find_nifti(files, path)
-            return _nifti(nifti) if nifti else _dicom(files, path, series, seen)
+            if nifti:
+                return _nifti(nifti, path, given)
+            return _dicom(files, path, series, given, seen)
     except NoReadableFiles:
         raise
     except BolusError as error:
         return Description(str(path), error=error)
 
 
-def _nifti(path: Path) -> Description:
-    volume = open_nifti(path)
+def _nifti(exam: Path | NiftiExam, path: Path, given: GivenTimes | None) -> Description:
+    volume = open_nifti(exam, given)
     return Description(
         path=str(path),
         frames=volume.frames,
         geometry=volume.geometry,
         slice_times=_slice_times(volume.times_s),
-        clock="JSON file or NIfTI header",
+        clock="JSON file or NIfTI header" if given is None else "the user",
         scanner=volume.scanner,
         findings=volume.findings,
     )
 
 
 def _dicom(
-    files: Files, path: Path, series: str | None, seen: Callable[[int, int], None] | None
+    files: Files,
+    path: Path,
+    series: str | None,
+    given: GivenTimes | None,
+    seen: Callable[[int, int], None] | None,
 ) -> Description:
     slices, unread = read_slices(files, path, seen)
     try:
@@ -153,7 +162,7 @@ def _dicom(
     table = series_table(slices, selection.verdicts, selection.keys)
     findings = (*unread, *selection.findings)
     try:
-        layout = lay_out_scan(selection, path)
+        layout = lay_out_scan(selection, path, given=given)
     except BolusError as error:
         return Description(str(path), table, findings=findings, error=error)
     return Description(

@@ -16,22 +16,27 @@ from bolus.acquire.dicom.select import Selection, select
 from bolus.acquire.dicom.series_table import series_table
 from bolus.acquire.dicom.timing import without_midnight
 from bolus.acquire.find_nifti import find_nifti
+from bolus.acquire.given_times import GivenTimes
 from bolus.acquire.nifti import is_nifti_file, open_nifti, read_nifti_frames
+from bolus.acquire.nifti_exam import NiftiExam
 from bolus.acquire.repair_values import repair_values
 from bolus.acquire.sources import Files, open_files
 from bolus.types import Exam
 
 
-def read_exam(path: Path, *, series: str | None = None) -> Exam:
+def read_exam(path: Path, *, series: str | None = None, given: GivenTimes | None = None) -> Exam:
     """Read a CT perfusion exam.
 
     Parameters
     ----------
     path
-        A folder or zip of DICOM files in any nesting, order and naming; a 4D NIfTI with a
-        BIDS-style JSON file next to it (or a folder with one); a UniToBrain patient folder.
+        A folder, zip or tar of DICOM files in any nesting, order and naming, or the DICOMDIR among
+        them; a 4D NIfTI with a BIDS-style JSON file next to it, or a folder, zip or tar with one,
+        or with one NIfTI file for each time point; a UniToBrain patient folder.
     series
         SeriesInstanceUID or series number of the scan, where a DICOM exam holds several.
+    given
+        Times of the frames that the user gives.
 
     Returns
     -------
@@ -47,20 +52,22 @@ def read_exam(path: Path, *, series: str | None = None) -> Exam:
         If there is one, but it can't be used.
     """
     if is_nifti_file(path):
-        return _read_nifti(path)
+        return _read_nifti(path, given)
     with open_files(path) as files:
         nifti = find_nifti(files, path)
-        return _read_nifti(nifti) if nifti else _read_dicom(files, path, series)
+        if nifti:
+            return _read_nifti(nifti, given)
+        return _read_dicom(files, path, series, given)
 
 
-def _read_dicom(files: Files, path: Path, series: str | None) -> Exam:
+def _read_dicom(files: Files, path: Path, series: str | None, given: GivenTimes | None) -> Exam:
     slices, unread = read_slices(files, path)
     selection = select_scan(slices, path, series)
-    layout = lay_out_scan(selection, path)
+    layout = lay_out_scan(selection, path, given=given)
     frames, damaged = read_frames(layout.slices, layout.image)
     if damaged:
         # images lost in decoding count like those whose header shows their loss: all over again
-        layout = lay_out_scan(selection, path, damaged)
+        layout = lay_out_scan(selection, path, damaged, given)
         frames, damaged = read_frames(layout.slices, layout.image)
     for error in damaged.values():  # decodable a moment ago
         raise error
@@ -84,16 +91,16 @@ def _read_dicom(files: Files, path: Path, series: str | None) -> Exam:
     )
 
 
-def _read_nifti(path: Path) -> Exam:
-    volume = open_nifti(path)
-    frames, missing = read_nifti_frames(volume, path)
+def _read_nifti(exam: Path | NiftiExam, given: GivenTimes | None) -> Exam:
+    volume = open_nifti(exam, given)
+    frames, missing = read_nifti_frames(volume)
     repaired = repair_values(frames)
     return Exam(
         frames=frames,
         times_s=volume.times_s,
         geometry=volume.geometry,
         scanner=volume.scanner,
-        findings=(*volume.findings, *missing, *repaired, *check_values(frames, path.name)),
+        findings=(*volume.findings, *missing, *repaired, *check_values(frames, exam.name)),
     )
 
 
@@ -103,10 +110,15 @@ def select_scan(slices: Sequence[Slice], path: Path, series: str | None) -> Sele
     return select(without_midnight(slices), str(path), series)
 
 
-def lay_out_scan(selection: Selection, path: Path, damaged: Damaged | None = None) -> Layout:
+def lay_out_scan(
+    selection: Selection,
+    path: Path,
+    damaged: Damaged | None = None,
+    given: GivenTimes | None = None,
+) -> Layout:
     """Position and time of each image of the chosen scan, without those known as damaged."""
     if not unitobrain.is_unitobrain(path):
-        return lay_out(selection.slices, str(path), damaged=damaged)
+        return lay_out(selection.slices, str(path), damaged=damaged, given=given)
     step_us = unitobrain.protocol_step_us(selection.slices)
-    layout = lay_out(selection.slices, str(path), "unitobrain", step_us, damaged)
+    layout = lay_out(selection.slices, str(path), "unitobrain", step_us, damaged, given)
     return replace(layout, findings=(*layout.findings, *unitobrain.notes(path)))

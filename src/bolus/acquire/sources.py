@@ -1,4 +1,4 @@
-"""All files below a path as named byte streams: a folder, a zip, or one file.
+"""All files below a path as named byte streams: a folder, a zip, a tar, or one file.
 
 Names are shown to the user and never used as paths: nothing is ever extracted to disk.
 """
@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from bolus.acquire.archives import (
+    is_archive_name,
+    is_packed_name,
+    read_tar,
+    tar_kind,
+    unpacked,
+)
 from bolus.acquire.budget import Budget, unpacked_limit
 from bolus.acquire.own_results import SUMMARY, is_result_folder, is_summary
 from bolus.acquire.read_errors import READ_ERRORS
@@ -28,6 +37,13 @@ CLUTTER_SUFFIXES = frozenset(
     {".txt", ".csv", ".xml", ".html", ".htm", ".pdf", ".md", ".exe", ".inf", ".log", ".json"}
     | {".jpg", ".jpeg", ".png", ".gif", ".bmp"}
 )
+JSON = ".json"
+"""Clutter among DICOM files, but it belongs to the NIfTI file of its name."""
+DIRECTORY = b"1.2.840.10008.1.3.10"
+"""Class of a DICOMDIR, which lists the files of a CD and is not an image."""
+DIRECTORY_HEAD_BYTES = 1024
+SIZE_UNKNOWN = sys.maxsize
+"""Of a file that was gzipped on its own: only unpacking it tells."""
 MAX_FILES = 100_000
 """A thin-slice perfusion study has about 10,000 images; no exam has ten times that."""
 
@@ -39,11 +55,13 @@ class Source:
     name: str
     """Unique in the exam, and printable on any terminal."""
     size: int
+    """Of its bytes, or `SIZE_UNKNOWN`."""
     open: Callable[[], BinaryIO]
     budget: Budget
     """What the exam's deflated files may still unpack to."""
     packed: bool = False
-    """Whether it lies in a zip, which is read from its start and has a checksum at its end."""
+    """Whether it lies in an archive or is gzipped: it is read from its start, and has a checksum at
+    its end."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +71,8 @@ class Files:
     sources: tuple[Source, ...]
     odd: Mapping[str, list[str]] = field(default_factory=dict)
     """Names of files that can't be used, by the code of their finding."""
+    jsons: Mapping[str, Source] = field(default_factory=dict)
+    """The JSON files by their names; they are no sources."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -83,8 +103,12 @@ def open_files(path: Path) -> Iterator[Files]:
             f"{path}: there is no such file or folder; check the spelling."
         ) from error
     if stat.S_ISDIR(kind):
-        yield _checked(_folder(path), path)
-        return
+        files = _folder(path)
+        only = _only_archive(files, path)
+        if only is None:
+            yield _checked(files, path)
+            return
+        path = only
     try:
         stream = open_regular(path)
     except OSError as error:
@@ -94,8 +118,40 @@ def open_files(path: Path) -> Iterator[Files]:
             with _open_zip(stream, path) as archive:
                 yield _checked(_members(archive, path), path)
             return
+        if kind_of_tar := _tar_kind(stream, path):
+            yield _checked(_of_tar(path, kind_of_tar, stream), path)
+            return
         size = os.fstat(stream.fileno()).st_size
-    yield _checked(_on_disk([(printable(path.name), path, size)], {}), path)
+        is_directory = _is_directory(stream)
+    if is_directory:
+        folder = path.absolute().parent
+        yield _checked(_folder(folder), folder)
+        return
+    yield _checked(_on_disk([(printable(path.name), path, size)], [], {}), path)
+
+
+def _is_directory(stream: BinaryIO) -> bool:
+    """Whether a file is the index of a CD: its images lie beside and below it."""
+    head = stream.read(DIRECTORY_HEAD_BYTES)
+    return head[128:132] == b"DICM" and DIRECTORY in head
+
+
+def _only_archive(files: Files, folder: Path) -> Path | None:
+    """The archive that is all a folder holds, as exports are often sent."""
+    nested = files.odd.get("nested-zip", [])
+    if files.sources or len(nested) != 1:
+        return None
+    path = folder / nested[0]
+    try:
+        with open_regular(path) as stream:  # names that can't be printed were changed
+            return path if zipfile.is_zipfile(stream) or _tar_kind(stream, path) else None
+    except OSError:
+        return None
+
+
+def _tar_kind(stream: BinaryIO, path: Path) -> str:
+    stream.seek(0)
+    return tar_kind(stream, path.name)
 
 
 def _checked(files: Files, path: Path) -> Files:
@@ -115,6 +171,7 @@ def _checked(files: Files, path: Path) -> Files:
 def _folder(root: Path) -> Files:
     """Every regular file below ``root``."""
     found: list[tuple[str, Path, int]] = []
+    jsons: list[tuple[str, Path, int]] = []
     odd: dict[str, list[str]] = {}
     for number, (folder, names) in enumerate(walk(root, is_result_folder)):
         if number > MAX_FILES:
@@ -128,24 +185,57 @@ def _folder(root: Path) -> Files:
         for name in names:
             shown = printable((inside / name).as_posix())
             why_not, size = _look(folder / name)
+            if name.lower().endswith(JSON):
+                jsons.append((shown, folder / name, size))
             if why_not:
                 odd.setdefault(why_not, []).append(shown)
             elif not _is_clutter(name) or _is_dicom(_disk_opener(folder / name)):
                 found.append((shown, folder / name, size))
         if len(found) > MAX_FILES:
             break
-    return _on_disk(found, odd)
+    return _on_disk(found, jsons, odd)
 
 
-def _on_disk(found: list[tuple[str, Path, int]], odd: Mapping[str, list[str]]) -> Files:
+def _on_disk(
+    found: list[tuple[str, Path, int]],
+    jsons: list[tuple[str, Path, int]],
+    odd: Mapping[str, list[str]],
+) -> Files:
     """Files by their names, paths and sizes, as sources sorted by name."""
-    budget = Budget(sum(size for _, _, size in found), len(found))
-    names = _distinct([shown for shown, _, _ in found])
+    return _files(
+        [(name, size, _disk_opener(path)) for name, path, size in found],
+        [(name, size, _disk_opener(path)) for name, path, size in jsons],
+        odd,
+        sum(size for _, _, size in found),
+    )
+
+
+Opener = Callable[[], BinaryIO]
+
+
+def _files(
+    found: list[tuple[str, int, Opener]],
+    jsons: list[tuple[str, int, Opener]],
+    odd: Mapping[str, list[str]],
+    packed_bytes: int,
+    *,
+    archive: bool = False,
+) -> Files:
+    """Files by their names, sizes and how to open them, as sources sorted by name."""
+    budget = Budget(packed_bytes, len(found))
     sources = [
-        Source(name, size, _disk_opener(path), budget)
-        for name, (_, path, size) in zip(names, found, strict=True)
+        _source(name, size, opener, budget, archive)
+        for name, (_, size, opener) in zip(_distinct([n for n, _, _ in found]), found, strict=True)
     ]
-    return Files(tuple(sorted(sources, key=lambda s: s.name)), odd)
+    beside = {name: Source(name, size, opener, budget, archive) for name, size, opener in jsons}
+    return Files(tuple(sorted(sources, key=lambda s: s.name)), odd, beside)
+
+
+def _source(name: str, size: int, opener: Opener, budget: Budget, archive: bool) -> Source:
+    if is_packed_name(name):
+        unpack = partial(unpacked, opener, name, budget)
+        return Source(name, SIZE_UNKNOWN, unpack, budget, packed=True)
+    return Source(name, size, opener, budget, packed=archive)
 
 
 def _disk_opener(path: Path) -> Callable[[], BinaryIO]:
@@ -176,7 +266,7 @@ def _look(path: Path) -> tuple[str, int]:
         return "dangling-link", 0
     if not stat.S_ISREG(status.st_mode):
         return "not-a-file", 0
-    return "nested-zip" if path.suffix.lower() == ".zip" else "", status.st_size
+    return "nested-zip" if is_archive_name(path.name) else "", status.st_size
 
 
 def _open_zip(stream: BinaryIO, path: Path) -> zipfile.ZipFile:
@@ -192,36 +282,51 @@ def _members(archive: zipfile.ZipFile, path: Path) -> Files:
     infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
     packed = path.stat().st_size
     _refuse_bomb(infos, packed, path)
-    found: list[tuple[str, zipfile.ZipInfo]] = []
-    odd: dict[str, list[str]] = {}
-    summaries = [info for info in infos if _member(info).name == SUMMARY]
-    results = {_member(i).parent for i in summaries if is_summary(_opener(archive, i))}
     for info in infos:
-        member = _member(info)
+        if info.flag_bits & 1:
+            shown = printable(str(_member(info.filename)))
+            raise DamagedFile(f"{path}: {shown} is encrypted; unpack it with its password first.")
+    listed = [(info.filename, info.file_size, _opener(archive, info)) for info in infos]
+    return _of_archive(listed, packed, {})
+
+
+def _of_tar(path: Path, kind: str, stream: BinaryIO) -> Files:
+    found = read_tar(path, kind, stream, MAX_FILES)
+    odd = {"not-a-file": [printable(name) for name in found.not_files]} if found.not_files else {}
+    listed = [(member.name, member.size, member.open) for member in found.members]
+    return _of_archive(listed, path.stat().st_size, odd)
+
+
+def _of_archive(
+    listed: list[tuple[str, int, Opener]], packed: int, odd: dict[str, list[str]]
+) -> Files:
+    """Members of an archive by their names there, sizes and how to open them."""
+    found: list[tuple[str, int, Opener]] = []
+    jsons: list[tuple[str, int, Opener]] = []
+    summaries = [(name, opener) for name, _, opener in listed if _member(name).name == SUMMARY]
+    results = {_member(name).parent for name, opener in summaries if is_summary(opener)}
+    for name, size, opener in listed:
+        member = _member(name)
         shown = printable(str(member))
         if len(member.parts) > MAX_DEPTH:
             odd.setdefault(DEEP, []).append(short(shown))
             continue
         if results and results.intersection(member.parents):
             continue
-        if info.flag_bits & 1:
-            raise DamagedFile(f"{path}: {shown} is encrypted; unpack it with its password first.")
         if _is_unsafe(member):
             odd.setdefault("unsafe-name", []).append(shown)
-        elif member.suffix.lower() == ".zip":
+            continue
+        if member.suffix.lower() == JSON:
+            jsons.append((shown, size, opener))
+        if is_archive_name(member.name):
             odd.setdefault("nested-zip", []).append(shown)
-        elif not _is_clutter(member.name) or _is_dicom(_opener(archive, info)):
-            found.append((shown, info))
-    budget = Budget(packed, len(found))
-    sources = [
-        Source(name, info.file_size, _opener(archive, info), budget, packed=True)
-        for name, (_, info) in zip(_distinct([n for n, _ in found]), found, strict=True)
-    ]
-    return Files(tuple(sorted(sources, key=lambda s: s.name)), odd)
+        elif not _is_clutter(member.name) or _is_dicom(opener):
+            found.append((shown, size, opener))
+    return _files(found, jsons, odd, packed, archive=True)
 
 
-def _member(info: zipfile.ZipInfo) -> PurePosixPath:
-    return PurePosixPath(info.filename.replace("\\", "/"))
+def _member(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))
 
 
 def _is_unsafe(member: PurePosixPath) -> bool:
@@ -247,6 +352,8 @@ def _refuse_bomb(infos: list[zipfile.ZipInfo], packed: int, path: Path) -> None:
 
 def _is_clutter(name: str) -> bool:
     lower = name.lower()
+    if is_packed_name(lower):
+        lower = lower.removesuffix(".gz")
     return lower in CLUTTER or lower.startswith("._") or Path(lower).suffix in CLUTTER_SUFFIXES
 
 
@@ -267,10 +374,13 @@ def _is_dicom(open_file: Callable[[], BinaryIO]) -> bool:
 _WHAT = {
     "dangling-link": ("files are broken links", "Copy the files themselves."),
     "not-a-file": ("files are not regular files", ""),
-    "nested-zip": ("files are zips inside the exam and were not opened", "Unpack them first."),
+    "nested-zip": (
+        "files are archives (zip, tar) inside the exam and were not opened",
+        "Unpack them first.",
+    ),
     "unsafe-name": (
-        "files have names that point outside the zip and were not read",
-        "Zip it again.",
+        "files have names that point outside the archive and were not read",
+        "Pack it again.",
     ),
     CLOSED: (
         "folders can't be opened; images in them are missing",

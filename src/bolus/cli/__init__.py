@@ -60,6 +60,8 @@ def run(
     aif: str | None = None,
     vof: str | None = None,
     series: str | None = None,
+    interval: float | None = None,
+    times: Path | None = None,
     model: Path | None = None,
     deidentified: Annotated[bool, Parameter(negative=())] = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], negative=())] = False,
@@ -69,7 +71,7 @@ def run(
     Parameters
     ----------
     exam
-        Folder or zip of DICOM files, 4D NIfTI with its JSON, or UniToBrain patient folder.
+        Folder, zip or tar of DICOM files, NIfTI with its JSON, or UniToBrain patient folder.
     out
         Folder for the results, written completely or not at all. Previous results are replaced,
         anything else is left untouched.
@@ -84,6 +86,10 @@ def run(
         Voxel x,y,z of the vein, instead of the automatic choice.
     series
         SeriesInstanceUID or series number, where there are several perfusion scans.
+    interval
+        Seconds between frames, where the files have no times or wrong ones.
+    times
+        Text file with the time of each frame in seconds, instead of --interval.
     model
         A user-supplied network for "cnn", as written by `bolus train`, instead of the built-in one.
     deidentified
@@ -106,7 +112,15 @@ def run(
     with stage_printer(quiet) as shown:
         progress = _unless_interrupted(shown)
         results = api.run(
-            exam, method, preset=preset, series=series, model=model, progress=progress, **voxels
+            exam,
+            method,
+            preset=preset,
+            series=series,
+            interval_s=interval,
+            times=times,
+            model=model,
+            progress=progress,
+            **voxels,
         )
         with Stages(progress)("report"):
             results.save(out, deidentified=deidentified)
@@ -119,6 +133,8 @@ def info(
     exam: Path,
     *,
     series: str | None = None,
+    interval: float | None = None,
+    times: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> None:
     """Describe an exam without processing it: series, geometry, times, problems.
@@ -126,17 +142,23 @@ def info(
     Parameters
     ----------
     exam
-        Folder or zip of DICOM files, 4D NIfTI, or UniToBrain patient folder.
+        Folder, zip or tar of DICOM files, NIfTI, or UniToBrain patient folder.
     series
         SeriesInstanceUID or series number, where there are several perfusion scans.
+    interval
+        Seconds between frames, where the files have no times or wrong ones.
+    times
+        Text file with the time of each frame in seconds, instead of --interval.
     as_json
         Print JSON for programs instead of text.
     """
     from bolus.acquire.describe import describe
+    from bolus.acquire.given_times import given_times
     from bolus.terminal import file_counter, print_description
 
+    given = given_times(interval, times)
     with file_counter() as seen:
-        description = describe(exam, series=series, seen=seen)
+        description = describe(exam, series=series, given=given, seen=seen)
     if as_json:
         print(json.dumps(description.to_dict(), indent=2, sort_keys=True))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bolus.acquire.nifti import is_nifti
+from bolus.acquire.nifti_exam import is_nifti
 from bolus.dataset.index import Case
 from bolus.dataset.inspect_exam import ExamFacts, exam_facts
 from bolus.dataset.maps import axes_onto, open_map, place_images

@@ -14,6 +14,7 @@ from bolus.acquire.dicom.scan import read_slices
 from bolus.acquire.exam import lay_out_scan, select_scan
 from bolus.acquire.find_nifti import find_nifti
 from bolus.acquire.nifti import Volume4D, is_nifti_file, open_nifti, read_first_frame
+from bolus.acquire.nifti_exam import NiftiExam
 from bolus.acquire.sources import Files, open_files
 from bolus.types import Finding, Geometry, Grade
 
@@ -74,20 +75,20 @@ def _dicom(files: Files, path: Path) -> ExamFacts:
     )
 
 
-def _nifti(path: Path) -> ExamFacts:
-    volume = open_nifti(path)
+def _nifti(exam: Path | NiftiExam) -> ExamFacts:
+    volume = open_nifti(exam)
     return ExamFacts(
         frames=volume.frames,
         geometry=volume.geometry,
         findings=warnings_of(volume.findings),
-        content=_first_frame(volume, path),
+        content=_first_frame(volume),
         study="",
         series="",
     )
 
 
-def _first_frame(volume: Volume4D, path: Path) -> tuple[str, ...]:
-    frame = read_first_frame(volume, path)
+def _first_frame(volume: Volume4D) -> tuple[str, ...]:
+    frame = read_first_frame(volume)
     return _hashes([np.ascontiguousarray(part).tobytes() for part in frame])
 
 

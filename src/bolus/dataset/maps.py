@@ -15,7 +15,7 @@ from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import Comparison, check_encoding, read_frames
 from bolus.acquire.dicom.scan import read_slices
 from bolus.acquire.memory import MAX_FRAMES_BYTES
-from bolus.acquire.nifti import is_nifti
+from bolus.acquire.nifti_exam import is_nifti
 from bolus.acquire.sources import open_files
 from bolus.axes import to_lps
 from bolus.dataset.index import MAP_NAMES, Case, Index

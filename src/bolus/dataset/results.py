@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bolus.acquire.nifti import is_nifti
+from bolus.acquire.nifti_exam import is_nifti
 from bolus.acquire.own_results import SUMMARY, is_result_folder
 from bolus.dataset.case import FoundCase, entries
 from bolus.dataset.index import MAP_NAMES

@@ -22,8 +22,9 @@ from bolus.acquire.dicom.whole_seconds import (
     ranks_in_slice,
     same_second,
 )
+from bolus.acquire.given_times import GivenTimes
 from bolus.errors import MissingTiming
-from bolus.types import Finding, Float64Array, Grade, IntArray
+from bolus.types import Finding, Grade, IntArray
 
 STEP_LIMITS_US = (200_000, 10_000_000)
 """Intervals outside are those of a reconstruction queue or of a follow-up, not of a scan."""
@@ -105,34 +106,24 @@ def choose_clock(
     return _assumed(slices, number, protocol_step_us)
 
 
-def given_times(slices: Sequence[Slice], number: IntArray, given_s: Float64Array | float) -> Times:
+def given_clock(slices: Sequence[Slice], number: IntArray, given: GivenTimes) -> Times:
     """Times that the user gave, in the order of the exam's best clock or number.
-
-    Parameters
-    ----------
-    given_s
-        Time of each frame, (T,) s, or the interval between frames, s.
 
     Raises
     ------
     MissingTiming
-        If nothing gives the frames' order, or their number is another one.
+        If nothing gives the frames' order.
+    UsageError
+        If times for another number of frames were given.
     """
-    ranks = ranks_in_slice(_frame_order(slices, number), number)
-    frames = int(ranks.max()) + 1
-    if isinstance(given_s, float):
-        us = ranks * round(given_s * SECOND_US)
-        said = f"every {given_s:g} s"
-    else:
-        if len(given_s) != frames:
-            raise MissingTiming(
-                f"{min(s.name for s in slices)}: {len(given_s)} times were given, the exam has "
-                f"{frames} frames; give one for each frame."
-            )
-        us = np.round(given_s * SECOND_US).astype(np.int64)[ranks]
-        said = "by a list"
-    message = f"The times of the {frames} frames were given by the user ({said})."
-    return Times(us, "given by the user", (Finding("times-given", Grade.NOTE, message),))
+    order = _frame_order(slices, number)
+    values, ranks = np.unique(order, return_inverse=True)
+    in_slice = ranks_in_slice(order, number)
+    if len(values) > int(in_slice.max()) + 1:  # every slice has times or numbers of its own
+        ranks = in_slice
+    name = min(s.name for s in slices)
+    us = np.round(given.of(int(ranks.max()) + 1, name) * SECOND_US).astype(np.int64)
+    return Times(us[ranks], "given by the user", (given.finding,))
 
 
 def _frame_order(slices: Sequence[Slice], number: IntArray) -> IntArray:

@@ -34,6 +34,11 @@ PLUGINS = {
     "1.2.840.10008.1.2.5": "pydicom",  # RLE
 }
 """One decoder per codec, by transfer syntax: the fastest one that gave the right pixels."""
+JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in ("110", "111", "112"))
+"""Lossless, recompressed JPEG, any.  Of the decoders on PyPI, imagecodecs alone gives 16 bits
+(pylibjxl and pillow-jxl-plugin give 8); with 26 MB it is used where it is installed."""
+if find_spec("imagecodecs"):
+    PLUGINS |= dict.fromkeys(JPEG_XL, "imagecodecs")
 DECODE_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 60.0
 """Importing the decoders on a cold disk takes seconds."""

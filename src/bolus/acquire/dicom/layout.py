@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bolus.acquire.checks import check_protocol, check_scaling, check_times, scanner
-from bolus.acquire.dicom.clocks import choose_clock
+from bolus.acquire.dicom.clocks import Times, choose_clock, given_clock
 from bolus.acquire.dicom.damaged_images import damage_findings, without_damaged
 from bolus.acquire.dicom.duplicates import without_resent, without_simultaneous
 from bolus.acquire.dicom.geometry import geometry, same_grid, slice_numbers, with_time_course
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import Damaged
 from bolus.acquire.dicom.timing import frames
+from bolus.acquire.given_times import GivenTimes
 from bolus.errors import IncompleteExam, TooFewFrames
 from bolus.types import Finding, Float64Array, Geometry, IntArray, Scanner
 
@@ -42,6 +43,7 @@ def lay_out(
     source: str = "dicom",
     protocol_step_us: int | None = None,
     damaged: Damaged | None = None,
+    given: GivenTimes | None = None,
 ) -> Layout:
     """Sort the images of a scan by position and true time.
 
@@ -54,6 +56,8 @@ def lay_out(
     damaged
         Images whose pixels could not be decoded; they are left out like those whose header shows
         that their pixels are damaged.
+    given
+        Times of the frames that the user gives.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def lay_out(
     """
     whole, lost = without_damaged(slices, damaged or {})
     try:
-        layout = _lay_out(whole, where, source, protocol_step_us)
+        layout = _lay_out(whole, where, source, protocol_step_us, given)
     except (IncompleteExam, TooFewFrames):
         if lost:
             raise lost[0] from None
@@ -75,19 +79,28 @@ def lay_out(
 
 
 def _lay_out(
-    slices: Sequence[Slice], where: str, source: str, protocol_step_us: int | None
+    slices: Sequence[Slice],
+    where: str,
+    source: str,
+    protocol_step_us: int | None,
+    given: GivenTimes | None,
 ) -> Layout:
+    def clock(images: Sequence[Slice], number: IntArray) -> Times:
+        if given is not None:
+            return given_clock(images, number, given)
+        return choose_clock(images, number, protocol_step_us)
+
     same_grid(slices)
     check_scaling(slices)
     images, resent = without_resent(slices)
     images, dropped = with_time_course(images)
     number, _ = slice_numbers(images)
-    times = choose_clock(images, number, protocol_step_us)
+    times = clock(images, number)
     single, copies = without_simultaneous(images, number, times.us)
     if copies:
         images = single
         number, _ = slice_numbers(images)
-        times = choose_clock(images, number, protocol_step_us)
+        times = clock(images, number)
     table, incomplete = frames(times.us, number, where)
     stack, shape = geometry(images, number)
     us = times.us[table]

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bolus.acquire.dicom.decoder_process import PLUGINS, Decoder, Stored
+from bolus.acquire.dicom.decoder_process import JPEG_XL, PLUGINS, Decoder, Stored
 from bolus.acquire.dicom.deflate import inflated
 from bolus.acquire.dicom.headers import Encoding, Slice
 from bolus.acquire.dicom.timing import most_lost
@@ -128,6 +128,12 @@ def check_encoding(one: Slice) -> None:
         If the pixels are missing, too few, too many, or of an unknown codec.
     """
     pixels = one.encoding
+    if pixels.syntax in JPEG_XL and pixels.syntax not in PLUGINS:
+        raise DamagedFile(
+            f"{one.name}: is compressed with JPEG XL, which bolus decodes where the package "
+            "imagecodecs is installed (pip install imagecodecs); or have the archive send the exam "
+            "uncompressed, or decompress it (dcm4che: dcm2dcm)."
+        )
     if pixels.syntax not in NATIVE and pixels.syntax not in PLUGINS:
         raise DamagedFile(
             f"{one.name}: transfer syntax {pixels.syntax} is not supported; export the exam "
