@@ -163,7 +163,7 @@ FILE_HABITS: tuple[Habit, ...] = (
     _files("dicomdir-named", lambda folder: with_index(folder) / "DICOMDIR"),
     _files("clutter", with_clutter),
     *(
-        Habit(key, in_syntax(syntax), part="files")
+        Habit(key, in_syntax(syntax), part="codec")
         for key, syntax in (
             ("implicit-vr", ImplicitVRLittleEndian),
             ("deflated", DeflatedExplicitVRLittleEndian),

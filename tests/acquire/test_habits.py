@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from dicom_habits import DICOM_HABITS, Habit
 from dicomfactory import exam, save, times, truth
 from file_habits import FILE_HABITS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from value_habits import OUTSIDE, VALUE_HABITS
 
 from bolus.acquire.exam import read_exam
@@ -16,6 +19,64 @@ from bolus.errors import BolusError
 from bolus.types import Exam, Grade
 
 HABITS = (*DICOM_HABITS, *VALUE_HABITS, *FILE_HABITS)
+ORDER = (
+    "enhanced",
+    "values",
+    "clock",
+    "words",
+    "spacing",
+    "direction",
+    "position",
+    "name",
+    "codec",
+)
+ORDER += ("series", "numbers", "twice")
+"""Of habits of the scan itself: each is applied to what the ones before have made of the exam."""
+ALONE = {"values": {"codec"}, "enhanced": {*ORDER} - {"enhanced"}}
+ALONE |= {"thin": {"clock", "enhanced", "series"}}
+"""Habits that can't be had together: the factory's encoders take its own pixels only, and its other
+reconstruction has the usual clock."""
+REMEDY = re.compile(
+    r"--series|--interval|export|send|put|name|remove|choose|use |copy|give|correct|convert"
+)
+
+
+def possible(habits: list[Habit]) -> bool:
+    """Whether an exam can have all of these habits."""
+    parts = {habit.part for habit in habits}
+    return not any(part in parts and others & parts for part, others in ALONE.items())
+
+
+combinations = st.lists(
+    st.sampled_from(HABITS), min_size=2, max_size=5, unique_by=lambda habit: habit.part
+).filter(possible)
+
+
+def with_habits(folder: Path, habits: list[Habit]) -> Path:
+    """The factory's exam with several habits."""
+    images = exam()
+    ordered = sorted(habits, key=lambda h: ORDER.index(h.part) if h.part in ORDER else len(ORDER))
+    for habit in ordered:
+        images = habit.change(images)
+    path = save(folder / "exam", images)
+    for habit in ordered:
+        path = habit.pack(path)
+    return path
+
+
+def outcome(folder: Path, habits: list[Habit]) -> str:
+    """ "control", "refused" with the remedy of one of the habits, "refused otherwise", or what is
+    wrong."""
+    refusals = [habit.refused for habit in habits if habit.refused]
+    try:
+        found = read_exam(with_habits(folder, habits))
+    except BolusError as error:
+        if any(words in str(error) for words in refusals):
+            return "refused"
+        return "refused otherwise" if REMEDY.search(str(error)) else f"no remedy: {error}"
+    if refusals:
+        return "read, where it should be refused"
+    return "control" if is_the_control(found, habits) else "other frames or times"
 
 
 def is_the_control(found: Exam, habits: list[Habit]) -> bool:
@@ -41,3 +102,12 @@ def test_an_exam_with_a_habit_is_the_exam_without_it(habit: Habit, tmp_path: Pat
     expected = set(habit.finding.split())
     assert expected <= {f.code for f in found.findings}
     assert {f.code for f in found.findings if f.grade > Grade.NOTE} <= expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(habits=combinations)
+def test_any_habits_together_give_the_control_or_a_refusal_with_its_remedy(
+    habits: list[Habit], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    became = outcome(tmp_path_factory.mktemp("habits"), habits)
+    assert became in ("control", "refused", "refused otherwise"), [habit.key for habit in habits]

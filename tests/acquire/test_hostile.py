@@ -640,7 +640,10 @@ CASES = [
     Case("two patients", written(second_patient), errors.AmbiguousExam, ("2 patients", "IM00001")),
     Case("patients mixed", written(mixed_patients_in_series), errors.AmbiguousExam, ("patients",)),
     Case(
-        "two exams", written(second_exam), errors.AmbiguousExam, ("scan-1 (series 7)", "--series")
+        "two exams",
+        written(second_exam),
+        errors.AmbiguousExam,
+        ("scan-1 (series 7, 20", "--series"),
     ),
     # geometry
     Case("mixed matrix sizes", written(other_matrix), errors.BadGeometry, ("IM00005", "16 x 32")),

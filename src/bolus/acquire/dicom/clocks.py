@@ -123,7 +123,7 @@ def given_clock(slices: Sequence[Slice], number: IntArray, given: GivenTimes) ->
         ranks = in_slice
     name = min(s.name for s in slices)
     us = np.round(given.of(int(ranks.max()) + 1, name) * SECOND_US).astype(np.int64)
-    return Times(us[ranks], "given by the user", (given.finding,))
+    return Times(us[ranks], "the user", (given.finding,))
 
 
 def _frame_order(slices: Sequence[Slice], number: IntArray) -> IntArray:

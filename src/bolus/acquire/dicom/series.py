@@ -34,8 +34,6 @@ EVENLY = 0.95
 """Share of its times that a scan must have as often as all the others."""
 MUCH_SHORTER = 0.3
 """Intervals of this share of the usual one are those of frames that exist twice."""
-FAR_MORE = 1.4
-"""How much larger a time course must become if series are joined that differ in their headers."""
 NEXT_FRAME = 3.0
 """Series whose protocols differ are one scan if one follows the other within three intervals."""
 
@@ -122,23 +120,26 @@ def time_of(image: Slice, clock: str) -> int:
 def merge(slices: Sequence[Slice]) -> list[Group]:
     """Series, joined where one scan was split over several of them.
 
-    What they must share is relaxed where that makes far more of the time course: first the study
-    (each series may have got its own in de-identification), then kernel, voltage and thickness.
+    What series must share is relaxed for those that form no time course: first the study (each may
+    have got its own in de-identification), then kernel, voltage and thickness.
     """
-    by_series = [Group(tuple(part)) for part in split(slices, lambda s: s.series)]
+    rest = [Group(tuple(part)) for part in split(slices, lambda s: s.series)]
     grids = Grids()
-    best: list[Group] = []
+    courses: list[Group] = []
     for kind in (_kind, _kind_of_any_study, _kind_of_any_protocol):
-        kinds = split(by_series, lambda g, kind=kind: kind(g, grids))  # type: ignore[misc]
-        merged = [group for alike in kinds for group in _merge_alike(alike)]
-        merged = _join_successors(merged, grids)
-        if not best or _most_images(merged) >= FAR_MORE * _most_images(best):
-            best = merged
-    return sorted(best, key=lambda g: g.series)
-
-
-def _most_images(groups: Sequence[Group]) -> int:
-    return max((len(g.slices) for g in groups if g.frames >= MIN_FRAMES), default=0)
+        alike = split(rest, lambda g, kind=kind: kind(g, grids))  # type: ignore[misc]
+        merged = [group for groups in alike for group in _merge_alike(groups)]
+        found = [group for group in merged if group.frames >= MIN_FRAMES]
+        courses += found
+        if kind is _kind:
+            few = [group for group in merged if group.frames < MIN_FRAMES]
+        taken = {uid for group in found for uid in group.series}
+        rest = [group for group in rest if group.series[0] not in taken]
+    taken = {uid for group in courses for uid in group.series}
+    few = [group for group in few if not taken.intersection(group.series)]
+    beside = split(courses, lambda g: _kind_of_any_study(g, grids))
+    courses = [group for groups in beside for group in _join_positions(groups)]
+    return sorted(_join_successors([*courses, *few], grids), key=lambda g: g.series)
 
 
 def _merge_alike(groups: Sequence[Group]) -> list[Group]:
@@ -219,15 +220,15 @@ def _common_clock(groups: Sequence[Group]) -> tuple[str, list[Group]]:
 
     A few series may lack it.
     """
-    courses = Counter(g.clock for g in groups if g.frames > 1)
-    by_courses = [clock for clock, _ in courses.most_common() if clock in CLOCKS]
+    largest = max(groups, key=lambda g: (g.frames > 1, len(g.slices), g.series))
     total = sum(len(g.slices) for g in groups)
-    for clock in (*by_courses, *CLOCKS, *ORDERS):
+    for clock in (*CLOCKS, *ORDERS):
         timed = [g for g in groups if all(getattr(s.clock, clock) is not None for s in g.slices)]
         images = [s for g in timed for s in g.slices]
-        if len(images) < DISTINCT * total:
-            continue
-        if clock in by_courses or tells_apart(images, clock):
+        if largest.frames > 1:
+            if clock == largest.clock:
+                return clock, timed
+        elif len(images) >= DISTINCT * total and tells_apart(images, clock):
             return clock, timed
     return "", []
 
