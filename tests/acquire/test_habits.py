@@ -12,6 +12,7 @@ from dicomfactory import exam, save, times, truth
 from file_habits import FILE_HABITS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nifti_habits import NIFTI_HABITS
 from value_habits import OUTSIDE, VALUE_HABITS
 
 from bolus.acquire.exam import read_exam
@@ -19,6 +20,7 @@ from bolus.errors import BolusError
 from bolus.types import Exam, Grade
 
 HABITS = (*DICOM_HABITS, *VALUE_HABITS, *FILE_HABITS)
+"""Those that an exam in DICOM can have together."""
 ORDER = (
     "enhanced",
     "values",
@@ -90,7 +92,9 @@ def is_the_control(found: Exam, habits: list[Habit]) -> bool:
     return same and bool(np.all(found.frames[..., ~inside] < -900)) and apart <= tolerance
 
 
-@pytest.mark.parametrize("habit", HABITS, ids=[habit.key for habit in HABITS])
+@pytest.mark.parametrize(
+    "habit", [*HABITS, *NIFTI_HABITS], ids=[habit.key for habit in (*HABITS, *NIFTI_HABITS)]
+)
 def test_an_exam_with_a_habit_is_the_exam_without_it(habit: Habit, tmp_path: Path) -> None:
     path = habit.pack(save(tmp_path / "exam", habit.change(exam())))
     if habit.refused:
@@ -111,3 +115,11 @@ def test_any_habits_together_give_the_control_or_a_refusal_with_its_remedy(
 ) -> None:
     became = outcome(tmp_path_factory.mktemp("habits"), habits)
     assert became in ("control", "refused", "refused otherwise"), [habit.key for habit in habits]
+
+
+def test_the_table_of_what_is_read_has_a_row_for_each_habit() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "what-is-read.md"
+    keys = re.findall(r"^\| `([\w-]+)` \|", page.read_text("utf-8"), flags=re.MULTILINE)
+    assert keys == [*dict.fromkeys(keys)]
+    assert set(keys) == {habit.key for habit in (*HABITS, *NIFTI_HABITS)}
+    assert len(keys) >= 80

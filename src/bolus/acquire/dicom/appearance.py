@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from bolus.acquire.dicom.clocks import CLOCKS, ORDERS
 from bolus.acquire.dicom.damaged_images import without_damaged
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import read_frames
-from bolus.acquire.dicom.series import Group, time_of
+from bolus.acquire.dicom.series import MIN_FRAMES, Group, time_of
 from bolus.errors import BolusError
 from bolus.types import Float32Array
 
@@ -52,7 +51,7 @@ class Appearance:
     level_hu: float
     """Median deviation of its images' means from the usual mean, HU."""
     changes: bool
-    """Whether consecutive images differ at all, as noise makes them."""
+    """Whether there are as many different images as a time course needs: noise makes them so."""
     contrast_hu: float
     """Rise and fall of the brightest vessels, HU."""
 
@@ -78,13 +77,13 @@ def look(group: Group) -> Appearance | None:
     tissue = course[:, inside]
     likeness = [_correlation(image, usual[inside]) for image in tissue]
     level = tissue.mean(axis=1)
-    differ = [not np.array_equal(a, b) for a, b in pairwise(frames)]
+    distinct = len({image.tobytes() for image in frames})
     return Appearance(
         steady=float(np.median(likeness)),
         unlike_hu=float(np.median(np.sqrt(np.mean((tissue - usual[inside]) ** 2, axis=1)))),
         has_bone=bool(np.mean(usual >= TISSUE_HU[1]) >= BONE),
         level_hu=float(np.median(np.abs(level - np.median(level)))),
-        changes=sum(differ) > len(differ) / 2,
+        changes=distinct >= min(MIN_FRAMES, len(frames)),
         contrast_hu=_contrast(course, usual),
     )
 
