@@ -1,8 +1,8 @@
 """Habits of exams, drawn together by the thousands: what becomes of the exam.
 
-The habits and the allowed outcomes are in ``tests/acquire``.  Each draw has two to five habits that an
-exam can have together; draws are numbered, so that an interrupted run goes on and one is repeated by
-its number: ``--again 138``.
+The habits and the allowed outcomes are in ``tests/acquire``.  Each draw has two to five habits that
+an exam can have together; draws are numbered, so that an interrupted run goes on and one is
+repeated by its number: ``--again 138``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tables import markdown, write
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "acquire"))
 
-from dicom_habits import Habit  # noqa: E402
-from test_habits import HABITS, outcome, possible  # noqa: E402
+from dicom_habits import Habit
+from test_habits import HABITS, outcome, possible
 
 KEPT = Path(__file__).parent / ".cache" / "habits.jsonl"
 ALLOWED = {
@@ -99,7 +99,8 @@ def main() -> None:
     )
     write("habits", "Habits of exams, drawn together", [
         f"{len(rows)} exams with two to five of the {len(HABITS)} habits of "
-        "[What is read](../../docs/reference/what-is-read.md) that an exam in DICOM can have together.",
+        "[What is read](../../docs/reference/what-is-read.md) that an exam in DICOM can have "
+        "together.",
         markdown(["what became of the exam", "draws"], table),
         markdown(["draw", "habits", "failure"], failures) if failures else "",
         "Habits most often among the other refusals: "

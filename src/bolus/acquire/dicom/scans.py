@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from bolus.acquire.dicom.appearance import Appearance, look
 from bolus.acquire.dicom.clocks import CLOCKS
 from bolus.acquire.dicom.series import Group, overlap, time_of
@@ -103,7 +105,7 @@ def choose(groups: Sequence[Group], where: str, keys: Keys) -> Choice:
     return Choice(
         best,
         why_not | {uid: RECONSTRUCTION for g in again for uid in g.series},
-        tuple(_reconstructions(best, again)),
+        (*_reconstructions(best, again), *_other_frames(best, again)),
     )
 
 
@@ -155,6 +157,12 @@ def _minor(group: Group, largest: Group) -> str:
     return ""
 
 
+def is_minor(courses: Sequence[Group], others: Sequence[Group]) -> bool:
+    """Whether none of some time courses can be the scan beside the largest of others."""
+    largest = max(others, key=_size)
+    return all(_minor(course, largest) for course in courses)
+
+
 def _one_patient(groups: Sequence[Group], where: str) -> None:
     patients = {s.patient for g in groups for s in g.slices}
     if len(patients) > 1:
@@ -183,14 +191,40 @@ def _same_scan(group: Group, best: Group) -> bool:
     clock = group.clock if group.clock == best.clock else ""
     if clock not in CLOCKS or clock == "content_us":
         return group.slices[0].study == best.slices[0].study
-    times = sorted({time_of(s, clock) for s in best.slices})
-    own = sorted({time_of(s, clock) for s in group.slices})
-    near = sum(_nearest(time, times) <= SAME_TIME_US for time in own)
-    return near >= SAME_TIMES * len(own) or group.slices[0].study == best.slices[0].study
+    return _times_in_common(group, best, clock) or group.slices[0].study == best.slices[0].study
 
 
-def _nearest(time: int, times: Sequence[int]) -> int:
-    return min(abs(time - other) for other in times)
+def _times_in_common(group: Group, best: Group, clock: str) -> bool:
+    """Whether most times of a group are times of another one."""
+    times = np.unique([time_of(s, clock) for s in best.slices])
+    own = np.unique([time_of(s, clock) for s in group.slices])
+    after = np.clip(np.searchsorted(times, own), 1, len(times) - 1)
+    apart = np.minimum(np.abs(own - times[after]), np.abs(own - times[after - 1]))
+    return bool(np.mean(apart <= SAME_TIME_US) >= SAME_TIMES)
+
+
+def _other_frames(best: Group, again: Sequence[Group]) -> list[Finding]:
+    """Time courses of the scan's own places at other times: frames that were not used."""
+    lost = [
+        group
+        for group in again
+        if group.clock == best.clock
+        and group.clock in CLOCKS
+        and group.clock != "content_us"
+        and 2 * len(group.places.keys() & best.places.keys()) > len(best.places)
+        and not _times_in_common(group, best, group.clock)
+    ]
+    if not lost:
+        return []
+    return [
+        Finding(
+            "frames-elsewhere",
+            Grade.FAIL,
+            f"Series {', '.join(map(label, lost))} show the scan's slices at other times and do "
+            f"not fit between its frames: {sum(len(g.slices) for g in lost)} images were left out.",
+            "Choose the series to use with --series NUMBER (series= in Python).",
+        )
+    ]
 
 
 def _reconstructions(best: Group, again: Sequence[Group]) -> list[Finding]:

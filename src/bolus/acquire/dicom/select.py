@@ -15,7 +15,7 @@ from bolus.acquire.dicom.clocks import CLOCKS
 from bolus.acquire.dicom.copies import without_copies
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.places import with_places
-from bolus.acquire.dicom.scans import Choice, choose, keys_of
+from bolus.acquire.dicom.scans import Choice, choose, is_minor, keys_of
 from bolus.acquire.dicom.series import MIN_FRAMES, Group, merge, time_of
 from bolus.acquire.dicom.source_images import (
     LOCALIZER,
@@ -110,14 +110,13 @@ def scan_keys(slices: Sequence[Slice]) -> dict[str, str]:
 
 
 def _time_courses(images: Sequence[Slice]) -> tuple[list[Group], list[Finding]]:
-    """Groups of source images; those in unusual units only where nothing else has a time course."""
+    """Groups of source images; those in unusual units only where nothing else can be the scan."""
     sources = [s for s in images if not why_not_source(s)]
     groups = merge([s for s in sources if not unusual_units(s)])
     odd = [s for s in sources if unusual_units(s)]
-    if not odd or any(g.frames >= MIN_FRAMES for g in groups):
-        return groups, []
-    others = [g for g in merge(odd) if g.frames >= MIN_FRAMES]
-    if not others:
+    others = [g for g in merge(odd) if g.frames >= MIN_FRAMES] if odd else []
+    courses = [g for g in groups if g.frames >= MIN_FRAMES]
+    if not others or not is_minor(courses, others):
         return groups, []
     units = ", ".join(sorted({unusual_units(s) for g in others for s in g.slices}))
     return [*groups, *others], [
@@ -125,7 +124,7 @@ def _time_courses(images: Sequence[Slice]) -> tuple[list[Group], list[Finding]]:
             "rescale-type-unusual",
             Grade.WARNING,
             f"The images' RescaleType is {units} and not HU; they were used because nothing else "
-            "has a time course, and their values are like those of a head.",
+            "can be the scan, and their values are like those of a head.",
             "Check that these are the source images of the scan.",
         )
     ]
