@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from bolus.acquire.dicom.groups import MIN_FRAMES
 from bolus.acquire.dicom.headers import Protocol, Slice
+from bolus.acquire.dicom.phases import MAX_PAUSE_US
 from bolus.acquire.dicom.pixels import LOSSY
-from bolus.acquire.dicom.series import MAX_PAUSE_US, MIN_FRAMES
 from bolus.errors import AmbiguousExam, ImplausibleValues, MissingTiming, TooFewFrames
 from bolus.types import Finding, Float32Array, Float64Array, Grade, Scanner
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from bolus.acquire.bids_sidecar import read_sidecar
+from bolus.acquire.dicom.groups import MIN_FRAMES
 from bolus.acquire.dicom.scan import read_images
-from bolus.acquire.dicom.series import MIN_FRAMES
 from bolus.acquire.dicom.source_images import CT_CLASSES
 from bolus.acquire.memory import MAX_FRAMES_BYTES
 from bolus.acquire.nifti_axes import file_axes

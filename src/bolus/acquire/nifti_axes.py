@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bolus.acquire.dicom.series import MIN_FRAMES
+from bolus.acquire.dicom.groups import MIN_FRAMES
 from bolus.errors import AmbiguousExam, BadGeometry
 from bolus.types import Finding, Float64Array, Grade
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from bolus.acquire.dicom.clocks import CLOCKS, ORDERS
 from bolus.acquire.dicom.damaged_images import without_damaged
+from bolus.acquire.dicom.groups import MIN_FRAMES, Group, time_of
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import read_frames
-from bolus.acquire.dicom.series import MIN_FRAMES, Group, time_of
 from bolus.errors import BolusError
 from bolus.types import Float32Array
 

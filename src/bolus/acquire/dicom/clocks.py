@@ -12,6 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from bolus.acquire.dicom.headers import Slice
+from bolus.acquire.dicom.timing import MAX_LOST
 from bolus.acquire.dicom.whole_seconds import (
     HOW_TO_GIVE_TIMES,
     SECOND_US,
@@ -53,7 +54,13 @@ ORDERS = {
     "temporal_index": "TemporalPositionIndex",
     "acquisition_number": "AcquisitionNumber",
     "instance_number": "InstanceNumber",
+    "series_number": "SeriesNumber",
 }
+EVEN, LONGEST_EVEN_US = 0.5, 100_000_000
+"""First-pass scans of even intervals last 40 to 90 s."""
+PLAUSIBLE_SCAN_US = (25_000_000, 100_000_000)
+"""Length of a scan that an assumed interval must give."""
+RESOLUTION, DURATION = "TemporalResolution", "ActualFrameDuration"
 CLOCKS_DISAGREE_US = 250_000
 SLOWER = 0.1
 """Share of the scan by which ContentTime drifts where a reconstruction took its own time."""
@@ -104,6 +111,31 @@ def choose_clock(
             times = _chosen(key, candidates, sound or plausible, orders, number, name)
             return replace(times, findings=(*lost, *times.findings))
     return _assumed(slices, number, protocol_step_us)
+
+
+def without_untimed(slices: Sequence[Slice], number: IntArray) -> tuple[list[Slice], list[Finding]]:
+    """Leave out the few images that lack the time that all others have.
+
+    ContentTime has them all, but may be that of a reconstruction.
+    """
+    for key in CLOCKS:
+        timed = np.array([getattr(s.clock, key) is not None for s in slices])
+        lost = int(np.sum(~timed))
+        if key == "content_us" or not 0 < lost <= MAX_LOST * len(slices):
+            continue
+        kept = [s for s, has in zip(slices, timed, strict=True) if has]
+        us = _values(kept, key)
+        at = number[timed]
+        if us is None or distinct(us, at) < MOSTLY_DISTINCT or not _plausible(us, at):
+            continue
+        finding = Finding(
+            "images-without-time",
+            Grade.WARNING,
+            f"{lost} images lack {CLOCKS[key]}, which all others have, and were left out.",
+            "Export the exam again with its acquisition times.",
+        )
+        return kept, [finding]
+    return list(slices), []
 
 
 def given_clock(slices: Sequence[Slice], number: IntArray, given: GivenTimes) -> Times:
@@ -168,7 +200,7 @@ def _chosen(
             )
         )
     findings += _disagreement(key, us, plausible, number)
-    opposed = [tag for tag, order in orders.items() if not _alike(us, order, number)]
+    opposed = [tag for tag, order in orders.items() if not _alike(us, order, number, 1.0)]
     if opposed:
         findings.append(
             Finding(
@@ -237,15 +269,21 @@ def _lost(scrambled: Collection[str]) -> list[Finding]:
     ]
 
 
-def _alike(us: IntArray, order: IntArray, number: IntArray) -> bool:
-    """Whether two clocks or numbers put the images of each slice in the same order, or reversed."""
+def _alike(us: IntArray, order: IntArray, number: IntArray, share: float = SAME_ORDER) -> bool:
+    """Whether two clocks or numbers put the images of each slice in the same order, or reversed.
+
+    Parameters
+    ----------
+    share
+        Of consecutive images that must agree.
+    """
     rising = falling = 0
     for k in range(number.max() + 1):
         mine = number == k
         steps = np.diff(order[mine][np.argsort(us[mine], kind="stable")])
         rising += int(np.sum(steps > 0))
         falling += int(np.sum(steps < 0))
-    return max(rising, falling) >= SAME_ORDER * (rising + falling)
+    return max(rising, falling) >= share * (rising + falling)
 
 
 def _best(clocks: Mapping[str, IntArray], slices: Sequence[Slice], number: IntArray) -> str:
@@ -262,7 +300,14 @@ def _best(clocks: Mapping[str, IntArray], slices: Sequence[Slice], number: IntAr
         agree = [v for v in others if 0 < drift(us, v, number) <= CLOCKS_DISAGREE_US]
         return len(agree) + _has_step(us, number, step_us)
 
-    return max(clocks, key=confirmed)
+    # a clock by which the scan is longer than any of its kind is the last to be believed
+    return max(clocks, key=lambda key: (not _too_long(clocks[key], number), confirmed(key)))
+
+
+def _too_long(us: IntArray, number: IntArray) -> bool:
+    steps = _steps(us, number)
+    even = len(steps) > 0 and float(np.ptp(steps)) <= EVEN * float(np.median(steps))
+    return even and int(np.ptp(us)) > LONGEST_EVEN_US
 
 
 def _has_step(us: IntArray, number: IntArray, step_us: int | None) -> bool:
@@ -302,6 +347,10 @@ def _assumed(slices: Sequence[Slice], number: IntArray, protocol_step_us: int | 
     name = min(s.name for s in slices)
     step_us, tag_of_step = _protocol_step(slices, protocol_step_us)
     for key, order in _orders(slices, number).items():
+        if step_us is not None and tag_of_step == DURATION:
+            length = int(ranks_in_slice(order, number).max()) * step_us
+            if not PLAUSIBLE_SCAN_US[0] <= length <= PLAUSIBLE_SCAN_US[1]:
+                step_us = None  # the exposure's duration, not the frame's
         if step_us is None:
             raise MissingTiming(
                 f"{name}: no time tag distinguishes its frames ({ORDERS[key]} gives their order, "
@@ -311,7 +360,7 @@ def _assumed(slices: Sequence[Slice], number: IntArray, protocol_step_us: int | 
             "timing-assumed",
             Grade.WARNING,
             f"No time tag distinguishes the frames; they were ordered by {ORDERS[key]} and assumed "
-            f"to be {step_us / 1e6:.2f} s apart{tag_of_step}.",
+            f"to be {step_us / 1e6:.2f} s apart ({tag_of_step}).",
             HOW_TO_GIVE_TIMES[0].upper() + HOW_TO_GIVE_TIMES[1:] + ".",
         )
         return Times(ranks_in_slice(order, number) * step_us, ORDERS[key], (finding,))
@@ -323,8 +372,8 @@ def _assumed(slices: Sequence[Slice], number: IntArray, protocol_step_us: int | 
 
 def _protocol_step(slices: Sequence[Slice], protocol_step_us: int | None) -> tuple[int | None, str]:
     """Interval between frames by the protocol, and where it comes from."""
-    for key, tag in (("step_us", "TemporalResolution"), ("duration_us", "ActualFrameDuration")):
+    for key, tag in (("step_us", RESOLUTION), ("duration_us", DURATION)):
         steps = {getattr(s.clock, key) for s in slices} - {None, 0}
         if len(steps) == 1 and STEP_LIMITS_US[0] <= (step := steps.pop()) <= STEP_LIMITS_US[1]:
-            return step, f" ({tag})"
-    return protocol_step_us, ""
+            return step, tag
+    return protocol_step_us, "the data set's protocol"

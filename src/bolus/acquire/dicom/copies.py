@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from bolus.acquire.dicom.headers import Slice
-from bolus.acquire.dicom.pixels import Comparison
+from bolus.acquire.dicom.pixels import Comparison, StoredBytes
 from bolus.errors import DamagedFile
 from bolus.types import Finding, Grade
 
 Pair = tuple[Slice, Slice]
+BLOCK_BYTES = 4096
 
 
 def without_copies(slices: Sequence[Slice]) -> tuple[list[Slice], dict[str, str], list[Finding]]:
-    """Leave out images that another series holds too: same place, times and pixels.
+    """Leave out images that another series holds too: same place and pixels.
 
     Returns
     -------
@@ -45,11 +47,16 @@ def without_copies(slices: Sequence[Slice]) -> tuple[list[Slice], dict[str, str]
 
 
 def _pairs(slices: Sequence[Slice]) -> dict[tuple[str, str], list[Pair]]:
-    """Images that may be copies of those of an earlier series, by both series."""
+    """Images that may be copies of those of another series, by both series.
+
+    Copies have the same place and stored pixels; their times may have been shifted.
+    """
+    stored = StoredBytes()
     alike: dict[object, dict[str, list[Slice]]] = defaultdict(lambda: defaultdict(list))
-    for image in slices:
-        if image.position:
-            alike[_look(image)][image.series].append(image)
+    for image in _in_many_series(slices):
+        block = _block(stored, image)
+        if block:
+            alike[_look(image), block][image.series].append(image)
     size = Counter(s.series for s in slices)
     study = {s.series: s.study for s in slices}
     pairs: dict[tuple[str, str], list[Pair]] = defaultdict(list)
@@ -62,11 +69,26 @@ def _pairs(slices: Sequence[Slice]) -> dict[tuple[str, str], list[Pair]]:
     return pairs
 
 
+def _in_many_series(slices: Sequence[Slice]) -> list[Slice]:
+    """Images of places that several series show."""
+    series: dict[object, set[str]] = defaultdict(set)
+    for image in slices:
+        series[_look(image)].add(image.series)
+    return [s for s in slices if s.position and len(series[_look(s)]) > 1]
+
+
 def _look(image: Slice) -> tuple[object, ...]:
-    """What a copy shares with its original, identifiers aside."""
-    place = (image.patient, image.rows, image.columns, image.orientation, image.place)
-    kind = (image.sop_class, image.image_type, image.rescale_type, image.protocol)
-    return (*place, *kind, image.clock)
+    """What a copy shares with its original, identifiers and times aside."""
+    place = (image.patient, image.rows, image.columns, image.place)
+    return (*place, image.sop_class, image.image_type, image.rescale_type, image.encoding.frame)
+
+
+def _block(stored: StoredBytes, image: Slice) -> bytes:
+    """Digest of some bytes in the middle of the pixels: noise makes them an image's own."""
+    try:
+        return hashlib.blake2b(stored.middle_of(image, BLOCK_BYTES), digest_size=12).digest()
+    except DamagedFile:
+        return b""
 
 
 def _same(comparison: Comparison, one: Slice, other: Slice) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bolus.acquire.dicom.groups import Group
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import Damaged, check_encoding, identity
-from bolus.acquire.dicom.series import Group
 from bolus.acquire.dicom.timing import most_lost
 from bolus.errors import DamagedFile
 from bolus.types import Finding, Grade

@@ -146,6 +146,7 @@ def _clock(base: Clock, content: Dataset, temporal: Dataset) -> Clock:
         acquisition_number=whole(_float(content.get("FrameAcquisitionNumber"), None))
         or base.acquisition_number,
         instance_number=base.instance_number,
+        series_number=base.series_number,
         step_us=base.step_us,
         duration_us=milliseconds(_float(content.get("FrameAcquisitionDuration"), None)),
     )

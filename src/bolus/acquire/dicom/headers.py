@@ -121,6 +121,8 @@ class Slice:
     clock: Clock
     encoding: Encoding
     protocol: Protocol = field(default_factory=Protocol)
+    day: str = ""
+    """Digest of the date on which it was taken, "" where that is unknown."""
     place: int = 0
     """Position along the slices' normal in hundredths of a mm, equal for images of one slice."""
 
@@ -311,7 +313,15 @@ def classic(dataset: Dataset, source: Source, pixels: Encoding) -> Slice:
         clock=clock(dataset),
         encoding=pixels,
         protocol=protocol(dataset),
+        day=_day(dataset),
     )
+
+
+def _day(dataset: Dataset) -> str:
+    for tag in (0x00080022, 0x00080023, 0x00080021, 0x00080020):  # of image, content, series, study
+        if date := text(dataset, tag):
+            return digest(date)
+    return ""
 
 
 def _exactly(n: int, values: Vector) -> Vector:

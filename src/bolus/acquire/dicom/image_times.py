@@ -63,6 +63,7 @@ class Clock:
     temporal_index: int | None = None
     acquisition_number: int | None = None
     instance_number: int | None = None
+    series_number: int | None = None
     step_us: int | None = None
     """Interval between frames by the protocol (TemporalResolution)."""
     duration_us: int | None = None
@@ -86,6 +87,7 @@ def clock(dataset: Dataset) -> Clock:
         temporal_index=whole(number(dataset, 0x00200100)),
         acquisition_number=whole(number(dataset, 0x00200012)),
         instance_number=whole(number(dataset, 0x00200013)),
+        series_number=whole(number(dataset, 0x00200011)),
         step_us=milliseconds(number(dataset, 0x00200110)),
         duration_us=milliseconds(number(dataset, 0x00181242)),
     )

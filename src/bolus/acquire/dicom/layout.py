@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bolus.acquire.checks import check_protocol, check_scaling, check_times, scanner
-from bolus.acquire.dicom.clocks import Times, choose_clock, given_clock
+from bolus.acquire.dicom.clocks import Times, choose_clock, given_clock, without_untimed
 from bolus.acquire.dicom.damaged_images import damage_findings, without_damaged
 from bolus.acquire.dicom.duplicates import without_resent, without_simultaneous
 from bolus.acquire.dicom.geometry import geometry, same_grid, slice_numbers, with_time_course
@@ -95,6 +95,8 @@ def _lay_out(
     images, resent = without_resent(slices)
     images, dropped = with_time_course(images)
     number, _ = slice_numbers(images)
+    images, untimed = without_untimed(images, number) if given is None else (images, [])
+    number, _ = slice_numbers(images)
     times = clock(images, number)
     single, copies = without_simultaneous(images, number, times.us)
     if copies:
@@ -106,7 +108,7 @@ def _lay_out(
     us = times.us[table]
     times_s = (us - us.min()) / 1e6
     used = [images[i] for i in np.unique(table)]
-    found = [*resent, *dropped, *copies, *times.findings, *incomplete, *shape]
+    found = [*resent, *dropped, *untimed, *copies, *times.findings, *incomplete, *shape]
     return Layout(
         slices=tuple(images),
         image=table,

@@ -196,6 +196,19 @@ class StoredBytes:
             stream.seek(start)
             return stream.read(count)
 
+    def middle_of(self, one: Slice, count: int) -> bytes:
+        """So many bytes from the middle of an image's pixels, as stored; the same error."""
+        if one.encoding.syntax in NATIVE and not (one.encoding.deflated or one.source.packed):
+            size = _frame_bytes(one)
+            start = max(0, one.encoding.offset) + one.encoding.frame * size
+            with _reading(one), one.source.open() as stream:
+                stream.seek(start + max(0, (size - count) // 2))
+                return stream.read(min(count, size))
+        data = self.of(one)
+        if one.encoding.syntax not in NATIVE:
+            data = data[max(0, one.encoding.offset) :]
+        return data[max(0, (len(data) - count) // 2) :][:count]
+
     def file_of(self, one: Slice) -> bytes:
         """The whole file of an image, unpacked; the same error."""
         if one.name not in self._kept:

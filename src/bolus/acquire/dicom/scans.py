@@ -9,7 +9,7 @@ import numpy as np
 
 from bolus.acquire.dicom.appearance import Appearance, look
 from bolus.acquire.dicom.clocks import CLOCKS
-from bolus.acquire.dicom.series import Group, overlap, time_of
+from bolus.acquire.dicom.groups import Group, overlap, time_of
 from bolus.errors import AmbiguousExam
 from bolus.types import Finding, Grade
 
@@ -17,11 +17,13 @@ USUAL_THICKNESS_MM = 5.0
 USUAL_INTERVAL_S, USUAL_DURATION_S = 1.5, 60.0
 BRIEF_S = 25.0
 """Bolus tracking and test boluses stop when the contrast arrives; a first pass takes 40 s."""
-MUCH_TALLER, SEVERAL = 2.0, 3
-"""A slab of twice a single slice's height or of three slices is the scan, the slice its tracker."""
+MUCH_TALLER, FEW_SLICES, SEVERAL_TIMES = 2.0, 2, 3
+"""One or two slices beside a slab of twice their height and three times as many are its tracker."""
 SAME_TIMES = 0.8
 """Share of its times that a second reconstruction has in common with the first."""
 SAME_TIME_US = 300_000
+ONE_FRAME = 0.75
+"""An image further than this share of an interval from all frames is of a frame that is missing."""
 FAINT = 0.2
 FAINT_HU = 25.0
 """A scan whose contrast is below both, that share of another's and this, shows no bolus."""
@@ -87,6 +89,7 @@ def choose(groups: Sequence[Group], where: str, keys: Keys) -> Choice:
             why_not |= dict.fromkeys(group.series, minor[id(group)])
     left = [g for g in left if id(g) not in minor]
     _one_patient(left, where)
+    left = _that_show_the_head(left, eyes, why_not)
     best = min(left, key=_preference)
     others = [g for g in left if g is not best]
     again = [g for g in others if _same_scan(g, best)]
@@ -107,6 +110,19 @@ def choose(groups: Sequence[Group], where: str, keys: Keys) -> Choice:
         why_not | {uid: RECONSTRUCTION for g in again for uid in g.series},
         (*_reconstructions(best, again), *_other_frames(best, again)),
     )
+
+
+def _that_show_the_head(
+    groups: Sequence[Group], eyes: _Eyes, why_not: dict[str, str]
+) -> list[Group]:
+    """Of several, those whose volumes are one head's: maps may claim the scan's times."""
+    shown = [g for g in groups if len(groups) == 1 or eyes.sees_time_course(g)]
+    if not shown:
+        return list(groups)
+    for group in groups:
+        if group not in shown:
+            why_not |= dict.fromkeys(group.series, MAPS)
+    return shown
 
 
 class _Eyes:
@@ -149,8 +165,11 @@ def _minor(group: Group, largest: Group) -> str:
     if group is largest:
         return ""
     taller = largest.extent_mm >= MUCH_TALLER * group.extent_mm
-    if len(group.places) == 1 and (taller or len(largest.places) >= SEVERAL):
+    slices, most = len(group.places), len(largest.places)
+    if slices == 1 and (taller or most > 1):
         return TRACKING
+    if slices <= FEW_SLICES and taller and most >= SEVERAL_TIMES * slices:
+        return f"only {slices} slices: bolus tracking or a test bolus"
     brief = 0 < group.duration_s < BRIEF_S and largest.duration_s >= 1.5 * group.duration_s
     if brief and len(group.places) <= len(largest.places):
         return f"{group.duration_s:.0f} s long: bolus tracking or a test bolus"
@@ -204,27 +223,39 @@ def _times_in_common(group: Group, best: Group, clock: str) -> bool:
 
 
 def _other_frames(best: Group, again: Sequence[Group]) -> list[Finding]:
-    """Time courses of the scan's own places at other times: frames that were not used."""
-    lost = [
-        group
-        for group in again
-        if group.clock == best.clock
-        and group.clock in CLOCKS
-        and group.clock != "content_us"
-        and 2 * len(group.places.keys() & best.places.keys()) > len(best.places)
-        and not _times_in_common(group, best, group.clock)
-    ]
+    """Time courses of the scan's own places that have frames which it lacks."""
+    lost = [g for g in again if _has_more(g, best)]
     if not lost:
         return []
     return [
         Finding(
             "frames-elsewhere",
             Grade.FAIL,
-            f"Series {', '.join(map(label, lost))} show the scan's slices at other times and do "
-            f"not fit between its frames: {sum(len(g.slices) for g in lost)} images were left out.",
+            f"Series {', '.join(map(label, lost))} show the scan's slices at times at which it has "
+            f"no frames: {sum(len(g.slices) for g in lost)} images were left out.",
             "Choose the series to use with --series NUMBER (series= in Python).",
         )
     ]
+
+
+def _has_more(group: Group, best: Group) -> bool:
+    """Whether a time course goes on where another one of its slices has a gap, or ends."""
+    comparable = (
+        group.clock == best.clock
+        and group.clock in CLOCKS
+        and group.clock != "content_us"
+        and 2 * len(group.places.keys() & best.places.keys()) > len(best.places)
+    )
+    if not comparable or _times_in_common(group, best, group.clock):
+        return False
+    times = np.unique([time_of(s, best.clock) for s in best.slices])
+    step = 1e6 * best.duration_s / max(1, best.frames - 1)
+    own = np.unique([time_of(s, group.clock) for s in group.slices])
+    after = np.searchsorted(times, own)
+    before = own - times[np.clip(after - 1, 0, len(times) - 1)]
+    until = times[np.clip(after, 0, len(times) - 1)] - own
+    far = np.minimum(np.abs(before), np.abs(until)) > ONE_FRAME * step
+    return bool(np.mean(far) > 1 - SAME_TIMES)
 
 
 def _reconstructions(best: Group, again: Sequence[Group]) -> list[Finding]:
@@ -250,6 +281,7 @@ def _preference(group: Group) -> tuple[object, ...]:
         derived,
         abs(thickness - USUAL_THICKNESS_MM),
         -len(group.places),
+        _number(group),
         group.series,
     )
 

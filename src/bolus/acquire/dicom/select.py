@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 from bolus.acquire.dicom.clocks import CLOCKS
 from bolus.acquire.dicom.copies import without_copies
+from bolus.acquire.dicom.groups import MIN_FRAMES, Group, time_of
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.places import with_places
 from bolus.acquire.dicom.scans import Choice, choose, is_minor, keys_of
-from bolus.acquire.dicom.series import MIN_FRAMES, Group, merge, time_of
+from bolus.acquire.dicom.series import merge
 from bolus.acquire.dicom.source_images import (
     LOCALIZER,
     unusual_units,

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from statistics import median_high
 
 from bolus.acquire.dicom.clocks import CLOCKS
+from bolus.acquire.dicom.groups import MIN_FRAMES, clock_of, time_of
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.scans import MAPS, RECONSTRUCTION
 from bolus.acquire.dicom.select import COPY, USED
-from bolus.acquire.dicom.series import MIN_FRAMES, clock_of, time_of
 from bolus.series import Series
 
 TAKEN_FOR = {

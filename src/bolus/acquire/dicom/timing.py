@@ -27,6 +27,8 @@ TIMES_OF_DAY = (
 )
 MAX_LOST = 0.1
 """Share of the frames that may lack slices and be dropped."""
+TRACKED = 0.5
+"""Share of the slices that frames of bolus tracking have at most."""
 
 
 def without_midnight(slices: Sequence[Slice]) -> list[Slice]:
@@ -85,13 +87,39 @@ def frames(us: IntArray, number: IntArray, where: str) -> tuple[IntArray, list[F
                 "neighbours; send the exam again."
             )
         table[slots, k] = column
+    table, tracked = _without_tracking(table)
+    total = len(table)
     lost = np.flatnonzero((table < 0).any(axis=1))
     if len(lost) > most_lost(total):
         raise IncompleteExam(
             f"{where}: {len(lost)} of {total} frames lack slices (first frame {lost[0] + 1}); send "
             "the exam again."
         )
-    return np.delete(table, lost, axis=0), _lost(lost, total)
+    return np.delete(table, lost, axis=0), [*tracked, *_lost(lost, total)]
+
+
+def _without_tracking(table: IntArray) -> tuple[IntArray, list[Finding]]:
+    """Without the frames before the scan, or after it, that have few of its slices.
+
+    Bolus tracking may stand in the scan's own series, at the place of one of its slices.
+    """
+    there = (table >= 0).sum(axis=1)
+    whole = np.flatnonzero(there > TRACKED * table.shape[1])
+    if not len(whole):
+        return table, []
+    start, end = int(whole[0]), int(whole[-1]) + 1
+    images = int(there[:start].sum() + there[end:].sum())
+    if end - start == len(table) or max(start, len(table) - end) <= 1:
+        return table, []
+    return table[start:end], [
+        Finding(
+            "tracking-left-out",
+            Grade.WARNING,
+            f"{images} images of few slices before or after the scan were left out: bolus tracking "
+            "in the series of the scan.",
+            "Check that the scan is complete.",
+        )
+    ]
 
 
 def most_lost(total: int) -> int:
