@@ -267,6 +267,7 @@ def after_treatment(images: Images) -> Images:
         one.SeriesInstanceUID, one.SeriesNumber = STUDY + ".9", 9
         one.SOPInstanceUID = uid("later", number)
         one.ContentTime = one.AcquisitionTime
+        store(one, np.frombuffer(one.PixelData, "<u2").reshape(one.Rows, one.Columns) ^ 1)
     return [*images, *later]
 
 

@@ -269,6 +269,7 @@ def second_exam(images: list) -> list:
             8,
             one.SOPInstanceUID + ".8",
         )
+        store(one, np.frombuffer(one.PixelData, "<u2").reshape(one.Rows, one.Columns) ^ 1)
     return images + other
 
 

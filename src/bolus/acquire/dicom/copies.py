@@ -6,12 +6,15 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from bolus.acquire.dicom.groups import MIN_FRAMES
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import Comparison, StoredBytes
 from bolus.errors import DamagedFile
 from bolus.types import Finding, Grade
 
 Pair = tuple[Slice, Slice]
+Pairs = dict[tuple[str, str], list[Pair]]
+"""By the SeriesInstanceUIDs of both."""
 BLOCK_BYTES = 4096
 
 
@@ -29,7 +32,7 @@ def without_copies(slices: Sequence[Slice]) -> tuple[list[Slice], dict[str, str]
     of: dict[str, str] = {}
     total = Counter(s.series for s in slices)
     with Comparison() as comparison:
-        for (series, original), pairs in sorted(_pairs(slices).items()):
+        for (series, original), pairs in sorted(_of_time_courses(_pairs(slices)).items()):
             sample = (pairs[0], pairs[len(pairs) // 2], pairs[-1])
             if all(_same(comparison, *pair) for pair in sample):
                 same = [other for other, one in pairs if _same(comparison, other, one)]
@@ -46,7 +49,7 @@ def without_copies(slices: Sequence[Slice]) -> tuple[list[Slice], dict[str, str]
     return kept, of, [Finding("copies-dropped", Grade.NOTE, message)]
 
 
-def _pairs(slices: Sequence[Slice]) -> dict[tuple[str, str], list[Pair]]:
+def _pairs(slices: Sequence[Slice]) -> Pairs:
     """Images that may be copies of those of another series, by both series.
 
     Copies have the same place and stored pixels; their times may have been shifted.
@@ -59,7 +62,7 @@ def _pairs(slices: Sequence[Slice]) -> dict[tuple[str, str], list[Pair]]:
             alike[_look(image), block][image.series].append(image)
     size = Counter(s.series for s in slices)
     study = {s.series: s.study for s in slices}
-    pairs: dict[tuple[str, str], list[Pair]] = defaultdict(list)
+    pairs: Pairs = defaultdict(list)
     for by_series in alike.values():
         # an image that its own series has twice can't be told from its neighbour
         single = [uid for uid, images in by_series.items() if len(images) == 1]
@@ -67,6 +70,19 @@ def _pairs(slices: Sequence[Slice]) -> dict[tuple[str, str], list[Pair]]:
         for uid in single[1:]:
             pairs[uid, single[0]].append((by_series[uid][0], by_series[single[0]][0]))
     return pairs
+
+
+def _of_time_courses(found: Pairs) -> Pairs:
+    """Those of places of which many different images exist twice: single volumes may be alike."""
+    originals: dict[int, set[int]] = defaultdict(set)
+    for pairs in found.values():
+        for _, original in pairs:
+            originals[original.place].add(id(original))
+    return {
+        series: kept
+        for series, pairs in found.items()
+        if (kept := [pair for pair in pairs if len(originals[pair[1].place]) >= MIN_FRAMES])
+    }
 
 
 def _in_many_series(slices: Sequence[Slice]) -> list[Slice]:
@@ -80,7 +96,8 @@ def _in_many_series(slices: Sequence[Slice]) -> list[Slice]:
 def _look(image: Slice) -> tuple[object, ...]:
     """What a copy shares with its original, identifiers and times aside."""
     place = (image.patient, image.rows, image.columns, image.place)
-    return (*place, image.sop_class, image.image_type, image.rescale_type, image.encoding.frame)
+    kind = (image.sop_class, image.image_type, image.rescale_type, image.protocol)
+    return (*place, *kind, image.encoding.frame)
 
 
 def _block(stored: StoredBytes, image: Slice) -> bytes:

@@ -139,16 +139,20 @@ class _Scan:
         """Whether a few volumes lie where a frame of the time course is missing, or comes next."""
         own = moments_of(group, self.clock)
         first = min(time for _, time in own)
-        if not same_day(self.groups[0], group, first) or not own:
-            return False
-        step = float(np.median(intervals(self.moments)))
-        times = np.unique([time for _, time in self.moments])
-        nearest = [_nearest_at(place, time, self.moments) for place, time in own]
-        known = [gap for gap in nearest if gap is not None]
-        apart = float(np.median(known)) if known else np.inf
-        inside = times[0] <= first <= times[-1]
-        low, high = NEXT_FRAME
-        return low * step <= apart <= (step if inside else high / 2 * step)
+        return same_day(self.groups[0], group, first) and _has_room(self.moments, own)
+
+
+def _has_room(course: set[Moment], own: set[Moment]) -> bool:
+    step = float(np.median(intervals(course)))
+    nearest = [_nearest_at(place, time, course) for place, time in own]
+    known = [gap for gap in nearest if gap is not None]
+    if not known:
+        return False
+    apart = float(np.median(known))
+    first = min(time for _, time in own)
+    inside = min(time for _, time in course) <= first <= max(time for _, time in course)
+    low, high = NEXT_FRAME
+    return low * step < apart <= (step if inside else high / 2 * step)
 
 
 def moments_of(group: Group, clock: str) -> set[Moment]:
@@ -224,6 +228,8 @@ def continues(group: Group, earlier: Group) -> bool:
     steps = np.concatenate([intervals(one), intervals(other)])
     if not len(steps) or not same_day(earlier, group, first) or _colliding(other, one):
         return False
+    if group.frames < MIN_FRAMES <= earlier.frames:
+        return _has_room(one, other)
     step = float(np.median(steps))
     return NEXT_FRAME[0] * step <= first - last <= NEXT_FRAME[1] * step or (
         first <= last
