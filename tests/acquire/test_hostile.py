@@ -620,7 +620,7 @@ CASES = [
     Case("numbered backwards", written(backwards), "", ()),
     Case("a frame is missing", written(one_frame_lost), "sampling-gap", ("4.4 s",)),
     Case("pause inside the scan", written(pause), "sampling-gap", ("13.2 s",)),
-    Case("two scans in a series", written(follow_up), errors.AmbiguousExam, ("two scans",)),
+    Case("two scans in a series", written(follow_up), errors.AmbiguousExam, ("scan-2", "--series")),
     Case(
         "two images at one time",
         written(same_time_twice),

@@ -60,6 +60,8 @@ EVEN, LONGEST_EVEN_US = 0.5, 100_000_000
 """First-pass scans of even intervals last 40 to 90 s."""
 PLAUSIBLE_SCAN_US = (25_000_000, 100_000_000)
 """Length of a scan that an assumed interval must give."""
+BATCH, MOST_LONG = 3.0, 0.1
+"""A clock of which a tenth of the intervals are three times the usual is that of batches."""
 RESOLUTION, DURATION = "TemporalResolution", "ActualFrameDuration"
 CLOCKS_DISAGREE_US = 250_000
 SLOWER = 0.1
@@ -100,6 +102,8 @@ def choose_clock(
     """
     usable = {key: us for key in CLOCKS if (us := _values(slices, key)) is not None}
     ticking = {key: us for key, us in usable.items() if distinct(us, number) >= MOSTLY_DISTINCT}
+    if "content_us" in ticking and not _even(ticking["content_us"], number):
+        del ticking["content_us"]  # batches of a reconstruction
     orders = _orders(slices, number)
     plausible = {k: us for k, us in ticking.items() if _plausible(us, number)}
     sound = {k: us for k, us in plausible.items() if not _scrambled(k, plausible, orders, number)}
@@ -205,7 +209,7 @@ def _chosen(
         findings.append(
             Finding(
                 "order-contradicted",
-                Grade.WARNING,
+                Grade.FAIL if len(opposed) > 1 else Grade.WARNING,
                 f"{' and '.join(ORDERS[tag] for tag in opposed)} put the frames in another order "
                 f"than {CLOCKS[key]}, which was used.",
                 "Check the time course of a vessel for jumps.",
@@ -239,6 +243,12 @@ def _plausible(us: IntArray, number: IntArray) -> bool:
     if not len(steps) or np.mean(steps < SHORTEST_US) > MOST_SHORT:
         return False
     return STEP_LIMITS_US[0] <= float(np.median(steps)) <= STEP_LIMITS_US[1]
+
+
+def _even(us: IntArray, number: IntArray) -> bool:
+    """Whether most intervals are like the usual one."""
+    steps = _steps(us, number)
+    return not len(steps) or float(np.mean(steps > BATCH * np.median(steps))) <= MOST_LONG
 
 
 def _scrambled(
@@ -301,7 +311,22 @@ def _best(clocks: Mapping[str, IntArray], slices: Sequence[Slice], number: IntAr
         return len(agree) + _has_step(us, number, step_us)
 
     # a clock by which the scan is longer than any of its kind is the last to be believed
-    return max(clocks, key=lambda key: (not _too_long(clocks[key], number), confirmed(key)))
+    orders = _orders(slices, number)
+    return max(
+        clocks,
+        key=lambda key: (
+            not _too_long(clocks[key], number),
+            sum(_rises(clocks[key], order, number) for order in orders.values()),
+            confirmed(key),
+        ),
+    )
+
+
+def _rises(us: IntArray, order: IntArray, number: IntArray) -> bool:
+    """Whether numbers rise with a clock: of two clocks against each other one runs backwards."""
+    mine = number == 0
+    steps = np.diff(order[mine][np.argsort(us[mine], kind="stable")])
+    return 2 * int(np.sum(steps > 0)) >= len(steps)
 
 
 def _too_long(us: IntArray, number: IntArray) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from bolus.acquire.dicom.groups import MIN_FRAMES
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import Comparison, StoredBytes
+from bolus.acquire.dicom.whole_seconds import SECOND_US
 from bolus.errors import DamagedFile
 from bolus.types import Finding, Grade
 
@@ -62,11 +63,12 @@ def _pairs(slices: Sequence[Slice]) -> Pairs:
             alike[_look(image), block][image.series].append(image)
     size = Counter(s.series for s in slices)
     study = {s.series: s.study for s in slices}
+    exact = Counter(s.series for s in slices if (s.clock.acquisition_us or 0) % SECOND_US)
     pairs: Pairs = defaultdict(list)
     for by_series in alike.values():
         # an image that its own series has twice can't be told from its neighbour
         single = [uid for uid, images in by_series.items() if len(images) == 1]
-        single.sort(key=lambda uid: (-size[uid], study[uid], uid))
+        single.sort(key=lambda uid: (-size[uid], -exact[uid], study[uid], uid))
         for uid in single[1:]:
             pairs[uid, single[0]].append((by_series[uid][0], by_series[single[0]][0]))
     return pairs

@@ -20,6 +20,8 @@ from bolus.types import BoolArray, Finding, Float64Array, Geometry, Grade, IntAr
 
 SAME_SLICE_MM = 0.1
 """Positions closer than this are one slice: tables return to within a few hundredths of a mm."""
+THICK_MM, SAME_THICK_SLICE_MM = 3.0, 0.3
+"""Slices of 3 mm and more are never nearer than 1 mm to each other."""
 UNEVEN = 0.1
 """Tolerated deviation of a slice's distance from the mean, as a share of the distance."""
 FEW = 0.8
@@ -88,6 +90,12 @@ def normal(image: Slice) -> Float64Array:
     return result
 
 
+def same_slice_mm(slices: Sequence[Slice]) -> float:
+    """Distance up to which positions are one slice: more for thick ones, as tables jump."""
+    thick = median(s.protocol.thickness_mm or 0.0 for s in slices) >= THICK_MM
+    return SAME_THICK_SLICE_MM if thick else SAME_SLICE_MM
+
+
 def slice_numbers(slices: Sequence[Slice]) -> tuple[IntArray, Float64Array]:
     """Number the positions.
 
@@ -100,7 +108,7 @@ def slice_numbers(slices: Sequence[Slice]) -> tuple[IntArray, Float64Array]:
     """
     depth = np.array([s.position for s in slices], dtype=np.float64) @ normal(slices[0])
     order = np.argsort(depth, kind="stable")
-    new = np.diff(depth[order], prepend=depth[order[0]]) > SAME_SLICE_MM
+    new = np.diff(depth[order], prepend=depth[order[0]]) > same_slice_mm(slices)
     number = np.empty(len(slices), dtype=np.int64)
     number[order] = np.cumsum(new)
     return number, np.array([np.median(depth[number == k]) for k in range(number.max() + 1)])

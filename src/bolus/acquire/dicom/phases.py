@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -37,6 +38,8 @@ FEW = 3
 
 Moment = tuple[int, int]
 """Place and time (us) of an image."""
+Times = dict[int, list[int]]
+"""Times (us) of the images of each place, sorted."""
 
 
 def join_phases(groups: Sequence[Group]) -> list[Group]:
@@ -111,16 +114,16 @@ class _Scan:
     def __init__(self, clock: str, group: Group) -> None:
         self.clock = clock
         self.groups: list[Group] = []
-        self.moments: set[Moment] = set()
+        self.times: Times = defaultdict(list)
         self.last = 0
         self.add(group)
 
     def add(self, group: Group) -> None:
         """Take a series in."""
         self.groups.append(group)
-        own = moments_of(group, self.clock)
-        self.moments |= own
-        self.last = max([self.last, *(time for _, time in own)])
+        for place, time in moments_of(group, self.clock):
+            insort(self.times[place], time)
+            self.last = max(self.last, time)
 
     def takes(self, group: Group) -> bool:
         """Whether a series, none of whose images is earlier than the scan's first one, fits in."""
@@ -128,31 +131,18 @@ class _Scan:
         first = min(time for _, time in own)
         if first > self.last + MAX_PAUSE_US or not same_day(self.groups[0], group, first):
             return False
-        if len(_colliding(own, self.moments)) > COLLIDING * len(own):
+        if _colliding(own, self.times) > COLLIDING * len(own):
             return False
         if first >= self.last or group.frames < MIN_FRAMES:
             return True
         as_many = abs(group.frames - self.groups[0].frames) <= NEARLY_AS_MANY
-        return as_many and ticks_as_one(self.moments, own)
+        return as_many and ticks_as_one(self.times, own)
 
     def has_room_for(self, group: Group) -> bool:
         """Whether a few volumes lie where a frame of the time course is missing, or comes next."""
         own = moments_of(group, self.clock)
         first = min(time for _, time in own)
-        return same_day(self.groups[0], group, first) and _has_room(self.moments, own)
-
-
-def _has_room(course: set[Moment], own: set[Moment]) -> bool:
-    step = float(np.median(intervals(course)))
-    nearest = [_nearest_at(place, time, course) for place, time in own]
-    known = [gap for gap in nearest if gap is not None]
-    if not known:
-        return False
-    apart = float(np.median(known))
-    first = min(time for _, time in own)
-    inside = min(time for _, time in course) <= first <= max(time for _, time in course)
-    low, high = NEXT_FRAME
-    return low * step < apart <= (step if inside else high / 2 * step)
+        return same_day(self.groups[0], group, first) and _has_room(self.times, own)
 
 
 def moments_of(group: Group, clock: str) -> set[Moment]:
@@ -160,27 +150,39 @@ def moments_of(group: Group, clock: str) -> set[Moment]:
     return {(s.place, time_of(s, clock)) for s in group.slices}
 
 
-def _nearest_at(place: int, time: int, moments: set[Moment]) -> int | None:
-    """Time from an image to the nearest one of the same place, us."""
-    return min((abs(other - time) for at, other in moments if at == place), default=None)
+def _times_of(moments: Iterable[Moment]) -> Times:
+    times: Times = defaultdict(list)
+    for place, time in sorted(moments):
+        times[place].append(time)
+    return times
 
 
-def _colliding(own: set[Moment], others: set[Moment]) -> list[Moment]:
-    """Images that others show too: the same place, at most a rotation apart."""
-    by_place: dict[int, list[int]] = defaultdict(list)
-    for place, time in others:
-        by_place[place].append(time)
-    known = {place: np.sort(times) for place, times in by_place.items()}
-    found = []
-    for place, time in own:
-        times = known.get(place)
-        if times is None:
-            continue
-        k = int(np.searchsorted(times, time))
-        near = times[max(0, k - 1) : k + 1]
-        if len(near) and np.abs(near - time).min() < SAME_TIME_US:
-            found.append((place, time))
-    return found
+def _has_room(course: Times, own: set[Moment]) -> bool:
+    """Whether a few volumes lie about an interval from the frames of a time course."""
+    step = float(np.median(intervals(course)))
+    nearest = [_apart(course[place], time) for place, time in own if course.get(place)]
+    if not nearest:
+        return False
+    apart = float(np.median(nearest))
+    first = min(time for _, time in own)
+    inside = (
+        min(t[0] for t in course.values() if t) <= first <= max(t[-1] for t in course.values() if t)
+    )
+    low, high = NEXT_FRAME
+    return low * step < apart <= (step if inside else high / 2 * step)
+
+
+def _apart(times: Sequence[int], time: int) -> int:
+    """Time from an image to the nearest one of its place, us."""
+    k = bisect_left(times, time)
+    return min(abs(other - time) for other in times[max(0, k - 1) : k + 1])
+
+
+def _colliding(own: set[Moment], others: Times) -> int:
+    """How many images others show too: the same place, at most a rotation apart."""
+    return sum(
+        _apart(others[place], time) < SAME_TIME_US for place, time in own if others.get(place)
+    )
 
 
 def same_day(one: Group, other: Group, first_us: int) -> bool:
@@ -194,24 +196,22 @@ def _first(group: Group, clock: str) -> int:
     return min(time_of(s, clock) for s in group.slices)
 
 
-def ticks_as_one(one: set[Moment], other: set[Moment]) -> bool:
+def ticks_as_one(one: Times, other: set[Moment]) -> bool:
     """Whether interleaved time courses are frames of one: no interval is much shorter than usual.
 
     Two reconstructions whose clocks differ would leave pairs of frames next to each other.
     """
-    steps = intervals(one | other)
+    both = {(place, time) for place, times in one.items() for time in times} | other
+    steps = intervals(_times_of(both))
     if not len(steps):
         return False
     shortest = max(SHORTEST_US, MUCH_SHORTER * float(np.median(steps)))
     return float(np.mean(steps < shortest)) < 1 - DISTINCT
 
 
-def intervals(moments: set[Moment]) -> IntArray:
+def intervals(times: Times) -> IntArray:
     """Intervals between the images of each place, us."""
-    by_place: dict[int, list[int]] = defaultdict(list)
-    for place, time in moments:
-        by_place[place].append(time)
-    steps = [np.diff(np.unique(times)) for times in by_place.values()]
+    steps = [np.diff(np.unique(at)) for at in times.values() if at]
     return np.concatenate(steps) if steps else np.empty(0, np.int64)
 
 
@@ -223,9 +223,10 @@ def continues(group: Group, earlier: Group) -> bool:
     clock = clock_of((*earlier.slices, *group.slices))
     if clock not in CLOCKS or clock == "content_us":
         return False
-    one, other = moments_of(earlier, clock), moments_of(group, clock)
-    first, last = min(time for _, time in other), max(time for _, time in one)
-    steps = np.concatenate([intervals(one), intervals(other)])
+    one, other = _times_of(moments_of(earlier, clock)), moments_of(group, clock)
+    first = min(time for _, time in other)
+    last = max(times[-1] for times in one.values())
+    steps = np.concatenate([intervals(one), intervals(_times_of(other))])
     if not len(steps) or not same_day(earlier, group, first) or _colliding(other, one):
         return False
     if group.frames < MIN_FRAMES <= earlier.frames:

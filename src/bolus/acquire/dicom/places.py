@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from bolus.acquire.dicom.elements import Vector
-from bolus.acquire.dicom.geometry import SAME_SLICE_MM
+from bolus.acquire.dicom.geometry import same_slice_mm
 from bolus.acquire.dicom.headers import Slice
 
 SAME_DIRECTION = 0.01
@@ -17,12 +17,14 @@ SAME_DIRECTION = 0.01
 SAME_SPACING = 0.005
 """Relative difference of pixel sizes that are equal but for rounding."""
 HUNDREDTHS = 100
+MOST_KINDS = 100
+"""Directions and grids beyond the first hundred of a folder are compared exactly."""
 
 
 def with_places(slices: Sequence[Slice]) -> list[Slice]:
     """The images with their `place` along the normal of their slices.
 
-    Places are clusters of positions no more than `SAME_SLICE_MM` apart from their neighbours: a
+    Places are clusters of positions no more than `same_slice_mm` apart from their neighbours: a
     rounded position has no edge at which one slice becomes two.
     """
     leaders = _Leaders()
@@ -34,7 +36,8 @@ def with_places(slices: Sequence[Slice]) -> list[Slice]:
     for leader, members in stacks.items():
         depth = np.array([slices[i].position for i in members]) @ _normal(leaders.found[leader])
         order = np.argsort(depth, kind="stable")
-        starts = np.flatnonzero(np.diff(depth[order], prepend=-np.inf) > SAME_SLICE_MM)
+        near = same_slice_mm([slices[i] for i in members])
+        starts = np.flatnonzero(np.diff(depth[order], prepend=-np.inf) > near)
         for part in np.split(order, starts[1:]):
             place = round(HUNDREDTHS * float(np.median(depth[part])))
             for k in part:
@@ -48,16 +51,22 @@ class Grids:
     def __init__(self) -> None:
         self._directions = _Leaders()
         self._grids: list[tuple[int, int, int, Vector]] = []
+        self._known: dict[tuple[int, int, int, Vector], int] = {}
 
     def of(self, image: Slice) -> int:
         """The number of an image's grid."""
         direction = self._directions.of(image.orientation)
-        for number, (rows, columns, other, spacing) in enumerate(self._grids):
-            if (rows, columns, other) == (image.rows, image.columns, direction) and _near(
-                spacing, image.spacing
-            ):
+        exact = (image.rows, image.columns, direction, image.spacing)
+        if exact in self._known:
+            return self._known[exact]
+        self._known[exact] = self._like(exact)
+        return self._known[exact]
+
+    def _like(self, grid: tuple[int, int, int, Vector]) -> int:
+        for number, (*size, spacing) in enumerate(self._grids[:MOST_KINDS]):
+            if size == list(grid[:3]) and _near(spacing, grid[3]):
                 return number
-        self._grids.append((image.rows, image.columns, direction, image.spacing))
+        self._grids.append(grid)
         return len(self._grids) - 1
 
 
@@ -73,7 +82,7 @@ class _Leaders:
             self._known[orientation] = next(
                 (
                     i
-                    for i, leader in enumerate(self.found)
+                    for i, leader in enumerate(self.found[:MOST_KINDS])
                     if len(leader) == len(orientation)
                     and all(
                         abs(a - b) <= SAME_DIRECTION

@@ -27,6 +27,9 @@ ONE_FRAME = 0.75
 FAINT = 0.2
 FAINT_HU = 25.0
 """A scan whose contrast is below both, that share of another's and this, shows no bolus."""
+MOST_NAMED = 4
+MOST_LOOKED_AT = 16
+"""Time courses whose pixels are looked at; a folder with more is no study of one patient."""
 TRACKING = "a single slice: bolus tracking or a test bolus"
 MAPS = "volumes unlike each other: maps, not a time course"
 RECONSTRUCTION = "another reconstruction of the scan"
@@ -41,6 +44,8 @@ class Choice:
     scan: Group
     why_not: dict[str, str] = field(default_factory=dict)
     """By SeriesInstanceUID."""
+    again: tuple[Group, ...] = ()
+    """Other reconstructions of it."""
     findings: tuple[Finding, ...] = ()
 
 
@@ -108,6 +113,7 @@ def choose(groups: Sequence[Group], where: str, keys: Keys) -> Choice:
     return Choice(
         best,
         why_not | {uid: RECONSTRUCTION for g in again for uid in g.series},
+        tuple(again),
         (*_reconstructions(best, again), *_other_frames(best, again)),
     )
 
@@ -134,7 +140,8 @@ class _Eyes:
     def look(self, group: Group) -> Appearance | None:
         """The group's appearance; None where it can't be decoded."""
         if id(group) not in self._seen:
-            self._seen[id(group)] = look(group)
+            many = len(self._seen) >= MOST_LOOKED_AT
+            self._seen[id(group)] = None if many else look(group)
         return self._seen[id(group)]
 
     def sees_time_course(self, group: Group) -> bool:
@@ -195,8 +202,9 @@ def _several(scans: Sequence[Group], where: str, keys: Keys) -> AmbiguousExam:
     named = " and ".join(
         f"{keys.get(g.series, g.series[0])} (series {label(g)}, {g.frames} frames of "
         f"{len(g.places)} slices)"
-        for g in _in_order(scans)
+        for g in _in_order(scans)[:MOST_NAMED]
     )
+    named += " and others" if len(scans) > MOST_NAMED else ""
     return AmbiguousExam(
         f"{where}: holds {len(scans)} different perfusion scans: {named}; choose one with --series "
         "KEY (series= in Python), `bolus info` lists them."
@@ -204,13 +212,23 @@ def _several(scans: Sequence[Group], where: str, keys: Keys) -> AmbiguousExam:
 
 
 def _same_scan(group: Group, best: Group) -> bool:
-    """Whether a time course has the times of another one: it is another reconstruction."""
-    if not overlap(group, best):
+    """Whether a time course has times and slab of another one: it is another reconstruction."""
+    if not overlap(group, best) or not _same_slab(group, best):
+        return False
+    if group.days and best.days and not group.days & best.days:
         return False
     clock = group.clock if group.clock == best.clock else ""
     if clock not in CLOCKS or clock == "content_us":
         return group.slices[0].study == best.slices[0].study
     return _times_in_common(group, best, clock) or group.slices[0].study == best.slices[0].study
+
+
+def _same_slab(group: Group, best: Group) -> bool:
+    """Whether the lower of two slabs lies mostly within the other."""
+    low = max(min(group.places), min(best.places))
+    high = min(max(group.places), max(best.places))
+    height = min(max(g.places) - min(g.places) for g in (group, best))
+    return high - low >= height / 2
 
 
 def _times_in_common(group: Group, best: Group, clock: str) -> bool:

@@ -98,7 +98,7 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
     return Selection(
         choice.scan.slices,
         verdicts,
-        (*odd, *copies, *choice.findings, *_left_out(images, choice.scan, scans)),
+        (*odd, *copies, *choice.findings, *_left_out(images, choice)),
         {uid: key for uids, key in keys.items() for uid in uids},
     )
 
@@ -131,9 +131,10 @@ def _time_courses(images: Sequence[Slice]) -> tuple[list[Group], list[Finding]]:
     ]
 
 
-def _left_out(slices: Sequence[Slice], chosen: Group, scans: Sequence[Group]) -> list[Finding]:
+def _left_out(slices: Sequence[Slice], choice: Choice) -> list[Finding]:
     """Images left out that may be frames of the scan, and other images in its series."""
-    known = {id(s) for group in scans for s in group.slices}
+    chosen = choice.scan
+    known = {id(s) for group in (chosen, *choice.again) for s in group.slices}
     others = [s for s in slices if id(s) not in known]
     there = {(s.place, _time(s, chosen)) for s in chosen.slices}
     lost = [
@@ -182,11 +183,15 @@ def _may_be_frame(image: Slice, chosen: Group) -> bool:
     at_home = (
         image.study == first.study and _grid(image) == _grid(first) and image.place in chosen.places
     )
-    if not at_home or image.series in chosen.series:
-        return at_home
+    if not at_home or (
+        "DERIVED" in image.image_type and not chosen.derived and not why_not_source(image)
+    ):
+        return False
+    if image.series in chosen.series:
+        return True
     if why_not_source(image).startswith(("perfusion", "projection", LOCALIZER)):
         return False
-    if "DERIVED" in image.image_type and "DERIVED" not in first.image_type:
+    if "DERIVED" in image.image_type and not chosen.derived:
         return False
     time, span = _time(image, chosen), chosen.span_us
     if time is None or span is None:

@@ -9,13 +9,20 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 
-from bolus.acquire.dicom.groups import MIN_FRAMES, Group, clock_of, overlap, split, together
+import numpy as np
+
+from bolus.acquire.dicom.clocks import CLOCKS
+from bolus.acquire.dicom.groups import MIN_FRAMES, Group, overlap, split, time_of, together
 from bolus.acquire.dicom.headers import Slice
-from bolus.acquire.dicom.phases import continues, join_phases
+from bolus.acquire.dicom.phases import MAX_PAUSE_US, NEARLY_AS_MANY, continues, join_phases
 from bolus.acquire.dicom.places import Grids
 
 SAME_PLACES = 0.6
 """Share of their places that two series of one slab have in common; slices may be missing."""
+SHARED_AT_MOST = 1 / 3
+"""Share of its slices that a table position may have in common with its neighbour."""
+TWICE = 0.75
+"""A series has fewer different places and times than this share of its images if it holds two."""
 MOST_PARTS = 64
 """No scan was seen whose series differ in more than a few protocols."""
 
@@ -57,18 +64,30 @@ def _parts(images: Sequence[Slice]) -> list[Group]:
     Derived images among original ones; or two reconstructions, or two voltages, in one series.
     """
     parts = [Group(tuple(part)) for part in split(images, lambda s: "DERIVED" in s.image_type)]
-    return [group for part in parts for group in _reconstructions(part)]
+    whole = [group for part in parts for group in _reconstructions(part)]
+    return [group for part in whole for group in _injections(part)]
 
 
 def _reconstructions(group: Group) -> list[Group]:
-    if len(group.slices) == len({(s.place, s.clock.acquisition_us) for s in group.slices}):
+    moments = {(s.place, s.clock.acquisition_us) for s in group.slices}
+    if len(moments) > TWICE * len(group.slices):
         return [group]
     parts = [Group(tuple(part)) for part in split(group.slices, _protocol)]
-    clocks = [clock_of(part.slices) for part in parts]
-    whole = len(parts) > 1 and all(
-        clock and part.frames >= MIN_FRAMES for clock, part in zip(clocks, parts, strict=True)
+    whole = all(part.clock and part.frames >= MIN_FRAMES for part in parts)
+    return parts if len(parts) > 1 and whole else [group]
+
+
+def _injections(group: Group) -> list[Group]:
+    """A series cut where a long pause separates two time courses."""
+    if group.clock not in CLOCKS or group.frames < 2 * MIN_FRAMES:
+        return [group]
+    times = np.unique([time_of(s, group.clock) for s in group.slices])
+    pauses = times[1:][np.diff(times) > MAX_PAUSE_US]
+    parts = split(
+        group.slices, lambda s: int(np.searchsorted(pauses, time_of(s, group.clock), "right"))
     )
-    return parts if whole and clock_of(group.slices) != clocks[0] else [group]
+    cut = [Group(tuple(part)) for part in parts]
+    return cut if all(part.frames >= MIN_FRAMES for part in cut) else [group]
 
 
 def _merge_alike(groups: Sequence[Group]) -> list[Group]:
@@ -136,15 +155,25 @@ def _join_positions(groups: Sequence[Group]) -> list[Group]:
         if home is None:
             slabs.append([group])
         else:
-            home.append(group)
+            home.append(_without_places(group, home))
     return [*map(together, slabs), *(g for g in ordered if g.frames < MIN_FRAMES)]
 
 
 def _beside(group: Group, slab: Sequence[Group]) -> bool:
-    """Whether a group has other places than a slab, at the same time or in as many frames."""
-    if any(group.places.keys() & other.places.keys() for other in slab):
+    """Whether a group has (mostly) other places than a slab, at the same time or as many frames.
+
+    Table positions may overlap by a slice.
+    """
+    shared = sum(len(group.places.keys() & other.places.keys()) for other in slab)
+    if shared > SHARED_AT_MOST * len(group.places):
         return False
     return any(overlap(group, other) or _numbered_alike(group, other) for other in slab)
+
+
+def _without_places(group: Group, slab: Sequence[Group]) -> Group:
+    """A group without the slices that a slab has already."""
+    known = {place for other in slab for place in other.places}
+    return Group(tuple(s for s in group.slices if s.place not in known))
 
 
 def _numbered_alike(group: Group, other: Group) -> bool:
@@ -172,9 +201,13 @@ def _succeeds(group: Group, earlier: Group, grids: Grids) -> bool:
     alike = (
         grids.of(group.slices[0]) == grids.of(earlier.slices[0])
         and group.slices[0].patient == earlier.slices[0].patient
-        and group.derived == earlier.derived
+        and (group.derived == earlier.derived or _as_many(group, earlier))
     )
     common = len(group.places.keys() & earlier.places.keys())
     if not alike or common <= SAME_PLACES * max(len(group.places), len(earlier.places)):
         return False
     return continues(group, earlier)
+
+
+def _as_many(group: Group, earlier: Group) -> bool:
+    return abs(group.frames - earlier.frames) <= NEARLY_AS_MANY
