@@ -17,6 +17,8 @@ Pair = tuple[Slice, Slice]
 Pairs = dict[tuple[str, str], list[Pair]]
 """By the SeriesInstanceUIDs of both."""
 BLOCK_BYTES = 4096
+MOST_SHIFTED_US = 300_000_000
+"""What is said to be later than this is another exam, to be chosen by the user."""
 
 
 def without_copies(slices: Sequence[Slice]) -> tuple[list[Slice], dict[str, str], list[Finding]]:
@@ -53,7 +55,7 @@ def without_copies(slices: Sequence[Slice]) -> tuple[list[Slice], dict[str, str]
 def _pairs(slices: Sequence[Slice]) -> Pairs:
     """Images that may be copies of those of another series, by both series.
 
-    Copies have the same place and stored pixels; their times may have been shifted.
+    Copies have the same place and stored pixels; their times may differ by minutes.
     """
     stored = StoredBytes()
     alike: dict[object, dict[str, list[Slice]]] = defaultdict(lambda: defaultdict(list))
@@ -61,16 +63,18 @@ def _pairs(slices: Sequence[Slice]) -> Pairs:
         block = _block(stored, image)
         if block:
             alike[_look(image), block][image.series].append(image)
-    size = Counter(s.series for s in slices)
+    size, whole = (Counter(getattr(s, key) for s in slices) for key in ("series", "study"))
     study = {s.series: s.study for s in slices}
     exact = Counter(s.series for s in slices if (s.clock.acquisition_us or 0) % SECOND_US)
     pairs: Pairs = defaultdict(list)
     for by_series in alike.values():
         # an image that its own series has twice can't be told from its neighbour
         single = [uid for uid, images in by_series.items() if len(images) == 1]
-        single.sort(key=lambda uid: (-size[uid], -exact[uid], study[uid], uid))
+        single.sort(key=lambda uid: (-whole[study[uid]], study[uid], -size[uid], -exact[uid], uid))
         for uid in single[1:]:
-            pairs[uid, single[0]].append((by_series[uid][0], by_series[single[0]][0]))
+            pair = (by_series[uid][0], by_series[single[0]][0])
+            if _of_one_exam(*pair):
+                pairs[uid, single[0]].append(pair)
     return pairs
 
 
@@ -100,6 +104,14 @@ def _look(image: Slice) -> tuple[object, ...]:
     place = (image.patient, image.rows, image.columns, image.place)
     kind = (image.sop_class, image.image_type, image.rescale_type, image.protocol)
     return (*place, *kind, image.encoding.frame)
+
+
+def _of_one_exam(one: Slice, other: Slice) -> bool:
+    """Whether two images were taken on one day within minutes, as far as their headers say."""
+    if one.day and other.day and one.day != other.day:
+        return False
+    times = one.clock.acquisition_us, other.clock.acquisition_us
+    return None in times or abs((times[0] or 0) - (times[1] or 0)) <= MOST_SHIFTED_US
 
 
 def _block(stored: StoredBytes, image: Slice) -> bytes:

@@ -14,7 +14,7 @@ from bolus.acquire.dicom.duplicates import without_resent, without_simultaneous
 from bolus.acquire.dicom.geometry import geometry, same_grid, slice_numbers, with_time_course
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import Damaged
-from bolus.acquire.dicom.timing import frames
+from bolus.acquire.dicom.timing import TRACKED, frames
 from bolus.acquire.given_times import GivenTimes
 from bolus.errors import IncompleteExam, TooFewFrames
 from bolus.types import Finding, Float64Array, Geometry, IntArray, Scanner
@@ -104,6 +104,10 @@ def _lay_out(
         number, _ = slice_numbers(images)
         times = clock(images, number)
     table, incomplete = frames(times.us, number, where)
+    if any(finding.code == TRACKED for finding in incomplete):
+        # what is found of the clock is to be of the scan alone
+        kept = [images[i] for i in np.unique(table)]
+        times = replace(times, findings=clock(kept, slice_numbers(kept)[0]).findings)
     stack, shape = geometry(images, number)
     us = times.us[table]
     times_s = (us - us.min()) / 1e6

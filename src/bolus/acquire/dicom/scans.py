@@ -34,7 +34,9 @@ TRACKING = "a single slice: bolus tracking or a test bolus"
 MAPS = "volumes unlike each other: maps, not a time course"
 RECONSTRUCTION = "another reconstruction of the scan"
 
-Keys = Mapping[tuple[str, ...], str]
+Mark = tuple[tuple[str, ...], tuple[int, int] | None]
+"""The UIDs of a scan's series and its times: one series may hold two injections."""
+Keys = Mapping[Mark, str]
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,14 @@ class Choice:
     findings: tuple[Finding, ...] = ()
 
 
-def keys_of(scans: Sequence[Group]) -> dict[tuple[str, ...], str]:
-    """What `--series` takes for each scan, by the UIDs of its series: "scan-1", in order."""
-    return {scan.series: f"scan-{number}" for number, scan in enumerate(_in_order(scans), 1)}
+def keys_of(scans: Sequence[Group]) -> dict[Mark, str]:
+    """What `--series` takes for each scan: "scan-1", in order."""
+    return {mark_of(scan): f"scan-{number}" for number, scan in enumerate(_in_order(scans), 1)}
+
+
+def mark_of(scan: Group) -> Mark:
+    """What distinguishes a scan from others of its exam."""
+    return scan.series, scan.span_us
 
 
 def _in_order(scans: Sequence[Group]) -> list[Group]:
@@ -200,7 +207,7 @@ def _one_patient(groups: Sequence[Group], where: str) -> None:
 
 def _several(scans: Sequence[Group], where: str, keys: Keys) -> AmbiguousExam:
     named = " and ".join(
-        f"{keys.get(g.series, g.series[0])} (series {label(g)}, {g.frames} frames of "
+        f"{keys.get(mark_of(g), g.series[0])} (series {label(g)}, {g.frames} frames of "
         f"{len(g.places)} slices)"
         for g in _in_order(scans)[:MOST_NAMED]
     )

@@ -16,7 +16,7 @@ from bolus.acquire.dicom.copies import without_copies
 from bolus.acquire.dicom.groups import MIN_FRAMES, Group, time_of
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.places import with_places
-from bolus.acquire.dicom.scans import Choice, choose, is_minor, keys_of
+from bolus.acquire.dicom.scans import MAPS, Choice, Keys, choose, is_minor, keys_of, mark_of
 from bolus.acquire.dicom.series import merge
 from bolus.acquire.dicom.source_images import (
     LOCALIZER,
@@ -82,7 +82,7 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
         for uid in group.series
     }
     if series is not None and not named:
-        chosen = next((g for g in scans if keys[g.series] == series), None)
+        chosen = next((g for g in scans if keys[mark_of(g)] == series), None)
         if chosen is None:
             raise NotCT(
                 f"{where}: there is no series {series}; `bolus info` lists the series of the exam."
@@ -99,7 +99,7 @@ def select(slices: Sequence[Slice], where: str, series: str | None = None) -> Se
         choice.scan.slices,
         verdicts,
         (*odd, *copies, *choice.findings, *_left_out(images, choice)),
-        {uid: key for uids, key in keys.items() for uid in uids},
+        _by_series(keys),
     )
 
 
@@ -107,7 +107,16 @@ def scan_keys(slices: Sequence[Slice]) -> dict[str, str]:
     """What `--series` takes for each scan of an exam, by the UIDs of its series."""
     images, _, _ = without_copies(with_places(slices))
     scans = [g for g in _time_courses(images)[0] if g.frames >= MIN_FRAMES]
-    return {uid: key for series, key in keys_of(scans).items() for uid in series}
+    return _by_series(keys_of(scans))
+
+
+def _by_series(keys: Keys) -> dict[str, str]:
+    """The keys of the scans in which each series has images."""
+    found: dict[str, str] = {}
+    for (uids, _), key in keys.items():
+        for uid in uids:
+            found[uid] = f"{found[uid]}, {key}" if uid in found else key
+    return found
 
 
 def _time_courses(images: Sequence[Slice]) -> tuple[list[Group], list[Finding]]:
@@ -135,7 +144,7 @@ def _left_out(slices: Sequence[Slice], choice: Choice) -> list[Finding]:
     """Images left out that may be frames of the scan, and other images in its series."""
     chosen = choice.scan
     known = {id(s) for group in (chosen, *choice.again) for s in group.slices}
-    others = [s for s in slices if id(s) not in known]
+    others = [s for s in slices if id(s) not in known and choice.why_not.get(s.series) != MAPS]
     there = {(s.place, _time(s, chosen)) for s in chosen.slices}
     lost = [
         s

@@ -27,7 +27,8 @@ TIMES_OF_DAY = (
 )
 MAX_LOST = 0.1
 """Share of the frames that may lack slices and be dropped."""
-TRACKED = 0.5
+TRACKED = "tracking-left-out"
+TRACKING_SHARE = 0.5
 """Share of the slices that frames of bolus tracking have at most."""
 
 
@@ -104,7 +105,7 @@ def _without_tracking(table: IntArray) -> tuple[IntArray, list[Finding]]:
     Bolus tracking may stand in the scan's own series, at the place of one of its slices.
     """
     there = (table >= 0).sum(axis=1)
-    whole = np.flatnonzero(there > TRACKED * table.shape[1])
+    whole = np.flatnonzero(there > TRACKING_SHARE * table.shape[1])
     if not len(whole):
         return table, []
     start, end = int(whole[0]), int(whole[-1]) + 1
@@ -113,7 +114,7 @@ def _without_tracking(table: IntArray) -> tuple[IntArray, list[Finding]]:
         return table, []
     return table[start:end], [
         Finding(
-            "tracking-left-out",
+            TRACKED,
             Grade.WARNING,
             f"{images} images of few slices before or after the scan were left out: bolus tracking "
             "in the series of the scan.",
