@@ -280,13 +280,7 @@ def _lost(scrambled: Collection[str]) -> list[Finding]:
 
 
 def _alike(us: IntArray, order: IntArray, number: IntArray, share: float = SAME_ORDER) -> bool:
-    """Whether two clocks or numbers put the images of each slice in the same order, or reversed.
-
-    Parameters
-    ----------
-    share
-        Of consecutive images that must agree.
-    """
+    """Whether two put (a share of) the images of each slice in the same order, or reversed."""
     rising = falling = 0
     for k in range(number.max() + 1):
         mine = number == k

@@ -44,7 +44,7 @@ def merge(slices: Sequence[Slice]) -> list[Group]:
         courses += found
         few = few or [group for group in merged if group.frames < MIN_FRAMES]
         taken = _images(found)
-        rest = [group for group in rest if id(group.slices[0]) not in taken]
+        rest = [group for group in rest if not taken & _images([group])]
     taken = _images(courses)
     few = [group for group in few if not taken & _images([group])]
     beside = split(courses, lambda g: _kind_of_any_study(g, grids))
