@@ -75,7 +75,8 @@ def test_two_kernels_in_one_series_are_two_reconstructions(tmp_path: Path) -> No
 def overlapping_tables() -> Images:
     """Eight slices; the fifth one is in both series."""
     images = exam(FRAMES, 8)
-    upper = [one for one in exam(FRAMES, 8) if place_of(one) >= 4]
+    later = exam(FRAMES, 8, seconds=lambda t, z: STEP_S * t + 0.05 * z + 0.7)
+    upper = [one for one in later if place_of(one) >= 4]
     for one in upper:
         one.SeriesInstanceUID, one.SeriesNumber = STUDY + ".61", 61
         one.SOPInstanceUID = uid("upper", one.InstanceNumber, place_of(one))
@@ -87,7 +88,7 @@ def overlapping_tables() -> Images:
 def test_table_positions_may_overlap_by_a_slice(tmp_path: Path) -> None:
     found = read_exam(save(tmp_path, overlapping_tables()))
     assert found.frames.shape[:2] == (FRAMES, 8)
-    assert max(f.grade for f in found.findings) >= Grade.WARNING
+    assert ("images-beside", Grade.WARNING) in {(f.code, f.grade) for f in found.findings}
 
 
 def test_a_table_that_jumps_by_some_tenths_of_a_mm_loses_no_frame(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ series.  What decides is what the images are, never what somebody called them.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bolus.acquire.dicom.clocks import CLOCKS
@@ -146,11 +147,15 @@ def _left_out(slices: Sequence[Slice], choice: Choice) -> list[Finding]:
     known = {id(s) for group in (chosen, *choice.again) for s in group.slices}
     others = [s for s in slices if id(s) not in known and choice.why_not.get(s.series) != MAPS]
     there = {(s.place, _time(s, chosen)) for s in chosen.slices}
+    times: dict[int, list[int]] = defaultdict(list)
+    for place, time in sorted((place, time) for place, time in there if time is not None):
+        times[place].append(time)
     lost = [
         s
         for s in others
         if _may_be_frame(s, chosen)
         and (s.series in chosen.series or (s.place, _time(s, chosen)) not in there)
+        and not _shown_already(s, chosen, times)
     ]
     taken = {id(s) for s in lost}
     in_series = [s for s in others if s.series in set(chosen.series) and id(s) not in taken]
@@ -177,6 +182,17 @@ def _left_out(slices: Sequence[Slice], choice: Choice) -> list[Finding]:
             )
         )
     return findings
+
+
+def _shown_already(image: Slice, chosen: Group, times: Mapping[int, Sequence[int]]) -> bool:
+    """Whether the scan's series shows an image's slice at nearly its time, as tables overlap."""
+    time = _time(image, chosen)
+    if image.series not in chosen.series or time is None or not times.get(image.place):
+        return False
+    step = 1e6 * chosen.duration_s / max(1, chosen.frames - 1)
+    k = bisect_left(times[image.place], time)
+    near = times[image.place][max(0, k - 1) : k + 1]
+    return 0 < min(abs(other - time) for other in near) < step / 2
 
 
 def _time(image: Slice, chosen: Group) -> int | None:
