@@ -23,7 +23,6 @@ from bolus.acquire.dicom.whole_seconds import (
     ranks_in_slice,
     same_second,
 )
-from bolus.acquire.given_times import GivenTimes
 from bolus.errors import MissingTiming
 from bolus.types import Finding, Grade, IntArray
 
@@ -100,19 +99,19 @@ def choose_clock(
     MissingTiming
         If no clock advances, and the interval between frames is unknown.
     """
-    usable = {key: us for key in CLOCKS if (us := _values(slices, key)) is not None}
+    usable = {key: us for key in CLOCKS if (us := values_of(slices, key)) is not None}
     ticking = {key: us for key, us in usable.items() if distinct(us, number) >= MOSTLY_DISTINCT}
     if "content_us" in ticking and not _even(ticking["content_us"], number):
         del ticking["content_us"]  # batches of a reconstruction
     orders = _orders(slices, number)
-    plausible = {k: us for k, us in ticking.items() if _plausible(us, number)}
-    sound = {k: us for k, us in plausible.items() if not _scrambled(k, plausible, orders, number)}
-    lost = _lost(plausible.keys() - sound.keys())
-    for candidates in (sound, plausible, ticking):
+    likely = {k: us for k, us in ticking.items() if plausible(us, number)}
+    sound = {k: us for k, us in likely.items() if not _scrambled(k, likely, orders, number)}
+    lost = _lost(likely.keys() - sound.keys())
+    for candidates in (sound, likely, ticking):
         if candidates:
             key = _best(candidates, slices, number)
             name = min(s.name for s in slices)
-            times = _chosen(key, candidates, sound or plausible, orders, number, name)
+            times = _chosen(key, candidates, sound or likely, orders, number, name)
             return replace(times, findings=(*lost, *times.findings))
     return _assumed(slices, number, protocol_step_us)
 
@@ -128,9 +127,9 @@ def without_untimed(slices: Sequence[Slice], number: IntArray) -> tuple[list[Sli
         if key == "content_us" or not 0 < lost <= MAX_LOST * len(slices):
             continue
         kept = [s for s, has in zip(slices, timed, strict=True) if has]
-        us = _values(kept, key)
+        us = values_of(kept, key)
         at = number[timed]
-        if us is None or distinct(us, at) < MOSTLY_DISTINCT or not _plausible(us, at):
+        if us is None or distinct(us, at) < MOSTLY_DISTINCT or not plausible(us, at):
             continue
         finding = Finding(
             "images-without-time",
@@ -142,43 +141,10 @@ def without_untimed(slices: Sequence[Slice], number: IntArray) -> tuple[list[Sli
     return list(slices), []
 
 
-def given_clock(slices: Sequence[Slice], number: IntArray, given: GivenTimes) -> Times:
-    """Times that the user gave, in the order of the exam's best clock or number.
-
-    Raises
-    ------
-    MissingTiming
-        If nothing gives the frames' order.
-    UsageError
-        If times for another number of frames were given.
-    """
-    order = _frame_order(slices, number)
-    values, ranks = np.unique(order, return_inverse=True)
-    in_slice = ranks_in_slice(order, number)
-    if len(values) > int(in_slice.max()) + 1:  # every slice has times or numbers of its own
-        ranks = in_slice
-    name = min(s.name for s in slices)
-    us = np.round(given.of(int(ranks.max()) + 1, name) * SECOND_US).astype(np.int64)
-    return Times(us[ranks], "the user", (given.finding,))
-
-
-def _frame_order(slices: Sequence[Slice], number: IntArray) -> IntArray:
-    """The clock or number that distinguishes the most images of each slice."""
-    known = [_values(slices, key) for key in (*CLOCKS, *ORDERS)]
-    values = [us for us in known if us is not None]
-    best = max(values, key=lambda us: distinct(us, number), default=None)
-    if best is None or distinct(best, number) < MOSTLY_DISTINCT:
-        raise MissingTiming(
-            f"{min(s.name for s in slices)}: neither a time nor a number tells the order of its "
-            "frames, so given times can't be assigned; export the exam with its headers."
-        )
-    return best
-
-
 def _chosen(
     key: str,
     candidates: Mapping[str, IntArray],
-    plausible: Mapping[str, IntArray],
+    likely: Mapping[str, IntArray],
     orders: Mapping[str, IntArray],
     number: IntArray,
     name: str,
@@ -203,7 +169,7 @@ def _chosen(
                 "Compare the intervals with the scan protocol.",
             )
         )
-    findings += _disagreement(key, us, plausible, number)
+    findings += _disagreement(key, us, likely, number)
     opposed = [tag for tag, order in orders.items() if not _alike(us, order, number, 1.0)]
     if opposed:
         findings.append(
@@ -218,13 +184,13 @@ def _chosen(
     return Times(us, CLOCKS[key], tuple(findings))
 
 
-def _values(slices: Sequence[Slice], key: str) -> IntArray | None:
+def values_of(slices: Sequence[Slice], key: str) -> IntArray | None:
     values = [getattr(s.clock, key) for s in slices]
     return None if None in values else np.array(values, dtype=np.int64)
 
 
 def _orders(slices: Sequence[Slice], number: IntArray) -> dict[str, IntArray]:
-    known = {tag: _values(slices, tag) for tag in ORDERS}
+    known = {tag: values_of(slices, tag) for tag in ORDERS}
     return {
         tag: order
         for tag, order in known.items()
@@ -232,14 +198,14 @@ def _orders(slices: Sequence[Slice], number: IntArray) -> dict[str, IntArray]:
     }
 
 
-def _steps(us: IntArray, number: IntArray) -> IntArray:
+def steps_of(us: IntArray, number: IntArray) -> IntArray:
     """Intervals between consecutive images of the same slice, us."""
     return np.concatenate([np.diff(np.unique(us[number == k])) for k in range(number.max() + 1)])
 
 
-def _plausible(us: IntArray, number: IntArray) -> bool:
+def plausible(us: IntArray, number: IntArray) -> bool:
     """Whether a clock ticks at the intervals of a perfusion scan."""
-    steps = _steps(us, number)
+    steps = steps_of(us, number)
     if not len(steps) or np.mean(steps < SHORTEST_US) > MOST_SHORT:
         return False
     return STEP_LIMITS_US[0] <= float(np.median(steps)) <= STEP_LIMITS_US[1]
@@ -247,7 +213,7 @@ def _plausible(us: IntArray, number: IntArray) -> bool:
 
 def _even(us: IntArray, number: IntArray) -> bool:
     """Whether most intervals are like the usual one."""
-    steps = _steps(us, number)
+    steps = steps_of(us, number)
     return not len(steps) or float(np.mean(steps > BATCH * np.median(steps))) <= MOST_LONG
 
 
@@ -324,26 +290,26 @@ def _rises(us: IntArray, order: IntArray, number: IntArray) -> bool:
 
 
 def _too_long(us: IntArray, number: IntArray) -> bool:
-    steps = _steps(us, number)
+    steps = steps_of(us, number)
     even = len(steps) > 0 and float(np.ptp(steps)) <= EVEN * float(np.median(steps))
     return even and int(np.ptp(us)) > LONGEST_EVEN_US
 
 
 def _has_step(us: IntArray, number: IntArray, step_us: int | None) -> bool:
     """Whether a clock's interval is the protocol's."""
-    steps = _steps(us, number)
+    steps = steps_of(us, number)
     if step_us is None or not len(steps):
         return False
     return abs(float(np.median(steps)) - step_us) <= STEP_AGREES * step_us
 
 
 def _disagreement(
-    key: str, us: IntArray, plausible: Mapping[str, IntArray], number: IntArray
+    key: str, us: IntArray, likely: Mapping[str, IntArray], number: IntArray
 ) -> list[Finding]:
     """Clocks that tick as plausibly, but tell other intervals; ContentTime often does."""
     findings = []
-    allowed = SECOND_US if in_whole_seconds(plausible.get(key, us), number) else CLOCKS_DISAGREE_US
-    for other, values in plausible.items():
+    allowed = SECOND_US if in_whole_seconds(likely.get(key, us), number) else CLOCKS_DISAGREE_US
+    for other, values in likely.items():
         limit = SECOND_US if in_whole_seconds(values, number) else allowed
         apart = drift(us, values, number)
         late = other == "content_us"

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bolus.acquire.checks import check_protocol, check_scaling, check_times, scanner
-from bolus.acquire.dicom.clocks import Times, choose_clock, given_clock, without_untimed
+from bolus.acquire.dicom.clocks import Times, choose_clock, without_untimed
 from bolus.acquire.dicom.damaged_images import damage_findings, without_damaged
 from bolus.acquire.dicom.duplicates import without_resent, without_simultaneous
 from bolus.acquire.dicom.geometry import geometry, same_grid, slice_numbers, with_time_course
+from bolus.acquire.dicom.given_clock import given_clock
 from bolus.acquire.dicom.headers import Slice
 from bolus.acquire.dicom.pixels import Damaged
 from bolus.acquire.dicom.timing import TRACKED, frames
