@@ -19,6 +19,8 @@ BRIEF_S = 25.0
 """Bolus tracking and test boluses stop when the contrast arrives; a first pass takes 40 s."""
 MUCH_TALLER, FEW_SLICES, SEVERAL_TIMES = 2.0, 2, 3
 """One or two slices beside a slab of twice their height and three times as many are its tracker."""
+FEW_FRAMES = 15
+"""Fewer volumes than this, beside twice as many, are the phases of an angiogram."""
 SAME_TIMES = 0.8
 """Share of its times that a second reconstruction has in common with the first."""
 SAME_TIME_US = 300_000
@@ -184,6 +186,8 @@ def _minor(group: Group, largest: Group) -> str:
         return TRACKING
     if slices <= FEW_SLICES and taller and most >= SEVERAL_TIMES * slices:
         return f"only {slices} slices: bolus tracking or a test bolus"
+    if group.frames < FEW_FRAMES and largest.frames >= 2 * group.frames:
+        return f"only {group.frames} volumes: phases of an angiogram or the like"
     brief = 0 < group.duration_s < BRIEF_S and largest.duration_s >= 1.5 * group.duration_s
     if brief and len(group.places) <= len(largest.places):
         return f"{group.duration_s:.0f} s long: bolus tracking or a test bolus"

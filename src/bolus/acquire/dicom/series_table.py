@@ -21,6 +21,7 @@ TAKEN_FOR = {
 }
 SHORT_FORMS = (
     ("bolus tracking", "bolus tracking or test bolus"),
+    ("angiogram", "phases of an angiogram"),
     ("no contrast", "time course without contrast"),
     ("localizer", "localizer"),
     ("projection", "projection or average"),
