@@ -236,22 +236,28 @@ def _intensities(brain: float, low: float, saturated: float) -> list[Finding]:
                 "Check the rescale slope and intercept.",
             )
         )
-    if low > AIR_BELOW_HU:
-        findings.append(
-            Finding(
-                "no-air",
-                Grade.WARNING,
-                f"The lowest value is {low:.0f} HU: there is no air around the head, or the values "
-                "are not Hounsfield units.",
-                "Use the images as the scanner reconstructed them.",
-            )
-        )
+    findings += no_air(low)
     if saturated > SATURATED_SHARE:
         message = (
             f"{saturated:.1%} of the voxels reach {SATURATED_HU:.0f} HU: metal, or cut-off values."
         )
         findings.append(Finding("values-saturated", Grade.NOTE, message))
     return findings
+
+
+def no_air(lowest: float) -> list[Finding]:
+    """A finding if the lowest value of a frame is not air's."""
+    if lowest <= AIR_BELOW_HU:
+        return []
+    return [
+        Finding(
+            "no-air",
+            Grade.WARNING,
+            f"The lowest value is {lowest:.0f} HU: there is no air around the head, or the values "
+            "are not Hounsfield units.",
+            "Use the images as the scanner reconstructed them.",
+        )
+    ]
 
 
 def check_protocol(slices: Sequence[Slice]) -> list[Finding]:
