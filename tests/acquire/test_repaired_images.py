@@ -132,3 +132,20 @@ def test_grey_levels_without_air_are_named_although_their_padding_is_repaired() 
     frames = np.maximum(calm_head(36), 0)
     found = (*repair_values(frames), *check_values(frames, "exam"))
     assert {"padding-undeclared", "no-air"} <= {one.code for one in found}
+
+
+@pytest.mark.parametrize("highest", [100, 255])
+def test_values_that_were_cut_off_above_are_named(highest: int) -> None:
+    whole, cut = calm_head(36), np.minimum(calm_head(36), highest)
+    assert "values-cut-off" not in {one.code for one in check_values(whole, "exam")}
+    found = {one.code: one for one in check_values(cut, "exam")}
+    assert found["values-cut-off"].grade == Grade.WARNING
+    assert f"{highest} HU" in found["values-cut-off"].message
+
+
+def test_a_doubled_slope_is_named_where_it_took_air_below_the_scale() -> None:
+    right = calm_head(36)
+    doubled = np.maximum(2 * right, -1024)
+    assert "slope-doubtful" not in {one.code for one in check_values(right, "exam")}
+    assert "slope-doubtful" not in {one.code for one in check_values(right + 20, "exam")}
+    assert "slope-doubtful" in {one.code for one in check_values(doubled, "exam")}
