@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dicomfactory import SIZE, exam, save, store, truth
+from niftifactory import VOLUME_TIMING, save_nifti
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 
 from bolus.acquire.checks import check_values
 from bolus.acquire.exam import read_exam
 from bolus.acquire.repair_values import repair_values
+from bolus.errors import NotCT
 from bolus.types import Exam, Float32Array, Grade
 
 Y, X = np.mgrid[:SIZE, :SIZE] - 15.5
@@ -149,3 +151,11 @@ def test_a_doubled_slope_is_named_where_it_took_air_below_the_scale() -> None:
     assert "slope-doubtful" not in {one.code for one in check_values(right, "exam")}
     assert "slope-doubtful" not in {one.code for one in check_values(right + 20, "exam")}
     assert "slope-doubtful" in {one.code for one in check_values(doubled, "exam")}
+
+
+@pytest.mark.parametrize("modality", ["MR", "PT", "nm"])
+def test_a_nifti_that_says_it_is_not_ct_is_refused(modality: str, tmp_path: Path) -> None:
+    with pytest.raises(NotCT, match=rf"head.nii.gz.*Modality {modality.upper()}"):
+        read_exam(save_nifti(tmp_path, sidecar={**VOLUME_TIMING, "Modality": modality}))
+    found = read_exam(save_nifti(tmp_path, sidecar={**VOLUME_TIMING, "Modality": "CT"}))
+    assert graded(found) == {}
