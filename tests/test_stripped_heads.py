@@ -14,6 +14,7 @@ from bolus.acquire.checks import check_values
 from bolus.acquire.exam import read_exam
 from bolus.acquire.repair_values import repair_values
 from bolus.anatomy.brain_mask import brain_mask, stripped_head
+from bolus.errors import NoPerfusion
 from bolus.metrics import dice
 from bolus.options import Choices
 from bolus.pipeline import analyse
@@ -165,3 +166,46 @@ def test_what_a_stripping_tool_left_of_the_skull_is_no_brain() -> None:
     mask = brain_mask(left, exam.geometry)
     assert dice(mask, head.brain) > 0.95
     assert not (mask & shell).any()
+
+
+def in_noise(brain: BoolArray, outside_hu: float, noise_hu: float) -> Exam:
+    exam, _, _ = intact("cine")
+    around = np.random.default_rng(4).normal(outside_hu, noise_hu, exam.frames.shape)
+    return with_values(exam, np.where(brain, exam.frames, around.astype(np.float32)))
+
+
+def test_a_stripped_head_with_little_noise_around_it_has_its_maps() -> None:
+    _, truth, whole = intact("cine")
+    found = maps_of(in_noise(truth.brain, 0.0, 0.5))
+    assert "skull-removed" in codes(found)
+    one, other = found.methods["nlr"].lesion, whole.methods["nlr"].lesion
+    assert dice(one.labels > 0, other.labels > 0) > 0.9
+    assert found.tissue.brain.sum() > 0.9 * truth.brain.sum()
+
+
+@pytest.mark.parametrize(("outside_hu", "noise_hu"), [(0.0, 5.0), (-1000.0, 10.0)])
+def test_a_stripped_head_in_the_noise_of_air_or_brain_is_refused_with_a_remedy(
+    outside_hu: float, noise_hu: float
+) -> None:
+    _, truth, _ = intact("cine")
+    inner = ndimage.binary_erosion(truth.brain, np.ones((1, 3, 3), bool))
+    with pytest.raises(NoPerfusion, match="give all voxels around the brain one value"):
+        maps_of(in_noise(inner, outside_hu, noise_hu))
+
+
+@pytest.mark.parametrize("outside_hu", [0.0, -1024.0])
+@pytest.mark.parametrize("pixels", [1, 2])
+def test_a_skull_that_a_wide_mask_left_in_part_is_named(pixels: int, outside_hu: float) -> None:
+    exam, truth, whole = intact("cine")
+    wide = ndimage.binary_dilation(truth.brain, np.ones((1, 3, 3), bool), iterations=pixels)
+    found = {one.code: one for one in maps_of(stripped(exam, wide, outside_hu)).findings}
+    assert found["head-cut"].grade == Grade.WARNING
+    assert "head-cut" not in codes(whole)
+
+
+@pytest.mark.parametrize("outside_hu", [0.0, -1024.0])
+def test_a_front_that_was_cut_off_is_named(outside_hu: float) -> None:
+    exam, _, _ = intact("cine")
+    frames = np.round(exam.frames)
+    frames[:, :, : frames.shape[2] // 3] = outside_hu
+    assert "head-cut" in codes(maps_of(with_values(exam, frames)))

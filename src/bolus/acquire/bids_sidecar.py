@@ -10,10 +10,11 @@ import numpy as np
 
 from bolus.acquire.dicom.elements import LARGEST, datetime_us, time_of_day_us
 from bolus.acquire.read_errors import READ_ERRORS
-from bolus.errors import DamagedFile, MissingTiming
+from bolus.errors import DamagedFile, MissingTiming, NotCT
 from bolus.plain_text import short
 from bolus.types import Float64Array, Scanner
 
+OTHER_MODALITIES = frozenset({"MR", "MRI", "NM", "PET", "PT", "US", "XA"})
 MAX_SIDECAR_BYTES = 16 * 2**20
 OF_FRAMES = ("VolumeTiming", "FrameTimesStart", "FrameDuration")
 """Fields that may list a number for each frame."""
@@ -185,8 +186,17 @@ def by_dcm2niix(fields: Mapping[str, Any]) -> bool:
     return str(fields.get("ConversionSoftware", "")).lower().startswith(DCM2NIIX)
 
 
-def scanner(fields: Mapping[str, Any]) -> Scanner:
-    """Scanner parameters in the JSON file."""
+def scanner(fields: Mapping[str, Any], name: str) -> Scanner:
+    """Scanner parameters in the JSON file.
+
+    Raises
+    ------
+    NotCT
+        If it says that the images are not CT.
+    """
+    modality = _text_of(fields.get("Modality")).upper()
+    if modality in OTHER_MODALITIES:
+        raise NotCT(f"{name}: is not CT; its JSON file gives the Modality {modality}.")
     return Scanner(
         source="nifti",
         manufacturer=_text_of(fields.get("Manufacturer")),

@@ -13,7 +13,7 @@ import numpy as np
 from bolus.acquire.dicom.groups import MIN_FRAMES
 from bolus.acquire.dicom.headers import Protocol, Slice
 from bolus.acquire.dicom.phases import MAX_PAUSE_US
-from bolus.acquire.dicom.pixels import LOSSY
+from bolus.acquire.dicom.pixels import AIR_HU, LOSSY
 from bolus.errors import AmbiguousExam, ImplausibleValues, MissingTiming, TooFewFrames
 from bolus.types import Finding, Float32Array, Float64Array, Grade, Scanner
 
@@ -53,6 +53,11 @@ THINNED = 4
 """Every 4th row and column is enough for a median."""
 SATURATED_HU = 3071.0
 SATURATED_SHARE = 1e-3
+CUT_OFF_SHARE = 0.02
+"""Bone and what is denser are 10 to 15 % of a head's image; few voxels have exactly one value."""
+DOUBLED_BRAIN_HU, CLIPPED_SHARE = 50.0, 0.95
+"""Least median over an unenhanced brain whose slope is doubled, and share of the air that this
+takes below the end of the scale: it has 25 to 40 HU at any tube voltage."""
 
 
 def check_times(times_s: Float64Array, where: str) -> list[Finding]:
@@ -203,8 +208,11 @@ def check_values(frames: Float32Array, where: str) -> list[Finding]:
             f"{where}: all frames are identical, so no bolus can be seen; the files "
             "are copies of one volume."
         )
-    saturated = float(np.mean(first >= SATURATED_HU))
-    return [*_outliers(centre[..., ::THINNED, ::THINNED]), *_intensities(brain, low, saturated)]
+    return [
+        *_outliers(centre[..., ::THINNED, ::THINNED]),
+        *_intensities(brain, low),
+        *_ends(first, brain, high),
+    ]
 
 
 def _outliers(centre: Float32Array) -> list[Finding]:
@@ -225,7 +233,7 @@ def _outliers(centre: Float32Array) -> list[Finding]:
     ]
 
 
-def _intensities(brain: float, low: float, saturated: float) -> list[Finding]:
+def _intensities(brain: float, low: float) -> list[Finding]:
     findings = []
     if not BRAIN_USUAL_HU[0] <= brain <= BRAIN_USUAL_HU[1]:
         findings.append(
@@ -236,22 +244,58 @@ def _intensities(brain: float, low: float, saturated: float) -> list[Finding]:
                 "Check the rescale slope and intercept.",
             )
         )
-    if low > AIR_BELOW_HU:
-        findings.append(
-            Finding(
-                "no-air",
-                Grade.WARNING,
-                f"The lowest value is {low:.0f} HU: there is no air around the head, or the values "
-                "are not Hounsfield units.",
-                "Use the images as the scanner reconstructed them.",
-            )
-        )
+    return findings + no_air(low)
+
+
+def _ends(frame: Float32Array, brain: float, high: float) -> list[Finding]:
+    """What the voxels at the ends of the scale show, of a frame (Z, Y, X)."""
+    findings = []
+    saturated = float(np.mean(frame >= SATURATED_HU))
+    cut_off = float(np.mean(frame == high)) if high < SATURATED_HU else 0.0
     if saturated > SATURATED_SHARE:
         message = (
             f"{saturated:.1%} of the voxels reach {SATURATED_HU:.0f} HU: metal, or cut-off values."
         )
         findings.append(Finding("values-saturated", Grade.NOTE, message))
+    if cut_off > CUT_OFF_SHARE:
+        findings.append(
+            Finding(
+                "values-cut-off",
+                Grade.WARNING,
+                f"{cut_off:.1%} of the voxels have the highest value, {high:.0f} HU: what was "
+                "denser was cut off, as in images that were windowed for display.",
+                "Use the images as the scanner reconstructed them.",
+            )
+        )
+    if brain > DOUBLED_BRAIN_HU:
+        air = frame[frame < AIR_BELOW_HU]
+        if air.size and np.mean(air == AIR_HU) > CLIPPED_SHARE:
+            findings.append(
+                Finding(
+                    "slope-doubtful",
+                    Grade.WARNING,
+                    f"The middle of the head has a median of {brain:.0f} HU, and air lies at the "
+                    f"lowest value, {AIR_HU:.0f} HU, or was below it: the slope may be too large.",
+                    "Compare the brain with the scanner's own display (20 to 50 HU before "
+                    "contrast) and correct RescaleSlope or scl_slope at the source.",
+                )
+            )
     return findings
+
+
+def no_air(lowest: float) -> list[Finding]:
+    """A finding if the lowest value of a frame is not air's."""
+    if lowest <= AIR_BELOW_HU:
+        return []
+    return [
+        Finding(
+            "no-air",
+            Grade.WARNING,
+            f"The lowest value is {lowest:.0f} HU: there is no air around the head, or the values "
+            "are not Hounsfield units.",
+            "Use the images as the scanner reconstructed them.",
+        )
+    ]
 
 
 def check_protocol(slices: Sequence[Slice]) -> list[Finding]:

@@ -97,6 +97,8 @@ def open_nifti(exam: Path | NiftiExam, given: GivenTimes | None = None) -> Volum
     ------
     DamagedFile
         If it is not a NIfTI file, or its JSON file is damaged.
+    NotCT
+        If its JSON file gives another modality.
     TooFewFrames
         If it is 3D, or has fewer than 8 frames.
     BadGeometry
@@ -176,7 +178,7 @@ def _volume(
         flipped=flipped,
         times_s=np.round(np.ascontiguousarray(times_s - times_s.min()), 6),
         geometry=geometry,
-        scanner=scanner(header.fields),
+        scanner=scanner(header.fields, exam.name),
         findings=(
             *exam.findings,
             *timing,

@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bolus.anatomy.brain_mask import brain_mask, stripped_head
+from bolus.anatomy.brain_mask import (
+    CUT_BONE_SHARE,
+    MUCH_CUT_BONE_SHARE,
+    brain_mask,
+    cut_share,
+    stripped_head,
+)
 from bolus.anatomy.motion_residue import CLEAR_SD_EDGE, edge_hu
 from bolus.anatomy.time_course import Change, change_over_time
 from bolus.data import WithArrays
@@ -73,7 +79,7 @@ def baseline_and_arrival(exam: Exam, moved_mm: float = 0.0) -> Baseline:
     Baseline
         With the finding ``baseline-short`` where fewer than 3 frames or 4 s precede the bolus,
         ``brain-disturbed`` where much of the brain changes in ways contrast cannot explain, and
-        ``skull-removed`` where the exam was stripped before.
+        ``skull-removed`` where the exam was stripped before, ``head-cut`` where only in part.
 
     Raises
     ------
@@ -207,13 +213,28 @@ def _last_crossing(
 
 def _stripped(image: Float32Array) -> tuple[Finding, ...]:
     if stripped_head(image) is None:
-        return ()
+        return _cut(cut_share(image))
     return (
         Finding(
             "skull-removed",
             Grade.WARNING,
             "The exam was stripped of its skull: the brain is what is left, so its border, veins "
             "next to the skull and absolute flow are less sure.",
+            "Use the images as the scanner reconstructed them, if there are any.",
+        ),
+    )
+
+
+def _cut(share: float) -> tuple[Finding, ...]:
+    if share < CUT_BONE_SHARE:
+        return ()
+    return (
+        Finding(
+            "head-cut",
+            Grade.WARNING if share > MUCH_CUT_BONE_SHARE else Grade.NOTE,
+            "Bone borders on the constant value around the head (it is "
+            f"{share:.0%} of that border): the head was partly stripped of its skull or its face, "
+            "or cut off by the field of view; motion is measured on what is left.",
             "Use the images as the scanner reconstructed them, if there are any.",
         ),
     )

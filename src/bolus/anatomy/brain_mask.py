@@ -46,10 +46,19 @@ MIN_BONE_SHARE = 0.002
 # same but for the rounding of resampled frames.
 OUTSIDE_SHARE = 0.5
 OUTSIDE_HU = 0.05
+# Or little noise about one value, out to so many SD, if it is neither air's, which has such noise
+# around whole heads too, nor the brain's own.
+NOISE_SDS, MOST_SD_HU = 4.0, 1.0
+AIR_BELOW_HU, BRAIN_HU = -800.0, (5.0, 80.0)
+MAD_TO_SD = 1.4826
 # Bone fills 10 to 25 % of the section of a head, trabeculae of a defaced one included; what a
 # stripping tool leaves is less.
 SKULL_HU = 250.0
 SKULL_SHARE = 0.05
+# Skin and its partial volume lie between bone and what surrounds a whole head: 0 there, 0.04 to
+# 0.1 without the face, 0.3 and more where a mask follows the skull.
+CUT_BONE_SHARE, MUCH_CUT_BONE_SHARE = 0.03, 0.2
+CROSS = np.array([[[0] * 3] * 3, [[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0] * 3] * 3], bool)
 
 # 16 directions, closed under mirroring in x and y, so that a mirrored head has a mirrored mask.
 RAYS = tuple(
@@ -97,20 +106,48 @@ def stripped_head(image: Float32Array) -> BoolArray | None:
     Parameters
     ----------
     image : (Z, Y, X) float32, HU
-        Around a stripped head it has one value, whichever.
+        Around a stripped head it has one value, whichever, or one that isn't air's with little
+        noise.
 
     Returns
     -------
     (Z, Y, X) bool, or None
     """
-    sides = image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]
-    rim = np.concatenate([side.ravel() for side in sides])
+    rim = _rim(image)
     value = float(np.median(rim))
-    if np.mean(np.abs(rim - value) < OUTSIDE_HU) < OUTSIDE_SHARE:
-        return None
-    head = np.abs(image - value) >= OUTSIDE_HU
+    reach = OUTSIDE_HU
+    if np.mean(np.abs(rim - value) < reach) < OUTSIDE_SHARE:
+        spread = MAD_TO_SD * float(np.median(np.abs(rim - value)))
+        natural = value < AIR_BELOW_HU or BRAIN_HU[0] <= value <= BRAIN_HU[1]
+        if natural or spread > MOST_SD_HU:
+            return None
+        reach = NOISE_SDS * spread
+    head = np.abs(image - value) >= reach
     bone = np.count_nonzero(head & (image > SKULL_HU))
     return head if bone < SKULL_SHARE * np.count_nonzero(head) else None
+
+
+def cut_share(image: Float32Array) -> float:
+    """How much bone borders on a constant outside of the head: 0 in whole heads, which have skin.
+
+    Parameters
+    ----------
+    image : (Z, Y, X) float32, HU
+
+    Returns
+    -------
+    Share of the border's voxels that are bone; 0 where no value is constant at the rim.
+    """
+    found, counts = np.unique(_rim(image), return_counts=True)
+    outside = np.abs(image - found[counts.argmax()]) < OUTSIDE_HU
+    border = ndimage.binary_dilation(outside, CROSS) & ~outside
+    return float(np.mean(image[border] > SKULL_HU)) if border.any() else 0.0
+
+
+def _rim(image: Float32Array) -> Float32Array:
+    """Outermost pixels of all slices."""
+    sides = image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]
+    return np.concatenate([side.ravel() for side in sides])
 
 
 def _left_over(image: Float32Array, head: BoolArray, geometry: Geometry) -> BoolArray:
@@ -185,7 +222,8 @@ def grey_levels(image: Float32Array) -> tuple[float, float]:
         raise NoPerfusion(
             f"no brain found: no skull, only {100 * bone.size / image.size:.2f} % of the voxels "
             f"are denser than {mode + BONE_ABOVE_SOFT_HU:.0f} HU; check that this is a CT of "
-            "the head"
+            "the head, and if its skull was removed, give all voxels around the brain one value, "
+            "such as -1024"
         )
     level = mode + BONE_SHARE * (float(np.median(bone)) - mode)
     return mode, float(np.clip(level, *(mode + np.array(BONE_LEVEL_HU))))
