@@ -20,8 +20,8 @@ OF_FRAMES = ("VolumeTiming", "FrameTimesStart", "FrameDuration")
 DCM2NIIX = "dcm2niix"
 
 
-def read_sidecar(open_json: Callable[[], BinaryIO] | None, name: str) -> dict[str, Any]:
-    """The fields of a JSON file, empty without one.
+def read_sidecar(open_json: Callable[[], BinaryIO], name: str) -> dict[str, Any]:
+    """The fields of a JSON file, empty where it is gone.
 
     Parameters
     ----------
@@ -33,8 +33,6 @@ def read_sidecar(open_json: Callable[[], BinaryIO] | None, name: str) -> dict[st
     DamagedFile
         If there is one, but it is not a JSON object.
     """
-    if open_json is None:
-        return {}
     try:
         with open_json() as stream:
             content = stream.read(MAX_SIDECAR_BYTES + 1)

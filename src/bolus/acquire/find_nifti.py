@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from bolus.acquire.bids_sidecar import read_sidecar
 from bolus.acquire.dicom.groups import MIN_FRAMES
 from bolus.acquire.dicom.scan import read_images
 from bolus.acquire.dicom.source_images import CT_CLASSES
 from bolus.acquire.memory import MAX_FRAMES_BYTES
 from bolus.acquire.nifti_axes import file_axes
-from bolus.acquire.nifti_exam import NiftiExam, is_nifti_name, json_name, of_source
+from bolus.acquire.nifti_exam import NiftiExam, is_nifti_name, json_name, jsons_above, of_source
 from bolus.acquire.sources import Files, Source
 from bolus.errors import AmbiguousExam, DamagedFile, TooFewFrames
 from bolus.files.nifti_file import LARGEST_OFFSET, nifti_image
@@ -91,8 +90,9 @@ def find_nifti(files: Files, path: Path) -> NiftiExam | None:
                 "give the NIfTI file itself, or move it out of the folder to use the DICOM files."
             )
         return None
+    above = jsons_above(path)
     if len(niftis) == 1:
-        return NiftiExam((of_source(niftis[0], files.jsons),), files.findings)
+        return NiftiExam((of_source(niftis[0], files.jsons, above),), files.findings)
     long = [one for one in timed if one.frames >= MIN_FRAMES]
     if timed:
         chosen, findings = _time_course(long or timed, files, path)
@@ -117,7 +117,7 @@ def find_nifti(files: Files, path: Path) -> NiftiExam | None:
     if len(seen) < len(niftis):
         message = f"{len(niftis) - len(seen)} NIfTI files can't be read and were left out."
         findings.append(Finding("files-unreadable", Grade.WARNING, message, "Copy the exam again."))
-    parts = tuple(of_source(one.source, files.jsons) for one in used)
+    parts = tuple(of_source(one.source, files.jsons, above) for one in used)
     return NiftiExam(parts, (*findings, *files.findings), numbered)
 
 
@@ -220,8 +220,7 @@ def _same(one: _Seen, other: _Seen, files: Files) -> bool:
 
 
 def _json(one: _Seen, files: Files) -> dict[str, Any]:
-    file = of_source(one.source, files.jsons)
-    return read_sidecar(file.open_json, file.json_name)
+    return of_source(one.source, files.jsons, {}).fields()
 
 
 def _chunks(one: _Seen) -> Iterator[bytes]:
