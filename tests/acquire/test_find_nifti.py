@@ -342,3 +342,58 @@ def test_the_json_file_lies_beside_its_nifti_in_an_archive(tmp_path):
     save_nifti(tmp_path / "exam" / "deep", name="HEAD.NII.GZ", sidecar=None, step_s=0)
     (tmp_path / "exam" / "deep" / "HEAD.json").write_text(json.dumps(VOLUME_TIMING))
     assert is_the_exam(read_exam(packed(tmp_path / "exam", "zip")))
+
+
+@pytest.mark.parametrize(
+    ("field", "used"),
+    [
+        (lambda t: {"AcquisitionTime": f"12:01:{2.0 * t:g}", "TriggerDelayTime": 1500.0 * t}, 2.0),
+        (
+            lambda t: {
+                "AcquisitionDateTime": f"2021-07-16T12:00:{2.2 * t:09.6f}",
+                "AcquisitionTime": f"12:00:{1.5 * t:09.6f}",
+            },
+            2.2,
+        ),
+    ],
+    ids=["TriggerDelayTime", "AcquisitionTime"],
+)
+def test_clocks_that_disagree_are_a_warning_with_both_intervals(tmp_path, field, used):
+    found = read_exam(time_points(tmp_path, NUMBERED, [field(t) for t in range(FRAMES)]))
+    assert np.allclose(np.diff(found.times_s[:, 0]), used)
+    (warned,) = [f for f in found.findings if f.code == "clocks-disagree"]
+    assert warned.grade == Grade.WARNING
+    assert f"frames are {used:g} or 1.5 s apart" in warned.message
+    assert f"by up to {(used - 1.5) * (FRAMES - 1):.3g} s" in warned.message
+
+
+def test_a_delay_in_milliseconds_crosses_no_midnight(tmp_path):
+    delays = [{"TriggerDelayTime": 3000.0 * t} for t in range(FRAMES)]
+    found = read_exam(time_points(tmp_path, NUMBERED, delays))
+    assert np.allclose(np.diff(found.times_s[:, 0]), 3.0)
+
+
+def hhmmss(second: float) -> float:
+    minute, second = divmod(second, 60)
+    return 120_000 + 100 * minute + second
+
+
+@pytest.mark.parametrize(
+    "number",
+    [hhmmss, lambda s: 43_200 + s, lambda s: str(hhmmss(s))],
+    ids=["HHMMSS", "seconds", "text"],
+)
+def test_a_time_of_day_as_a_number_crosses_minutes(tmp_path, number):
+    times = [{"AcquisitionTime": number(30.5 + 2 * t)} for t in range(FRAMES)]
+    found = read_exam(time_points(tmp_path, NUMBERED, times))
+    assert np.allclose(np.diff(found.times_s[:, 0]), 2.0)
+
+
+def test_a_file_without_a_time_among_files_with_one_is_named(tmp_path):
+    folder = time_points(tmp_path, NUMBERED, [at(t) for t in range(FRAMES)])
+    save_nifti(folder, VOLUME, sidecar=None, name="vol0100.nii.gz")
+    with pytest.raises(MissingTiming, match=r"vol0100\.nii\.gz: 20 of 21 files have a time"):
+        read_exam(folder)
+    found = bolus.read_exam(folder, interval_s=2)
+    (warned,) = [f for f in found.findings if f.code == "times-partial"]
+    assert warned.grade == Grade.WARNING

@@ -263,3 +263,39 @@ def test_the_command_line_takes_an_interval_or_a_file(tmp_path, options, code, w
     )
     assert done.returncode == code
     assert words in done.stdout + done.stderr
+
+
+# oddities of JSON files
+
+EPOCH_S = 1_626_436_800.0
+OVER_MIDNIGHT = [(86_385.0 + t) % 86_400 for t in EVERY_2_S]
+
+
+@pytest.mark.parametrize(
+    "sidecar",
+    [
+        {"RepetitionTime": "2.0"},
+        {"VolumeTiming": [str(t) for t in EVERY_2_S]},
+        {"VolumeTiming": [[t] for t in EVERY_2_S]},
+        {"VolumeTiming": None, "RepetitionTime": 2.0},
+        {"VolumeTiming": [EPOCH_S + t for t in EVERY_2_S]},
+        {"FrameTimesStart": [EPOCH_S + t for t in EVERY_2_S]},
+        {"VolumeTiming": OVER_MIDNIGHT},
+        {"RepetitionTime": 0.002, "FrameDuration": 2.0},
+        {"RepetitionTime": 0, "FrameDuration": 2.0},
+    ],
+    ids=["text", "texts", "lists", "null", "epoch", "epoch starts", "midnight", "0.002", "0"],
+)
+def test_odd_json_files_are_read_as_they_are_meant(tmp_path, sidecar):
+    found = read_exam(save_nifti(tmp_path, sidecar=sidecar, step_s=0))
+    assert np.allclose(found.times_s[:, 0], EVERY_2_S)
+    passed_over = "FrameDuration" in sidecar
+    assert ("clocks-disagree" in [f.code for f in found.findings]) == passed_over
+
+
+@pytest.mark.parametrize(
+    "sidecar", [{"VolumeTiming": [0, "x"]}, {"VolumeTiming": EVERY_2_S[:-1]}], ids=["x", "19"]
+)
+def test_a_json_file_that_is_no_use_names_the_option(tmp_path, sidecar):
+    with pytest.raises(MissingTiming, match=r"VolumeTiming.*--times"):
+        read_exam(save_nifti(tmp_path, sidecar=sidecar))

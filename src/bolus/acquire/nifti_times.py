@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from bolus.acquire.bids_sidecar import by_dcm2niix, clock_s, listed_times, slice_offsets
+from bolus.acquire.bids_sidecar import by_dcm2niix, listed_times, slice_offsets
 from bolus.acquire.checks import INTERVAL_LIMITS_S
 from bolus.acquire.dicom.elements import LARGEST
 from bolus.acquire.given_times import GivenTimes
+from bolus.acquire.volume_clocks import CLOCKS, check_all_have_times, volume_clock
 from bolus.errors import MissingTiming
 from bolus.types import Finding, Float64Array, Grade, IntArray
 
@@ -27,13 +28,9 @@ HOW_TO_GIVE_TIMES = (
     "give the interval as --interval, the times as --times, or the start of each frame in s as "
     '"VolumeTiming": [0, 1.5, ...] in a JSON file of the same name next to it'
 )
-CLOCKS = ("AcquisitionDateTime", "AcquisitionTime", "TriggerDelayTime", "VolumeTiming",
-          "FrameTimesStart", "FrameReferenceTime")  # fmt: skip
-"""Fields that may tell when a file's only volume was measured, in order of preference."""
 MOVING_TABLE_S = 2.5
 """Tables that move between two places come back every 2.8 to 3.3 s; scans of one place have frames
 every 0.5 to 2 s (UniToBrain, doi:10.21227/x8ea-vh16, has 0.5 and 2.81 s)."""
-DAY_S = 86_400.0
 DISAGREE = 0.05
 """Share of the interval by which a header's step may differ from that of the JSON file: headers
 round, and hold the mean where intervals vary."""
@@ -76,14 +73,40 @@ def frame_times(
     if given is not None:
         start = given.of(frames, name)
         return start[:, None] + _offsets(fields, slices, name, start), [given.finding]
-    listed = listed_times(fields, frames, name)
+    listed = _listed(fields, frames, name)
     if listed is None:
         start, findings = _of_header(step, frames, fields, name)
     else:
-        start, findings = in_seconds(listed[1], 1.0, f"{listed[0]} in the JSON file")
+        start, findings = listed
         findings += _disagreement(start, step)
     offset, late = _slice_times(fields, slices, name, start)
     return start[:, None] + offset, [*findings, *late]
+
+
+def _listed(
+    fields: Mapping[str, Any], frames: int, name: str
+) -> tuple[Float64Array, list[Finding]] | None:
+    """Times by the first field of the JSON file with plausible ones, else by the first."""
+    passed: list[tuple[str, Float64Array, list[Finding]]] = []
+    for key, times in listed_times(fields, frames, name):
+        start, findings = in_seconds(times, 1.0, f"{key} in the JSON file")
+        if not _is_plausible(start):
+            passed.append((key, start, findings))
+            continue
+        if passed:
+            message = (
+                f"{passed[0][0]} in the JSON file gives no plausible times; {key} was used, with "
+                f"frames {float(np.median(np.diff(start))):.3g} s apart."
+            )
+            remedy = "Compare the intervals with the scan protocol, or give --times."
+            findings.append(Finding("clocks-disagree", Grade.WARNING, message, remedy))
+        return start, findings
+    return passed[0][1:] if passed else None
+
+
+def _is_plausible(start: Float64Array) -> bool:
+    low, high = INTERVAL_LIMITS_S
+    return len(start) < 2 or low <= float(np.median(np.diff(start))) <= high
 
 
 def in_seconds(times: Float64Array, unit_s: float, what: str) -> tuple[Float64Array, list[Finding]]:
@@ -223,9 +246,14 @@ def volume_times(
     MissingTiming
         If nothing gives the times, or the order.
     """
-    clock = _clock(fields)
+    found = volume_clock(fields)
+    clock = None if found is None else found.times_s
     order = np.arange(len(fields)) if clock is None else np.argsort(clock, kind="stable")
     findings = _order_findings(order, clock, names[0], numbered, given)
+    if found is None:
+        findings += check_all_have_times(fields, names, given=given is not None)
+    elif given is None:
+        findings += found.findings
     first = {k: v for k, v in fields[0].items() if k not in CLOCKS}
     if clock is None or given is not None:
         times_s, of_times = frame_times(first, len(fields), slices, step, names[0], given)
@@ -234,28 +262,6 @@ def volume_times(
         offset, of_times = _slice_times(first, slices, names[0], start)
         times_s = start[:, None] + offset
     return order, times_s, [*findings, *of_times]
-
-
-def _clock(fields: Sequence[Mapping[str, Any]]) -> Float64Array | None:
-    """The first clock that tells all volumes apart, (T,) s; a plausible one before others."""
-    ticking = []
-    for key in CLOCKS:
-        values = [clock_s(one, key) for one in fields]
-        if None in values or len(set(values)) < len(values):
-            continue
-        times = _without_midnight(np.array(values, dtype=np.float64))
-        if key == "TriggerDelayTime":  # ms, as in DICOM
-            times = times * 1e-3
-        ticking.append(times)
-    low, high = INTERVAL_LIMITS_S
-    for times in ticking:
-        if low <= float(np.median(np.diff(np.sort(times)))) <= high:
-            return times
-    return ticking[0] if ticking else None
-
-
-def _without_midnight(times: Float64Array) -> Float64Array:
-    return np.where(times < times.max() - DAY_S / 2, times + DAY_S, times)
 
 
 def _order_findings(
