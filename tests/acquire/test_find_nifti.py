@@ -397,3 +397,77 @@ def test_a_file_without_a_time_among_files_with_one_is_named(tmp_path):
     found = bolus.read_exam(folder, interval_s=2)
     (warned,) = [f for f in found.findings if f.code == "times-partial"]
     assert warned.grade == Grade.WARNING
+
+
+def test_a_short_time_course_hides_no_time_points(tmp_path):
+    folder = time_points(tmp_path, NUMBERED, [at(t) for t in range(FRAMES)])
+    save_nifti(folder, OTHER[..., :2], sidecar=None, name="baseline.nii.gz")
+    found = read_exam(folder)
+    assert is_the_exam(found)
+    assert "files-ignored" in codes(found)
+
+
+SEVERAL_NUMBERS = [f"scan{7 * t % FRAMES:02d}_t{t:02d}.nii.gz" for t in range(FRAMES)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        SEVERAL_NUMBERS,
+        [f"t{t:02d}_at{7 * t % FRAMES * 37}.nii.gz" for t in range(FRAMES)],
+        [f"at{7 * t % FRAMES * 37}_t{t:02d}.nii.gz" for t in range(FRAMES)],
+    ],
+    ids=["both count", "the first counts", "the last counts"],
+)
+def test_of_several_numbers_the_one_that_counts_gives_the_order_with_a_warning(tmp_path, names):
+    found = bolus.read_exam(time_points(tmp_path, names, NO_JSON), interval_s=2)
+    assert is_the_exam(found)
+    (warned,) = [f for f in found.findings if f.code == "order-by-name"]
+    assert warned.grade == Grade.WARNING
+    assert "several numbers" in warned.message
+
+
+def test_of_several_numbers_none_is_needed_where_there_are_times(tmp_path):
+    folder = time_points(tmp_path, SEVERAL_NUMBERS, [at(t) for t in range(FRAMES)])
+    found = read_exam(folder)
+    assert is_the_exam(found)
+    assert "order-by-name" not in codes(found)
+
+
+def test_a_file_of_five_dimensions_is_named_where_nothing_else_is_an_exam(tmp_path):
+    save_nifti(tmp_path, np.stack([XYZT, OTHER], axis=-1), name="two.nii.gz")
+    save_nifti(tmp_path, VOLUME, sidecar=None, name="ncct.nii.gz")
+    with pytest.raises(TooFewFrames, match=r"two\.nii\.gz: has the shape .*file of its own"):
+        read_exam(tmp_path)
+    (tmp_path / "ncct.nii.gz").unlink()
+    save_nifti(tmp_path, np.stack([XYZT, OTHER], axis=-1), name="again.nii.gz")
+    with pytest.raises(TooFewFrames, match=r"again\.nii\.gz: has the shape"):
+        read_exam(tmp_path)
+
+
+def test_letters_go_on_after_z(tmp_path):
+    """dcm2niix: ctp, ctpa ... ctpz, ctpza ..."""
+    letters = [chr(97 + t) for t in range(26)]
+    names = ["ctp.nii", *(f"ctp{c}.nii" for c in letters), *(f"ctpz{c}.nii" for c in letters[:13])]
+    for t, name in enumerate(names):
+        save_nifti(tmp_path, VOLUME, sidecar={"VolumeTiming": [2.0 * t]}, name=name)
+    assert describe(tmp_path).frames == 40
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_numbers_of_acquisitions_tell_that_files_were_overwritten(tmp_path, step):
+    lost = (3, 7, 8)
+    kept = [t for t in range(FRAMES) if t not in lost]
+    for t in range(FRAMES):
+        sidecar = {**at(t), "AcquisitionNumber": 1 + step * t}
+        save_nifti(tmp_path / "all", XYZT[..., t], sidecar=sidecar, name=NUMBERED[t])
+    found = read_exam(tmp_path / "all")
+    assert "frames-missing" not in codes(found)
+    for t in lost:
+        (tmp_path / "all" / NUMBERED[t]).unlink()
+    found = read_exam(tmp_path / "all")
+    assert len(found.frames) == len(kept)
+    (warned,) = [f for f in found.findings if f.code == "frames-missing"]
+    assert warned.grade == Grade.WARNING
+    assert "3 of 20 time points" in warned.message
+    assert "%s_%r" in warned.remedy

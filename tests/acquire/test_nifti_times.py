@@ -299,3 +299,12 @@ def test_odd_json_files_are_read_as_they_are_meant(tmp_path, sidecar):
 def test_a_json_file_that_is_no_use_names_the_option(tmp_path, sidecar):
     with pytest.raises(MissingTiming, match=r"VolumeTiming.*--times"):
         read_exam(save_nifti(tmp_path, sidecar=sidecar))
+
+
+def test_given_times_keep_what_is_known_of_the_times_of_slices(tmp_path):
+    sidecar = {"ConversionSoftware": "dcm2niix"}
+    found = bolus.read_exam(save_nifti(tmp_path, sidecar=sidecar, step_s=0), interval_s=2)
+    assert finding(found, "slice-times-lost").grade == Grade.NOTE
+    sidecar = {"SliceTiming": [0, 300, 900]}
+    found = bolus.read_exam(save_nifti(tmp_path, sidecar=sidecar, step_s=0), interval_s=2)
+    assert finding(found, "timing-unit").grade == Grade.WARNING

@@ -156,10 +156,12 @@ def _of_volumes(exam: NiftiExam, given: GivenTimes | None) -> Volume4D:
         first.axes.grid[z],
         first.step,
         given,
-        numbered=exam.numbered,
+        doubt=exam.order,
     )
     ordered = replace(exam, files=tuple(exam.files[int(k)] for k in order))
-    return _volume(ordered, first, times_s, timing)
+    # one of each code, the first file's where it has one
+    findings = {f.code: f for header in reversed(headers) for f in header.findings}
+    return _volume(ordered, replace(first, findings=tuple(findings.values())), times_s, timing)
 
 
 def _volume(

@@ -18,6 +18,8 @@ from bolus.types import Finding
 
 SUBJECT_FOLDER = re.compile(r"sub-[A-Za-z0-9]+", re.IGNORECASE)
 """Of a BIDS tree."""
+LETTERS = "letters in names, which dcm2niix gives in any order"
+NUMBERS = "one of several numbers in names, which tell different orders"
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class NiftiExam:
 
     files: tuple[NiftiFile, ...]
     findings: tuple[Finding, ...] = ()
-    numbered: bool = True
-    """Whether numbers in their names tell the order of several files."""
+    order: str = ""
+    """Why the order of several files is in doubt by their names: `LETTERS`, `NUMBERS` or not."""
 
     @property
     def name(self) -> str:

@@ -13,7 +13,8 @@ from bolus.acquire.bids_sidecar import by_dcm2niix, listed_times, slice_offsets
 from bolus.acquire.checks import INTERVAL_LIMITS_S
 from bolus.acquire.dicom.elements import LARGEST
 from bolus.acquire.given_times import GivenTimes
-from bolus.acquire.volume_clocks import CLOCKS, check_all_have_times, volume_clock
+from bolus.acquire.nifti_exam import LETTERS
+from bolus.acquire.volume_clocks import CLOCKS, check_all_have_times, missing_files, volume_clock
 from bolus.errors import MissingTiming
 from bolus.types import Finding, Float64Array, Grade, IntArray
 
@@ -72,7 +73,11 @@ def frame_times(
     """
     if given is not None:
         start = given.of(frames, name)
-        return start[:, None] + _offsets(fields, slices, name, start), [given.finding]
+        try:
+            offset, late = _slice_times(fields, slices, name, start)
+        except MissingTiming:  # the user's times need no other field
+            offset, late = np.zeros(slices), []
+        return start[:, None] + offset, [given.finding, *late]
     listed = _listed(fields, frames, name)
     if listed is None:
         start, findings = _of_header(step, frames, fields, name)
@@ -206,16 +211,6 @@ def high_lag(interval_s: float) -> float:
     return 2.0 * interval_s
 
 
-def _offsets(
-    fields: Mapping[str, Any], slices: int, name: str, start: Float64Array
-) -> Float64Array:
-    """SliceTiming where it is one; the user's times need no other field."""
-    try:
-        return _slice_times(fields, slices, name, start)[0]
-    except MissingTiming:
-        return np.zeros(slices)
-
-
 def volume_times(
     fields: Sequence[Mapping[str, Any]],
     names: Sequence[str],
@@ -223,7 +218,7 @@ def volume_times(
     step: HeaderStep,
     given: GivenTimes | None,
     *,
-    numbered: bool,
+    doubt: str,
 ) -> tuple[IntArray, Float64Array, list[Finding]]:
     """Order and times of an exam with one file for each time point.
 
@@ -231,8 +226,8 @@ def volume_times(
     ----------
     fields
         Of the JSON file of each, in the order of their names.
-    numbered
-        Whether the names have numbers that tell the order; letters tell none.
+    doubt
+        Why the order is in doubt by the names, see `NiftiExam`.
 
     Returns
     -------
@@ -249,7 +244,7 @@ def volume_times(
     found = volume_clock(fields)
     clock = None if found is None else found.times_s
     order = np.arange(len(fields)) if clock is None else np.argsort(clock, kind="stable")
-    findings = _order_findings(order, clock, names[0], numbered, given)
+    findings = _order_findings(order, clock, names[0], doubt, given)
     if found is None:
         findings += check_all_have_times(fields, names, given=given is not None)
     elif given is None:
@@ -261,29 +256,28 @@ def volume_times(
         start = np.round(clock[order] - clock.min(), 6)
         offset, of_times = _slice_times(first, slices, names[0], start)
         times_s = start[:, None] + offset
-    return order, times_s, [*findings, *of_times]
+    return order, times_s, [*findings, *of_times, *missing_files(fields)]
 
 
 def _order_findings(
     order: IntArray,
     clock: Float64Array | None,
     name: str,
-    numbered: bool,
+    doubt: str,
     given: GivenTimes | None,
 ) -> list[Finding]:
-    if clock is None and not numbered:
-        if given is None:
-            raise MissingTiming(
-                f"{name}: nothing tells the order of the files with one time point each: their "
-                "JSON files have no times, and letters in names (dcm2niix) tell none. Convert the "
-                "exam again with its JSON files (dcm2niix -b y -ba n), or number the files and "
-                "give --interval."
-            )
-        message = "The order of the frames was taken from letters in names, which dcm2niix gives "
-        message += "in any order."
+    if clock is None and doubt == LETTERS and given is None:
+        raise MissingTiming(
+            f"{name}: nothing tells the order of the files with one time point each: their "
+            "JSON files have no times, and letters in names (dcm2niix) tell none. Convert the "
+            "exam again with its JSON files (dcm2niix -b y -ba n), or number the files and "
+            "give --interval."
+        )
+    if clock is None and doubt:
+        message = f"The order of the frames was taken from {doubt}."
         remedy = "Number the files in the order of time."
         return [Finding("order-by-name", Grade.WARNING, message, remedy)]
-    if clock is not None and numbered and not np.array_equal(order, np.arange(len(order))):
+    if clock is not None and not doubt and not np.array_equal(order, np.arange(len(order))):
         message = "The files' names and times give different orders; the times were used."
         return [Finding("order-by-time", Grade.NOTE, message)]
     return []

@@ -88,6 +88,25 @@ def check_all_have_times(
     return [Finding("times-partial", Grade.WARNING, message, remedy)]
 
 
+def missing_files(fields: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Gaps in the numbers of the volumes' acquisitions or series."""
+    for key in ("AcquisitionNumber", "SeriesNumber"):
+        numbers = {n for one in fields if isinstance(n := one.get(key), int)}
+        steps = np.diff(sorted(numbers))
+        if len(numbers) < len(fields):
+            continue
+        if np.ptp(steps) == 0:
+            return []
+        lost = int(np.sum(steps // steps.min() - 1))
+        message = (
+            f"{lost} of {lost + len(fields)} time points are missing by their {key}; dcm2niix "
+            "overwrites files whose names are the same."
+        )
+        remedy = "Convert the exam again with a name for each file (dcm2niix -f %s_%r)."
+        return [Finding("frames-missing", Grade.WARNING, message, remedy)]
+    return []
+
+
 def _times(fields: Sequence[Mapping[str, Any]], key: str) -> Float64Array | None:
     """(T,) s by one field, None where a volume lacks it."""
     values = _of_day(fields) if key == "AcquisitionTime" else None
