@@ -140,7 +140,7 @@ def test_a_file_in_nifti_2_is_read_likewise(tmp_path):
 
 def test_a_list_as_long_as_there_are_slices_moves_no_plausible_time_axis(tmp_path):
     path = save_nifti(tmp_path, MANY, sidecar={"FrameDuration": [2.2] * 9})
-    with pytest.raises(MissingTiming, match="FrameDuration .* has 9 values, the image has 20"):
+    with pytest.raises(MissingTiming, match=r"FrameDuration .* has 9 values, the image has 20"):
         read_exam(path)
     with pytest.raises(UsageError, match="9 times were given, the exam has 20 frames"):
         bolus.read_exam(path, times=[2.2 * t for t in range(9)])
