@@ -22,12 +22,12 @@ from bolus.acquire.nifti_exam import (
     LETTERS,
     NUMBERS,
     NiftiExam,
-    is_nifti_name,
     json_name,
     jsons_above,
     of_source,
 )
-from bolus.acquire.sources import Files, Source
+from bolus.acquire.source import Source, is_nifti_name
+from bolus.acquire.sources import Files
 from bolus.errors import AmbiguousExam, BadGeometry, DamagedFile, TooFewFrames
 from bolus.files.nifti_file import LARGEST_OFFSET, nifti_image
 from bolus.types import Finding, Float64Array, Grade

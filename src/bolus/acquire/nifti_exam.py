@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bolus.acquire.bids_sidecar import read_sidecar
-from bolus.acquire.sources import Opener, Source
+from bolus.acquire.source import Opener, Source, is_nifti_name
 from bolus.files.regular_file import open_regular
 from bolus.plain_text import printable
 from bolus.types import Finding
@@ -163,11 +163,6 @@ def json_name(name: str) -> str:
         if lower.endswith(ending):
             return name[: -len(ending)] + ".json"
     return name + ".json"
-
-
-def is_nifti_name(name: str) -> bool:
-    """Whether the name of a file, with or without its folders, is that of a NIfTI file."""
-    return name.lower().endswith((".nii", ".nii.gz"))
 
 
 def is_nifti(path: Path) -> bool:
