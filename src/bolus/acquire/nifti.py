@@ -37,7 +37,7 @@ from bolus.acquire.nifti_axes import (
 from bolus.acquire.nifti_exam import NiftiExam, NiftiFile, is_nifti, named_exam
 from bolus.acquire.nifti_times import SECONDS, HeaderStep, frame_times, volume_times
 from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles, TooFewFrames
-from bolus.files.nifti_file import nifti_image, whole_values
+from bolus.files.nifti_file import INTERCEPT_LACKS, nifti_image, whole_values
 from bolus.types import Finding, Float32Array, Float64Array, Geometry, Grade, Scanner
 
 SAME_PLACE_MM = 0.01
@@ -213,7 +213,9 @@ def _header(file: NiftiFile, given: GivenTimes | None, *, lenient: bool) -> _Hea
             file.name,
         )
         step = _step(image.header, axes)
-        return _Header(axes, lps, fields, step, (*faults, *moved, *affine_findings(image)))
+        return _Header(
+            axes, lps, fields, step, (*faults, *_scale(image), *moved, *affine_findings(image))
+        )
 
 
 def _fields(file: NiftiFile, *, lenient: bool) -> tuple[dict[str, Any], list[Finding]]:
@@ -225,6 +227,13 @@ def _fields(file: NiftiFile, *, lenient: bool) -> tuple[dict[str, Any], list[Fin
             raise
         message = f"{error} It was ignored, as the user gave the times."
         return {}, [Finding("json-ignored", Grade.WARNING, message, "Correct the JSON file.")]
+
+
+def _scale(image: Any) -> list[Finding]:
+    if INTERCEPT_LACKS not in image.extra:
+        return []
+    message = "The NIfTI header's intercept (scl_inter) is no number and was taken as 0."
+    return [Finding("scale-repaired", Grade.WARNING, message, "Convert the exam again.")]
 
 
 def _fits(lps: Float64Array, axes: FileAxes, of_timing: int | None) -> bool:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from bolus.acquire.bids_sidecar import by_dcm2niix, listed_times, slice_offsets
-from bolus.acquire.checks import INTERVAL_LIMITS_S
 from bolus.acquire.dicom.elements import LARGEST
-from bolus.acquire.given_times import GivenTimes
+from bolus.acquire.given_times import INTERVAL_LIMITS_S, GivenTimes
 from bolus.acquire.nifti_exam import LETTERS
 from bolus.acquire.volume_clocks import CLOCKS, check_all_have_times, missing_files, volume_clock
 from bolus.errors import MissingTiming

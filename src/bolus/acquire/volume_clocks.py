@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bolus.acquire.bids_sidecar import clock_s, without_midnight
-from bolus.acquire.checks import INTERVAL_LIMITS_S
 from bolus.acquire.dicom.elements import time_of_day_us
+from bolus.acquire.given_times import INTERVAL_LIMITS_S
 from bolus.errors import MissingTiming
 from bolus.types import Finding, Float64Array, Grade
 
