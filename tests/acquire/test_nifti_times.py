@@ -331,3 +331,15 @@ def test_given_times_keep_what_is_known_of_the_times_of_slices(tmp_path):
     sidecar = {"SliceTiming": [0, 300, 900]}
     found = bolus.read_exam(save_nifti(tmp_path, sidecar=sidecar, step_s=0), interval_s=2)
     assert finding(found, "timing-unit").grade == Grade.WARNING
+
+
+def test_the_description_names_what_gave_the_times(tmp_path):
+    path = save_nifti(tmp_path, sidecar={"RepetitionTime": 0, "FrameDuration": 2.2})
+    assert bolus.describe(path).clock == "FrameDuration in the JSON file"
+    assert bolus.describe(path, interval_s=2).clock == "the user"
+    assert bolus.describe(save_nifti(tmp_path / "b", sidecar=None)).clock == "the NIfTI header"
+    volume = truth().transpose(3, 2, 1, 0)[..., 0]
+    for t in range(FRAMES):
+        sidecar = {"TriggerDelayTime": 2000.0 * t}
+        save_nifti(tmp_path / "c", volume, sidecar=sidecar, name=f"v{t:02d}.nii")
+    assert bolus.describe(tmp_path / "c").clock == "TriggerDelayTime in the JSON files"

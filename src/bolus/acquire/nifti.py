@@ -59,6 +59,8 @@ class Volume4D:
     times_s: Float64Array
     geometry: Geometry
     scanner: Scanner
+    clock: str
+    """What gave the times."""
     findings: tuple[Finding, ...]
 
     @property
@@ -128,10 +130,10 @@ def _single(exam: NiftiExam, given: GivenTimes | None) -> Volume4D:
         )
     z, _, _ = voxel_axes(header.lps, slice_axis(header.fields))
     slices = header.axes.grid[z]
-    times_s, timing = frame_times(
+    times_s, timing, clock = frame_times(
         header.fields, header.axes.frames, slices, header.step, name, given
     )
-    return _volume(exam, header, times_s, timing)
+    return _volume(exam, header, times_s, timing, clock)
 
 
 def _of_volumes(exam: NiftiExam, given: GivenTimes | None) -> Volume4D:
@@ -150,7 +152,7 @@ def _of_volumes(exam: NiftiExam, given: GivenTimes | None) -> Volume4D:
             "one time point each; take it out of the folder or convert it again."
         )
     z, _, _ = voxel_axes(first.lps, slice_axis(first.fields))
-    order, times_s, timing = volume_times(
+    order, times_s, timing, clock = volume_times(
         [header.fields for header in headers],
         [file.name for file in exam.files],
         first.axes.grid[z],
@@ -161,11 +163,12 @@ def _of_volumes(exam: NiftiExam, given: GivenTimes | None) -> Volume4D:
     ordered = replace(exam, files=tuple(exam.files[int(k)] for k in order))
     # one of each code, the first file's where it has one
     findings = {f.code: f for header in reversed(headers) for f in header.findings}
-    return _volume(ordered, replace(first, findings=tuple(findings.values())), times_s, timing)
+    first = replace(first, findings=tuple(findings.values()))
+    return _volume(ordered, first, times_s, timing, clock)
 
 
 def _volume(
-    exam: NiftiExam, header: _Header, times_s: Float64Array, timing: list[Finding]
+    exam: NiftiExam, header: _Header, times_s: Float64Array, timing: list[Finding], clock: str
 ) -> Volume4D:
     axes = voxel_axes(header.lps, slice_axis(header.fields))
     x, y, z = header.axes.grid
@@ -182,6 +185,7 @@ def _volume(
         times_s=np.round(np.ascontiguousarray(times_s - times_s.min()), 6),
         geometry=grid,
         scanner=scanner(header.fields),
+        clock=clock,
         findings=(
             *exam.findings,
             *timing,

@@ -19,6 +19,7 @@ from bolus.types import Finding, Float64Array, Grade, IntArray
 
 SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
 """NIfTI's xyzt_units for time: s, ms, us (nifti1.h)."""
+THE_USER = "the user"
 UNITS = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds"}
 DEFAULT_STEP = 1.0
 """What ITK and nibabel write where nobody gave them an interval."""
@@ -53,7 +54,7 @@ def frame_times(
     step: HeaderStep,
     name: str,
     given: GivenTimes | None,
-) -> tuple[Float64Array, list[Finding]]:
+) -> tuple[Float64Array, list[Finding], str]:
     """Time of each frame and slice of one file, in the file's slice order.
 
     The first of these that is present: what the user gives; the fields of the JSON file (see
@@ -61,7 +62,10 @@ def frame_times(
 
     Returns
     -------
-    (T, Z) float64, s
+    times_s : (T, Z) float64, s
+    findings : list of Finding
+    clock : str
+        What gave the times.
 
     Raises
     ------
@@ -76,36 +80,41 @@ def frame_times(
             offset, late = _slice_times(fields, slices, name, start)
         except MissingTiming:  # the user's times need no other field
             offset, late = np.zeros(slices), []
-        return start[:, None] + offset, [given.finding, *late]
+        return start[:, None] + offset, [given.finding, *late], THE_USER
     listed = _listed(fields, frames, name)
     if listed is None:
         start, findings = _of_header(step, frames, fields, name)
+        clock = "the NIfTI header"
     else:
-        start, findings = listed
+        start, findings, clock = listed
         findings += _disagreement(start, step)
     offset, late = _slice_times(fields, slices, name, start)
-    return start[:, None] + offset, [*findings, *late]
+    return start[:, None] + offset, [*findings, *late], clock
 
 
 def _listed(
     fields: Mapping[str, Any], frames: int, name: str
-) -> tuple[Float64Array, list[Finding]] | None:
+) -> tuple[Float64Array, list[Finding], str] | None:
     """Times by the first field of the JSON file with plausible ones, else by the first."""
-    passed: list[tuple[str, Float64Array, list[Finding]]] = []
+    passed: list[tuple[Float64Array, list[Finding], str]] = []
     for key, times in listed_times(fields, frames, name):
-        start, findings = in_seconds(times, 1.0, f"{key} in the JSON file")
+        start, findings = in_seconds(times, 1.0, _in_json(key))
         if not _is_plausible(start):
-            passed.append((key, start, findings))
+            passed.append((start, findings, _in_json(key)))
             continue
         if passed:
             message = (
-                f"{passed[0][0]} in the JSON file gives no plausible times; {key} was used, with "
+                f"{passed[0][2]} gives no plausible times; {key} was used, with "
                 f"frames {float(np.median(np.diff(start))):.3g} s apart."
             )
             remedy = "Compare the intervals with the scan protocol, or give --times."
             findings.append(Finding("clocks-disagree", Grade.WARNING, message, remedy))
-        return start, findings
-    return passed[0][1:] if passed else None
+        return start, findings, _in_json(key)
+    return passed[0] if passed else None
+
+
+def _in_json(key: str) -> str:
+    return f"{key} in the JSON file"
 
 
 def _is_plausible(start: Float64Array) -> bool:
@@ -218,7 +227,7 @@ def volume_times(
     given: GivenTimes | None,
     *,
     doubt: str,
-) -> tuple[IntArray, Float64Array, list[Finding]]:
+) -> tuple[IntArray, Float64Array, list[Finding], str]:
     """Order and times of an exam with one file for each time point.
 
     Parameters
@@ -234,6 +243,8 @@ def volume_times(
         Index of the file of each frame.
     times_s : (T, Z) float64, s
     findings : list of Finding
+    clock : str
+        What gave the times.
 
     Raises
     ------
@@ -249,13 +260,14 @@ def volume_times(
     elif given is None:
         findings += found.findings
     first = {k: v for k, v in fields[0].items() if k not in CLOCKS}
-    if clock is None or given is not None:
-        times_s, of_times = frame_times(first, len(fields), slices, step, names[0], given)
+    if found is None or given is not None:
+        times_s, of_times, source = frame_times(first, len(fields), slices, step, names[0], given)
     else:
-        start = np.round(clock[order] - clock.min(), 6)
+        start = np.round(found.times_s[order] - found.times_s.min(), 6)
         offset, of_times = _slice_times(first, slices, names[0], start)
         times_s = start[:, None] + offset
-    return order, times_s, [*findings, *of_times, *missing_files(fields)]
+        source = f"{found.field} in the JSON files"
+    return order, times_s, [*findings, *of_times, *missing_files(fields)], source
 
 
 def _order_findings(
