@@ -280,3 +280,65 @@ def test_nothing_is_written_anywhere(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "open", watch)
     assert is_the_exam(read_exam(path))
     assert opened == []
+
+
+# names that are wrong, and formats that are not read
+
+
+def test_what_is_gzipped_is_told_by_its_bytes(folder, tmp_path):
+    for path in sorted(folder.iterdir())[::2]:
+        path.write_bytes(gzip.compress(path.read_bytes()))
+    for path in sorted(folder.iterdir())[1::4]:
+        path.rename(path.with_name(f"{path.name}.gz"))
+    for form in (folder, zipped(folder, tmp_path / "e.zip"), tarred(folder, tmp_path / "e.tar")):
+        found = read_exam(form)
+        assert is_the_exam(found)
+        assert found.findings == ()
+
+
+def test_a_misnamed_gzipped_file_has_a_checksum(folder):
+    path = folder / "IM00031.dcm"
+    packed = bytearray(gzip.compress(path.read_bytes()))
+    packed[-8] ^= 1
+    path.write_bytes(packed)
+    (lost,) = [f for f in read_exam(folder).findings if f.code == "files-unreadable"]
+    assert lost.grade == Grade.WARNING
+
+
+def test_the_refusal_of_a_zip_with_zips_says_to_unpack_them(folder, tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    for name in ("a.zip", "b.zip"):
+        zipped(folder, inner / name)
+    with pytest.raises(NoReadableFiles, match=r"2 files are archives .*Unpack them first\."):
+        read_exam(zipped(inner, tmp_path / "outer.zip"))
+
+
+NIFTI = (348).to_bytes(4, "little") + bytes(340)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("e.tar.bz2", b"BZh91AY&SY", "packed with bzip2.*unpack it"),
+        ("e.tar.xz", b"\xfd7zXZ\0\0\4", "packed with xz.*unpack it"),
+        ("e.7z", b"7z\xbc\xaf\x27\x1c\0\4", "7-Zip.*unpack it"),
+        ("e.rar", b"Rar!\x1a\x07\x01\0", "RAR.*unpack it"),
+        ("e.hdr", NIFTI + b"ni1\0", r"two files \(\.hdr, \.img\).*convert"),
+        ("e.hdr", NIFTI + b"\0\0\0\0", "Analyze.*convert"),
+        ("e.nrrd", b"NRRD0004\ntype: short\n", "NRRD.*convert"),
+        ("e.mha", b"ObjectType = Image\nNDims = 4\n", "MetaImage.*convert"),
+        ("e.mgz", gzip.compress(b"\0\0\0\1\0\0\2\0" + bytes(500)), "FreeSurfer.*convert"),
+        ("e", NIFTI + b"n+1\0" + bytes(500), r"NIfTI under another name; rename"),
+        ("e.gz", gzip.compress(NIFTI + b"n+1\0" + bytes(9000)), "another name; rename"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and value.startswith("e") else "",
+)
+@pytest.mark.parametrize("alone", [True, False], ids=["file", "folder"])
+def test_a_format_that_is_not_read_is_named_with_its_remedy(tmp_path, name, content, words, alone):
+    path = tmp_path / "in" / name
+    path.parent.mkdir()
+    path.write_bytes(content.ljust(600, b"\0"))
+    (tmp_path / "in" / "e.img").write_bytes(bytes(1000))
+    with pytest.raises(NoReadableFiles, match=rf"{name}: is .*{words}"):
+        read_exam(path if alone else path.parent)

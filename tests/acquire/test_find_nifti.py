@@ -342,3 +342,132 @@ def test_the_json_file_lies_beside_its_nifti_in_an_archive(tmp_path):
     save_nifti(tmp_path / "exam" / "deep", name="HEAD.NII.GZ", sidecar=None, step_s=0)
     (tmp_path / "exam" / "deep" / "HEAD.json").write_text(json.dumps(VOLUME_TIMING))
     assert is_the_exam(read_exam(packed(tmp_path / "exam", "zip")))
+
+
+@pytest.mark.parametrize(
+    ("field", "used"),
+    [
+        (lambda t: {"AcquisitionTime": f"12:01:{2.0 * t:g}", "TriggerDelayTime": 1500.0 * t}, 2.0),
+        (
+            lambda t: {
+                "AcquisitionDateTime": f"2021-07-16T12:00:{2.2 * t:09.6f}",
+                "AcquisitionTime": f"12:00:{1.5 * t:09.6f}",
+            },
+            2.2,
+        ),
+    ],
+    ids=["TriggerDelayTime", "AcquisitionTime"],
+)
+def test_clocks_that_disagree_are_a_warning_with_both_intervals(tmp_path, field, used):
+    found = read_exam(time_points(tmp_path, NUMBERED, [field(t) for t in range(FRAMES)]))
+    assert np.allclose(np.diff(found.times_s[:, 0]), used)
+    (warned,) = [f for f in found.findings if f.code == "clocks-disagree"]
+    assert warned.grade == Grade.WARNING
+    assert f"frames are {used:g} or 1.5 s apart" in warned.message
+    assert f"by up to {(used - 1.5) * (FRAMES - 1):.3g} s" in warned.message
+
+
+def test_a_delay_in_milliseconds_crosses_no_midnight(tmp_path):
+    delays = [{"TriggerDelayTime": 3000.0 * t} for t in range(FRAMES)]
+    found = read_exam(time_points(tmp_path, NUMBERED, delays))
+    assert np.allclose(np.diff(found.times_s[:, 0]), 3.0)
+
+
+def hhmmss(second: float) -> float:
+    minute, second = divmod(second, 60)
+    return 120_000 + 100 * minute + second
+
+
+@pytest.mark.parametrize(
+    "number",
+    [hhmmss, lambda s: 43_200 + s, lambda s: str(hhmmss(s))],
+    ids=["HHMMSS", "seconds", "text"],
+)
+def test_a_time_of_day_as_a_number_crosses_minutes(tmp_path, number):
+    times = [{"AcquisitionTime": number(30.5 + 2 * t)} for t in range(FRAMES)]
+    found = read_exam(time_points(tmp_path, NUMBERED, times))
+    assert np.allclose(np.diff(found.times_s[:, 0]), 2.0)
+
+
+def test_a_file_without_a_time_among_files_with_one_is_named(tmp_path):
+    folder = time_points(tmp_path, NUMBERED, [at(t) for t in range(FRAMES)])
+    save_nifti(folder, VOLUME, sidecar=None, name="vol0100.nii.gz")
+    with pytest.raises(MissingTiming, match=r"vol0100\.nii\.gz: 20 of 21 files have a time"):
+        read_exam(folder)
+    found = bolus.read_exam(folder, interval_s=2)
+    (warned,) = [f for f in found.findings if f.code == "times-partial"]
+    assert warned.grade == Grade.WARNING
+
+
+def test_a_short_time_course_hides_no_time_points(tmp_path):
+    folder = time_points(tmp_path, NUMBERED, [at(t) for t in range(FRAMES)])
+    save_nifti(folder, OTHER[..., :2], sidecar=None, name="baseline.nii.gz")
+    found = read_exam(folder)
+    assert is_the_exam(found)
+    assert "files-ignored" in codes(found)
+
+
+SEVERAL_NUMBERS = [f"scan{7 * t % FRAMES:02d}_t{t:02d}.nii.gz" for t in range(FRAMES)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        SEVERAL_NUMBERS,
+        [f"t{t:02d}_at{7 * t % FRAMES * 37}.nii.gz" for t in range(FRAMES)],
+        [f"at{7 * t % FRAMES * 37}_t{t:02d}.nii.gz" for t in range(FRAMES)],
+    ],
+    ids=["both count", "the first counts", "the last counts"],
+)
+def test_of_several_numbers_the_one_that_counts_gives_the_order_with_a_warning(tmp_path, names):
+    found = bolus.read_exam(time_points(tmp_path, names, NO_JSON), interval_s=2)
+    assert is_the_exam(found)
+    (warned,) = [f for f in found.findings if f.code == "order-by-name"]
+    assert warned.grade == Grade.WARNING
+    assert "several numbers" in warned.message
+
+
+def test_of_several_numbers_none_is_needed_where_there_are_times(tmp_path):
+    folder = time_points(tmp_path, SEVERAL_NUMBERS, [at(t) for t in range(FRAMES)])
+    found = read_exam(folder)
+    assert is_the_exam(found)
+    assert "order-by-name" not in codes(found)
+
+
+def test_a_file_of_five_dimensions_is_named_where_nothing_else_is_an_exam(tmp_path):
+    save_nifti(tmp_path, np.stack([XYZT, OTHER], axis=-1), name="two.nii.gz")
+    save_nifti(tmp_path, VOLUME, sidecar=None, name="ncct.nii.gz")
+    with pytest.raises(TooFewFrames, match=r"two\.nii\.gz: has the shape .*file of its own"):
+        read_exam(tmp_path)
+    (tmp_path / "ncct.nii.gz").unlink()
+    save_nifti(tmp_path, np.stack([XYZT, OTHER], axis=-1), name="again.nii.gz")
+    with pytest.raises(TooFewFrames, match=r"again\.nii\.gz: has the shape"):
+        read_exam(tmp_path)
+
+
+def test_letters_go_on_after_z(tmp_path):
+    """dcm2niix: ctp, ctpa ... ctpz, ctpza ..."""
+    letters = [chr(97 + t) for t in range(26)]
+    names = ["ctp.nii", *(f"ctp{c}.nii" for c in letters), *(f"ctpz{c}.nii" for c in letters[:13])]
+    for t, name in enumerate(names):
+        save_nifti(tmp_path, VOLUME, sidecar={"VolumeTiming": [2.0 * t]}, name=name)
+    assert describe(tmp_path).frames == 40
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_numbers_of_acquisitions_tell_that_files_were_overwritten(tmp_path, step):
+    lost = (3, 7, 8)
+    kept = [t for t in range(FRAMES) if t not in lost]
+    for t in range(FRAMES):
+        sidecar = {**at(t), "AcquisitionNumber": 1 + step * t}
+        save_nifti(tmp_path / "all", XYZT[..., t], sidecar=sidecar, name=NUMBERED[t])
+    found = read_exam(tmp_path / "all")
+    assert "frames-missing" not in codes(found)
+    for t in lost:
+        (tmp_path / "all" / NUMBERED[t]).unlink()
+    found = read_exam(tmp_path / "all")
+    assert len(found.frames) == len(kept)
+    (warned,) = [f for f in found.findings if f.code == "frames-missing"]
+    assert warned.grade == Grade.WARNING
+    assert "3 of 20 time points" in warned.message
+    assert "%s_%r" in warned.remedy

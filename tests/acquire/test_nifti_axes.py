@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import nibabel
 import numpy as np
 import pytest
@@ -9,10 +11,11 @@ from dicomfactory import truth
 from niftifactory import AFFINE_RAS, VOLUME_TIMING, save_nifti
 from numpy.typing import NDArray
 
+import bolus
 from bolus.acquire.describe import describe
 from bolus.acquire.exam import read_exam
 from bolus.acquire.nifti import open_nifti, read_first_frame
-from bolus.errors import AmbiguousExam, BadGeometry, TooFewFrames
+from bolus.errors import AmbiguousExam, BadGeometry, MissingTiming, TooFewFrames, UsageError
 from bolus.types import Grade
 
 XYZT = truth().transpose(3, 2, 1, 0)
@@ -135,3 +138,27 @@ def test_a_file_in_nifti_2_is_read_likewise(tmp_path):
     nibabel.save(image, tmp_path / "head.nii")
     (tmp_path / "head.json").write_text('{"RepetitionTime": 2.2}')
     assert np.array_equal(read_exam(tmp_path / "head.nii").frames, truth())
+
+
+def test_a_list_as_long_as_there_are_slices_moves_no_plausible_time_axis(tmp_path):
+    path = save_nifti(tmp_path, MANY, sidecar={"FrameDuration": [2.2] * 9})
+    with pytest.raises(MissingTiming, match=r"FrameDuration .* has 9 values, the image has 20"):
+        read_exam(path)
+    with pytest.raises(UsageError, match="9 times were given, the exam has 20 frames"):
+        bolus.read_exam(path, times=[2.2 * t for t in range(9)])
+    assert np.allclose(bolus.read_exam(path, interval_s=2.2).times_s[1], 2.2)
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_an_intercept_that_is_no_number_is_none_with_a_warning(tmp_path, name):
+    path = save_nifti(tmp_path, name="a.nii")
+    data = bytearray(path.read_bytes())
+    data[112:120] = np.array([1, np.nan], "<f4").tobytes()  # scl_slope, scl_inter
+    path.unlink()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
+    found = read_exam(tmp_path / name)
+    assert np.array_equal(found.frames, truth())
+    assert [(f.code, f.grade) for f in found.findings] == [("scale-repaired", Grade.WARNING)]
+    assert np.array_equal(
+        found.geometry.affine, read_exam(save_nifti(tmp_path / "b")).geometry.affine
+    )

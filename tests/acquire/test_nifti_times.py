@@ -176,8 +176,29 @@ def test_given_times_keep_the_times_of_slices(tmp_path):
         ";".join(map(str, EVERY_2_S)),
         "\t".join(map(str, EVERY_2_S)),
         "\r\n".join(f"{t:e}," for t in EVERY_2_S),
+        json.dumps(EVERY_2_S),
+        json.dumps(EVERY_2_S, indent=1),
+        "\n".join(f"{t:.1f}".replace(".", ",") for t in EVERY_2_S),
+        "; ".join(f"{t:.1f}".replace(".", ",") for t in EVERY_2_S),
+        "\n".join(f"{n},{t}" for n, t in enumerate(EVERY_2_S)),
+        "frame;time\n" + "\n".join(f"{n};{t}" for n, t in enumerate(EVERY_2_S, 1)),
+        "time (s)\n" + "\n".join(map(str, EVERY_2_S)),
     ],
-    ids=["lines", "commas", "spaces", "semicolons", "tabs", "windows"],
+    ids=[
+        "lines",
+        "commas",
+        "spaces",
+        "semicolons",
+        "tabs",
+        "windows",
+        "JSON",
+        "JSON in lines",
+        "decimal commas",
+        "decimal commas in one line",
+        "two columns",
+        "named columns",
+        "named",
+    ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_times_are_read_from_a_file(tmp_path, text, encoding):
@@ -191,7 +212,9 @@ def test_times_are_read_from_a_file(tmp_path, text, encoding):
     ("text", "message"),
     [
         ("0\n1\nx\n", r"times\.txt: line 3 holds 'x', which is no number"),
-        ("0\n1,5\n3", r"line 3 has the time 3 s after 5 s; times must increase"),
+        ("0\n1,5\n1", r"line 3 has the time 1 s after 5 s; times must increase"),
+        ("0,1\n1,2\n2,4\n3,6\n4,8\n5,9\n6,11\n7,13", "decimals or between columns"),
+        ("nan\n1\n2", "line 1 holds 'nan'"),
         ("0 1 nan", "line 1 holds 'nan'"),
         ("0 1 1e999", "line 1 holds '1e999'"),
         ("0\n2\n2", r"line 3 has the time 2 s after 2 s"),
@@ -212,7 +235,7 @@ def test_a_file_of_times_that_is_missing_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"interval_s": 0.05}, {"interval_s": 31}, {"interval_s": float("nan")},
+        {"interval_s": 0.2}, {"interval_s": 7}, {"interval_s": float("nan")},
         {"interval_s": "2"}, {"interval_s": True}, {"times": []}, {"times": [0, "x"]},
         {"times": [0, None]}, {"times": 3}, {"times": [1, 0]}, {"interval_s": 2, "times": [0, 2]},
     ],
@@ -246,7 +269,7 @@ def test_nothing_given_is_nothing() -> None:
         (["--interval", "2"], 0, "every 2 s"),
         (["--times", "TIMES"], 0, "every 2 s"),
         (["--interval", "2", "--times", "TIMES"], 2, "not both"),
-        (["--interval", "200"], 2, "0.1 to 30"),
+        (["--interval", "200"], 2, "0.3 to 6"),
         ([], 4, "--interval"),
     ],
     ids=str,
@@ -263,3 +286,60 @@ def test_the_command_line_takes_an_interval_or_a_file(tmp_path, options, code, w
     )
     assert done.returncode == code
     assert words in done.stdout + done.stderr
+
+
+# oddities of JSON files
+
+EPOCH_S = 1_626_436_800.0
+OVER_MIDNIGHT = [(86_385.0 + t) % 86_400 for t in EVERY_2_S]
+
+
+@pytest.mark.parametrize(
+    "sidecar",
+    [
+        {"RepetitionTime": "2.0"},
+        {"VolumeTiming": [str(t) for t in EVERY_2_S]},
+        {"VolumeTiming": [[t] for t in EVERY_2_S]},
+        {"VolumeTiming": None, "RepetitionTime": 2.0},
+        {"VolumeTiming": [EPOCH_S + t for t in EVERY_2_S]},
+        {"FrameTimesStart": [EPOCH_S + t for t in EVERY_2_S]},
+        {"VolumeTiming": OVER_MIDNIGHT},
+        {"RepetitionTime": 0.002, "FrameDuration": 2.0},
+        {"RepetitionTime": 0, "FrameDuration": 2.0},
+    ],
+    ids=["text", "texts", "lists", "null", "epoch", "epoch starts", "midnight", "0.002", "0"],
+)
+def test_odd_json_files_are_read_as_they_are_meant(tmp_path, sidecar):
+    found = read_exam(save_nifti(tmp_path, sidecar=sidecar, step_s=0))
+    assert np.allclose(found.times_s[:, 0], EVERY_2_S)
+    passed_over = "FrameDuration" in sidecar
+    assert ("clocks-disagree" in [f.code for f in found.findings]) == passed_over
+
+
+@pytest.mark.parametrize(
+    "sidecar", [{"VolumeTiming": [0, "x"]}, {"VolumeTiming": EVERY_2_S[:-1]}], ids=["x", "19"]
+)
+def test_a_json_file_that_is_no_use_names_the_option(tmp_path, sidecar):
+    with pytest.raises(MissingTiming, match=r"VolumeTiming.*--times"):
+        read_exam(save_nifti(tmp_path, sidecar=sidecar))
+
+
+def test_given_times_keep_what_is_known_of_the_times_of_slices(tmp_path):
+    sidecar = {"ConversionSoftware": "dcm2niix"}
+    found = bolus.read_exam(save_nifti(tmp_path, sidecar=sidecar, step_s=0), interval_s=2)
+    assert finding(found, "slice-times-lost").grade == Grade.NOTE
+    sidecar = {"SliceTiming": [0, 300, 900]}
+    found = bolus.read_exam(save_nifti(tmp_path, sidecar=sidecar, step_s=0), interval_s=2)
+    assert finding(found, "timing-unit").grade == Grade.WARNING
+
+
+def test_the_description_names_what_gave_the_times(tmp_path):
+    path = save_nifti(tmp_path, sidecar={"RepetitionTime": 0, "FrameDuration": 2.2})
+    assert bolus.describe(path).clock == "FrameDuration in the JSON file"
+    assert bolus.describe(path, interval_s=2).clock == "the user"
+    assert bolus.describe(save_nifti(tmp_path / "b", sidecar=None)).clock == "the NIfTI header"
+    volume = truth().transpose(3, 2, 1, 0)[..., 0]
+    for t in range(FRAMES):
+        sidecar = {"TriggerDelayTime": 2000.0 * t}
+        save_nifti(tmp_path / "c", volume, sidecar=sidecar, name=f"v{t:02d}.nii")
+    assert bolus.describe(tmp_path / "c").clock == "TriggerDelayTime in the JSON files"

@@ -231,7 +231,7 @@ class _Part(io.RawIOBase):
         super().close()
 
 
-def unpacked(open_packed: Callable[[], BinaryIO], name: str, budget: Budget) -> BinaryIO:
+def unpacked(packed: BinaryIO, name: str, budget: Budget) -> BinaryIO:
     """A file that was gzipped on its own, unpacked in memory.
 
     Raises
@@ -243,7 +243,7 @@ def unpacked(open_packed: Callable[[], BinaryIO], name: str, budget: Budget) -> 
     """
     content = bytearray()
     try:
-        with open_packed() as packed, gzip.GzipFile(fileobj=packed) as stream:
+        with packed, gzip.GzipFile(fileobj=packed) as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 budget.spend(len(chunk), name)
                 content += chunk

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,10 +20,15 @@ MAX_SIDECAR_BYTES = 16 * 2**20
 OF_FRAMES = ("VolumeTiming", "FrameTimesStart", "FrameDuration")
 """Fields that may list a number for each frame."""
 DCM2NIIX = "dcm2niix"
+DAY_S = 86_400.0
+LARGEST_EPOCH_S = 1e10
+"""Seconds since 1970 are 1.8e9; their differences are small."""
+NUMBER = re.compile(r"[+-]?(\d{1,20}\.?\d{0,20}|\.\d{1,20})([eE][+-]?\d{1,2})?")
+"""As text, in which some programs write it."""
 
 
-def read_sidecar(open_json: Callable[[], BinaryIO] | None, name: str) -> dict[str, Any]:
-    """The fields of a JSON file, empty without one.
+def read_sidecar(open_json: Callable[[], BinaryIO], name: str) -> dict[str, Any]:
+    """The fields of a JSON file, empty where it is gone.
 
     Parameters
     ----------
@@ -34,8 +40,6 @@ def read_sidecar(open_json: Callable[[], BinaryIO] | None, name: str) -> dict[st
     DamagedFile
         If there is one, but it is not a JSON object.
     """
-    if open_json is None:
-        return {}
     try:
         with open_json() as stream:
             content = stream.read(MAX_SIDECAR_BYTES + 1)
@@ -50,7 +54,8 @@ def read_sidecar(open_json: Callable[[], BinaryIO] | None, name: str) -> dict[st
         ) from error
     if not isinstance(fields, dict):
         raise DamagedFile(f"{name}: must hold a JSON object with fields such as VolumeTiming.")
-    return fields
+    # null says as much as a field that is missing
+    return {key: value for key, value in fields.items() if value is not None}
 
 
 def _text(content: bytes) -> str:
@@ -80,11 +85,11 @@ def listed_frames(fields: Mapping[str, Any]) -> int | None:
 
 def listed_times(
     fields: Mapping[str, Any], frames: int, name: str
-) -> tuple[str, Float64Array] | None:
-    """The field that gives the times of the frames, and these, (T,) in the file's unit.
+) -> Iterator[tuple[str, Float64Array]]:
+    """The fields that give the times of the frames, and these, (T,) in the file's unit.
 
-    The first of these that is present: VolumeTiming; FrameTimesStart (middle of the frame where
-    FrameDuration is given); RepetitionTime; FrameDuration.
+    In this order: VolumeTiming; FrameTimesStart (middle of the frame where FrameDuration is given);
+    RepetitionTime; FrameDuration.
 
     Raises
     ------
@@ -93,16 +98,21 @@ def listed_times(
     """
     index = np.arange(frames, dtype=np.float64)
     if "VolumeTiming" in fields:
-        return "VolumeTiming", numbers(fields, "VolumeTiming", frames, name, one=False)
+        yield "VolumeTiming", _starts(numbers(fields, "VolumeTiming", frames, name, one=False))
     duration = numbers(fields, "FrameDuration", frames, name)
     if "FrameTimesStart" in fields and not _of_one(fields["FrameTimesStart"]):
         start = numbers(fields, "FrameTimesStart", frames, name, one=False)
-        return "FrameTimesStart", start + duration / 2
+        yield "FrameTimesStart", _starts(start) + duration / 2
     if "RepetitionTime" in fields:
-        return "RepetitionTime", index * numbers(fields, "RepetitionTime", frames, name)
+        yield "RepetitionTime", index * numbers(fields, "RepetitionTime", frames, name)
     if "FrameDuration" in fields:
-        return "FrameDuration", np.cumsum(duration) - duration / 2
-    return None
+        yield "FrameDuration", np.cumsum(duration) - duration / 2
+
+
+def _starts(times: Float64Array) -> Float64Array:
+    """Times of a list, continuous where they are those of a day that ends within the scan."""
+    over = np.flatnonzero(np.diff(times) < -DAY_S / 2)
+    return without_midnight(times) if len(over) == 1 and times.max() <= DAY_S else times
 
 
 def _of_one(value: object) -> bool:
@@ -139,24 +149,30 @@ def numbers(
     """
     if key not in fields:
         return np.zeros(count)
-    value = fields[key]
-    values = value if isinstance(value, list) else [value]
-    plain = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    if not plain or not all(abs(v) < LARGEST for v in values):
-        raise MissingTiming(f"{name}: {key} in its JSON file must be numbers, in s.")
+    plain = _plain(fields[key])
+    values = np.array([v for v in plain if v is not None])
+    if not one and len(values) and values.max() >= LARGEST:
+        values = values - values[0]
+    if len(values) < len(plain) or not np.all(np.abs(values) < LARGEST):
+        raise MissingTiming(
+            f"{name}: {key} in its JSON file must be numbers, in s; correct it, or give the times "
+            "as --times."
+        )
     if one and len(values) == 1:
         return np.full(count, float(values[0]))
     if len(values) != count:
         raise MissingTiming(
             f"{name}: {key} in its JSON file has {len(values)} values, the image has {count}; "
-            "correct the JSON file."
+            "correct the JSON file, or give the times as --times."
         )
-    return np.array(values, dtype=np.float64)
+    return values
 
 
 def clock_s(fields: Mapping[str, Any], key: str) -> float | None:
     """When a single volume was measured by a field of its JSON file, s after any start."""
     value = fields.get(key)
+    if key == "AcquisitionDateTime" and isinstance(value, int | float) and abs(value) < 1e14:
+        value = f"{value:.3f}"  # 20000101120000.5
     if key == "AcquisitionDateTime" and isinstance(value, str):
         # 2000-01-01T12:00:0.000000, as dcm2niix writes it
         us = datetime_us(_padded(value))
@@ -164,11 +180,24 @@ def clock_s(fields: Mapping[str, Any], key: str) -> float | None:
     if key == "AcquisitionTime" and isinstance(value, str):
         us = time_of_day_us(_padded(value))
         return None if us is None else us / 1e6
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < LARGEST:
-        return None
-    return float(value)
+    plain = _plain(value)
+    return plain[0] if len(plain) == 1 else None
+
+
+def _plain(value: object) -> list[float | None]:
+    """A field's numbers; also those written as text, or as lists in a list; None for others."""
+    if isinstance(value, list):
+        return [number for one in value for number in _plain(one)]
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return [None]
+    return [float(value) if abs(value) < LARGEST_EPOCH_S else None]
+
+
+def without_midnight(times: Float64Array) -> Float64Array:
+    """Times of a day, s, that go on where the day ends."""
+    return np.where(times < times.max() - DAY_S / 2, times + DAY_S, times)
 
 
 def _padded(text: str) -> str:

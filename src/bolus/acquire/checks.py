@@ -14,11 +14,10 @@ from bolus.acquire.dicom.groups import MIN_FRAMES
 from bolus.acquire.dicom.headers import Protocol, Slice
 from bolus.acquire.dicom.phases import MAX_PAUSE_US
 from bolus.acquire.dicom.pixels import AIR_HU, LOSSY
+from bolus.acquire.given_times import INTERVAL_LIMITS_S
 from bolus.errors import AmbiguousExam, ImplausibleValues, MissingTiming, TooFewFrames
 from bolus.types import Finding, Float32Array, Float64Array, Grade, Scanner
 
-INTERVAL_LIMITS_S = (0.3, 6.0)
-"""Cine scans acquire a frame every 0.5 s; a bolus lasts 10 s, which 6 s barely resolve."""
 COARSE_INTERVAL_S = 3.5
 """CBF by deconvolution is 2-9 % low at 3 s and 8-17 % low at 4 s."""
 MAX_PAUSE_S = MAX_PAUSE_US / 1e6

@@ -139,7 +139,7 @@ def _nifti(exam: Path | NiftiExam, path: Path, given: GivenTimes | None) -> Desc
         frames=volume.frames,
         geometry=volume.geometry,
         slice_times=_slice_times(volume.times_s),
-        clock="JSON file or NIfTI header" if given is None else "the user",
+        clock=volume.clock,
         scanner=volume.scanner,
         findings=volume.findings,
     )

@@ -6,22 +6,29 @@ import math
 import re
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bolus.acquire.bids_sidecar import read_sidecar
 from bolus.acquire.dicom.groups import MIN_FRAMES
 from bolus.acquire.dicom.scan import read_images
 from bolus.acquire.dicom.source_images import CT_CLASSES
 from bolus.acquire.memory import MAX_FRAMES_BYTES
 from bolus.acquire.nifti_axes import file_axes
-from bolus.acquire.nifti_exam import NiftiExam, is_nifti_name, json_name, of_source
-from bolus.acquire.sources import Files, Source
-from bolus.errors import AmbiguousExam, DamagedFile, TooFewFrames
+from bolus.acquire.nifti_exam import (
+    LETTERS,
+    NUMBERS,
+    NiftiExam,
+    json_name,
+    jsons_above,
+    of_source,
+)
+from bolus.acquire.source import Source, is_nifti_name
+from bolus.acquire.sources import Files
+from bolus.errors import AmbiguousExam, BadGeometry, DamagedFile, TooFewFrames
 from bolus.files.nifti_file import LARGEST_OFFSET, nifti_image
 from bolus.types import Finding, Float64Array, Grade
 
@@ -82,7 +89,8 @@ def find_nifti(files: Files, path: Path) -> NiftiExam | None:
     niftis = [s for s in files.sources if is_nifti_name(s.name)]
     if not niftis:
         return None
-    seen = [one for source in niftis if (one := _seen(source))]
+    looked = [_seen(source) for source in niftis]
+    seen = [one for one in looked if isinstance(one, _Seen)]
     timed = [one for one in seen if one.frames > 1]
     if _holds_ct(files):
         if timed:
@@ -91,24 +99,28 @@ def find_nifti(files: Files, path: Path) -> NiftiExam | None:
                 "give the NIfTI file itself, or move it out of the folder to use the DICOM files."
             )
         return None
+    above = jsons_above(path)
     if len(niftis) == 1:
-        return NiftiExam((of_source(niftis[0], files.jsons),), files.findings)
+        return NiftiExam((of_source(niftis[0], files.jsons, above),), files.findings)
     long = [one for one in timed if one.frames >= MIN_FRAMES]
-    if timed:
+    points: list[_Seen] = []
+    findings: list[Finding] = []
+    order = ""
+    if not long:
+        points, order = _time_points([one for one in seen if one.frames == 1], path)
+    if points or not timed:
+        used = points
+    else:
         chosen, findings = _time_course(long or timed, files, path)
         used = [chosen]
-        numbered = True
-    else:
-        used, numbered = _time_points(seen, path)
-        findings = []
     if not used:
-        damaged = len(niftis) - len(seen)
-        if damaged == len(niftis):
+        why = "".join(f" {reason}" for reason in looked if isinstance(reason, str))
+        if not seen and not why:
             raise DamagedFile(f"{niftis[0].name}: not a readable NIfTI; copy it again.")
         raise TooFewFrames(
             f"{path}: none of its {len(niftis)} NIfTI files has a time course, and they are not "
-            f"one file for each time point ({_few([one.name for one in seen])}); name the file "
-            "with the perfusion scan."
+            f"one file for each time point ({_few([s.name for s in niftis])}); name the file "
+            f"with the perfusion scan.{why}"
         )
     left = len(seen) - len(used)
     if left:
@@ -117,18 +129,20 @@ def find_nifti(files: Files, path: Path) -> NiftiExam | None:
     if len(seen) < len(niftis):
         message = f"{len(niftis) - len(seen)} NIfTI files can't be read and were left out."
         findings.append(Finding("files-unreadable", Grade.WARNING, message, "Copy the exam again."))
-    parts = tuple(of_source(one.source, files.jsons) for one in used)
-    return NiftiExam(parts, (*findings, *files.findings), numbered)
+    parts = tuple(of_source(one.source, files.jsons, above) for one in used)
+    return NiftiExam(parts, (*findings, *files.findings), order)
 
 
-def _seen(source: Source) -> _Seen | None:
-    """A file's header; None if it can't be read."""
+def _seen(source: Source) -> _Seen | str | None:
+    """A file's header; None if it can't be read, or why its axes are none of an exam."""
     try:
         with source.open() as stream, nifti_image(stream, 2 * MAX_FRAMES_BYTES) as image:
             shape = file_axes(tuple(int(n) for n in image.shape), source.name).shape
             return _Seen(source, shape, np.asarray(image.affine, dtype=np.float64))
     except DamagedFile:
         raise
+    except BadGeometry as error:
+        return str(error)
     except Exception:  # nibabel, gzip and zlib raise a dozen types on damaged bytes
         return None
 
@@ -220,8 +234,7 @@ def _same(one: _Seen, other: _Seen, files: Files) -> bool:
 
 
 def _json(one: _Seen, files: Files) -> dict[str, Any]:
-    file = of_source(one.source, files.jsons)
-    return read_sidecar(file.open_json, file.json_name)
+    return of_source(one.source, files.jsons, {}).fields()
 
 
 def _chunks(one: _Seen) -> Iterator[bytes]:
@@ -236,8 +249,8 @@ def _chunks(one: _Seen) -> Iterator[bytes]:
             yield chunk
 
 
-def _time_points(seen: Sequence[_Seen], path: Path) -> tuple[list[_Seen], bool]:
-    """The files of an exam with one file for each time point, and whether numbers order them.
+def _time_points(seen: Sequence[_Seen], path: Path) -> tuple[list[_Seen], str]:
+    """The files of an exam with one file for each time point, and what is doubtful in their order.
 
     Their names differ in numbers (``vol0001``, ``_e1``) or in letters at the end, as dcm2niix tells
     files of one name apart; maps and masks differ in words.
@@ -253,7 +266,7 @@ def _time_points(seen: Sequence[_Seen], path: Path) -> tuple[list[_Seen], bool]:
             by_letter[_without_letters(one.stem, stems)].append(one)
         groups = [(group, False) for group in by_letter.values() if len(group) >= MIN_FRAMES]
     if not groups:
-        return [], True
+        return [], ""
     points = [one for group, _ in groups for one in group]
     _one_of(SUBJECT, points, path, "subjects")
     _one_of(SESSION, points, path, "sessions")
@@ -264,20 +277,32 @@ def _time_points(seen: Sequence[_Seen], path: Path) -> tuple[list[_Seen], bool]:
             f"({listed}); put the files of one of them into a separate folder."
         )
     group, numbered = groups[0]
-    key: Callable[[_Seen], object] = _numbers if numbered else lambda one: (len(one.stem), one.stem)
-    return sorted(group, key=key), numbered  # type: ignore[arg-type]
+    if numbered:
+        return _in_order_of_numbers(group)
+    return sorted(group, key=lambda one: (len(one.stem), one.stem)), LETTERS
+
+
+def _in_order_of_numbers(group: Sequence[_Seen]) -> tuple[list[_Seen], str]:
+    """Files by the number that counts them, the last one if several do; else by the first."""
+    numbers = {one.name: [int(n) for n in re.findall(r"\d+", one.name)] for one in group}
+    ordered = sorted(group, key=lambda one: numbers[one.name])
+    columns = [
+        [numbers[one.name][at] for one in ordered] for at in range(len(numbers[ordered[0].name]))
+    ]
+    telling = [at for at, column in enumerate(columns) if len(set(column)) == len(column)]
+    if all(columns[at] == sorted(columns[at]) for at in telling):
+        return ordered, ""
+    counting = [at for at in telling if np.ptp(columns[at]) == len(group) - 1]
+    by = (counting or telling[:1])[-1]
+    return sorted(group, key=lambda one: numbers[one.name][by]), NUMBERS
 
 
 def _without_letters(stem: str, stems: set[str]) -> str:
     """``ctp`` of ``ctpb``, where there is a ``ctp``."""
-    for count in (1, 2):
+    for count in (2, 1):  # "ctpza" is of "ctp", also where there is a "ctpz"
         if stem[-count:].isalpha() and stem[-count:].islower() and stem[:-count] in stems:
             return stem[:-count]
     return stem
-
-
-def _numbers(one: _Seen) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", one.name)]
 
 
 def _few(names: Sequence[str]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,10 +16,14 @@ from bolus.files.regular_file import read_regular
 from bolus.plain_text import short
 from bolus.types import Finding, Float64Array, Grade
 
-INTERVAL_LIMITS_S = (0.1, 30.0)
-"""Wider than any perfusion scan, whose limits are checked with its frames: an interval outside is
-in another unit or a slip of the keyboard."""
+INTERVAL_LIMITS_S = (0.3, 6.0)
+"""Cine scans acquire a frame every 0.5 s; a bolus lasts 10 s, which 6 s barely resolve."""
 MAX_FILE_BYTES = 2**20
+NAMES = re.compile(r"(?!nan|inf)[a-z_][a-z_ ,;\t()\[\]]*", re.IGNORECASE)
+"""Of columns, in a first line without numbers."""
+FEWEST_ROWS = 3
+"""Of a table; in fewer anything counts."""
+DECIMAL_COMMA = re.compile(r"\d+(,\d+)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +69,8 @@ def given_times(
     Parameters
     ----------
     interval_s : between frames, s.
-    times : (T,) numbers, s; or a text file of them, separated by lines, commas or spaces.
+    times : (T,) numbers, s; or a text file of them, separated by lines, commas or spaces; or
+        with the frames' numbers in a column before; or as a list in JSON.
 
     Raises
     ------
@@ -106,15 +112,24 @@ def _of_file(path: Path) -> Float64Array:
         content = read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
         raise UsageError(f"{path}: the times can't be read ({error.strerror})") from error
+    text = _text(content).strip().removeprefix("[").removesuffix("]")
+    rows = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if len(rows) > 1 and NAMES.fullmatch(rows[0][1].strip()):
+        rows = rows[1:]
+    other = [times for times in (_second_column(rows), _with_decimal_commas(rows)) if times]
+    if len(other) > 1:
+        raise UsageError(
+            f"{path}: its commas may stand before decimals or between columns; give one time in a "
+            "line, with a point for decimals"
+        )
+    if other:
+        return np.array(other[0])
     values: list[float] = []
     lines: list[int] = []
-    for number, line in enumerate(_text(content).splitlines(), 1):
-        for word in line.replace(",", " ").replace(";", " ").replace("\t", " ").split():
-            try:
-                value = float(word)
-            except ValueError:
-                value = math.nan
-            if not math.isfinite(value):
+    for number, line in rows:
+        for word in _words(line):
+            value = _as_number(word)
+            if value is None:
                 raise UsageError(
                     f"{path}: line {number} holds '{short(word)}', which is no number; give the "
                     "time of each frame in seconds, with a point for decimals"
@@ -122,6 +137,42 @@ def _of_file(path: Path) -> Float64Array:
             values.append(value)
             lines.append(number)
     return _increasing(values, str(path), "line", lines)
+
+
+def _words(line: str) -> list[str]:
+    return re.sub(r"[,;\t]", " ", line).split()
+
+
+def _as_number(word: str) -> float | None:
+    try:
+        value = float(word)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _second_column(rows: list[tuple[int, str]]) -> list[float]:
+    """Times beside the numbers of their frames, which count; empty if these are none."""
+    cells = [[_as_number(word) for word in _words(line)] for _, line in rows]
+    if len(cells) < FEWEST_ROWS or any(len(row) != 2 or None in row for row in cells):
+        return []
+    counted, times = zip(*cells, strict=True)
+    # the times themselves in both columns would be no count
+    return list(times) if np.all(np.diff(counted) == 1) and _rise(times) else []
+
+
+def _with_decimal_commas(rows: list[tuple[int, str]]) -> list[float]:
+    """Times with commas for decimals, which commas between whole numbers can't be: these fall."""
+    words = [word for _, line in rows for word in line.replace(";", " ").split()]
+    if not all(DECIMAL_COMMA.fullmatch(word) for word in words):
+        return []
+    between = [float(part) for word in words for part in word.split(",")]
+    decimals = [float(word.replace(",", ".")) for word in words]
+    return decimals if not _rise(between) and _rise(decimals) else []
+
+
+def _rise(times: Sequence[float]) -> bool:
+    return bool(np.all(np.diff(times) > 0))
 
 
 def _text(content: bytes) -> str:

@@ -14,13 +14,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bolus.acquire.bids_sidecar import listed_frames, read_sidecar, scanner, slice_axis
+from bolus.acquire.bids_sidecar import listed_frames, scanner, slice_axis
 from bolus.acquire.checks import LARGEST_HU, check_times
-from bolus.acquire.dicom.elements import LARGEST
 from bolus.acquire.dicom.pixels import AIR_HU
 from bolus.acquire.geometry_limits import check_geometry
 from bolus.acquire.given_times import GivenTimes
 from bolus.acquire.memory import COPIES_NIFTI, MAX_FRAMES_BYTES, check_memory
+from bolus.acquire.nifti_affine import (
+    affine_findings,
+    affine_lps,
+    geometry,
+    is_flipped,
+    voxel_axes,
+)
 from bolus.acquire.nifti_axes import (
     FLAT,
     FileAxes,
@@ -30,13 +36,10 @@ from bolus.acquire.nifti_axes import (
 )
 from bolus.acquire.nifti_exam import NiftiExam, NiftiFile, is_nifti, named_exam
 from bolus.acquire.nifti_times import SECONDS, HeaderStep, frame_times, volume_times
-from bolus.axes import to_lps
 from bolus.errors import BadGeometry, BolusError, DamagedFile, NoReadableFiles, TooFewFrames
-from bolus.files.nifti_file import nifti_image, whole_values
+from bolus.files.nifti_file import INTERCEPT_LACKS, nifti_image, whole_values
 from bolus.types import Finding, Float32Array, Float64Array, Geometry, Grade, Scanner
 
-SMALLEST_MM3 = 1e-6
-AFFINE_TOLERANCE_MM = 0.5
 SAME_PLACE_MM = 0.01
 """Headers of one exam round its positions to about 1e-4 mm."""
 
@@ -56,6 +59,8 @@ class Volume4D:
     times_s: Float64Array
     geometry: Geometry
     scanner: Scanner
+    clock: str
+    """What gave the times."""
     findings: tuple[Finding, ...]
 
     @property
@@ -118,24 +123,24 @@ def open_nifti(exam: Path | NiftiExam, given: GivenTimes | None = None) -> Volum
 
 def _single(exam: NiftiExam, given: GivenTimes | None) -> Volume4D:
     (file,) = exam.files
-    header = _header(file, given)
+    header = _header(file, given, lenient=given is not None)
     name = file.name
     if header.axes.time is None:
         raise TooFewFrames(
             f"{name}: has {len(header.axes.shape)} dimensions; a time course needs four. If it is "
             "one time point of many, name the folder that holds them all."
         )
-    z, _, _ = _axes(header.lps, slice_axis(header.fields))
+    z, _, _ = voxel_axes(header.lps, slice_axis(header.fields))
     slices = header.axes.grid[z]
-    times_s, timing = frame_times(
+    times_s, timing, clock = frame_times(
         header.fields, header.axes.frames, slices, header.step, name, given
     )
-    return _volume(exam, header, times_s, timing)
+    return _volume(exam, header, times_s, timing, clock)
 
 
 def _of_volumes(exam: NiftiExam, given: GivenTimes | None) -> Volume4D:
     """An exam with one file for each time point."""
-    headers = [_header(file, None) for file in exam.files]
+    headers = [_header(file, None, lenient=given is not None) for file in exam.files]
     first = headers[0]
     for file, header in zip(exam.files, headers, strict=True):
         if header.axes.grid != first.axes.grid:
@@ -148,37 +153,41 @@ def _of_volumes(exam: NiftiExam, given: GivenTimes | None) -> Volume4D:
             f"{file.name}: has {what} as {exam.name}, the first of {len(exam.files)} files with "
             "one time point each; take it out of the folder or convert it again."
         )
-    z, _, _ = _axes(first.lps, slice_axis(first.fields))
-    order, times_s, timing = volume_times(
+    z, _, _ = voxel_axes(first.lps, slice_axis(first.fields))
+    order, times_s, timing, clock = volume_times(
         [header.fields for header in headers],
         [file.name for file in exam.files],
         first.axes.grid[z],
         first.step,
         given,
-        numbered=exam.numbered,
+        doubt=exam.order,
     )
     ordered = replace(exam, files=tuple(exam.files[int(k)] for k in order))
-    return _volume(ordered, first, times_s, timing)
+    # one of each code, the first file's where it has one
+    findings = {f.code: f for header in reversed(headers) for f in header.findings}
+    first = replace(first, findings=tuple(findings.values()))
+    return _volume(ordered, first, times_s, timing, clock)
 
 
 def _volume(
-    exam: NiftiExam, header: _Header, times_s: Float64Array, timing: list[Finding]
+    exam: NiftiExam, header: _Header, times_s: Float64Array, timing: list[Finding], clock: str
 ) -> Volume4D:
-    axes = _axes(header.lps, slice_axis(header.fields))
+    axes = voxel_axes(header.lps, slice_axis(header.fields))
     x, y, z = header.axes.grid
     check_memory(z * len(times_s), y, x, exam.name, COPIES_NIFTI)
-    flipped = _is_flipped(header.lps, axes)
+    flipped = is_flipped(header.lps, axes)
     times_s = times_s[:, ::-1] if flipped else times_s
-    geometry = _geometry(header.lps, axes, flipped, header.axes.grid)
-    check_geometry(geometry, exam.name)
+    grid = geometry(header.lps, axes, flipped, header.axes.grid)
+    check_geometry(grid, exam.name)
     return Volume4D(
         files=exam.files,
         file_axes=header.axes,
         axes=axes,
         flipped=flipped,
         times_s=np.round(np.ascontiguousarray(times_s - times_s.min()), 6),
-        geometry=geometry,
+        geometry=grid,
         scanner=scanner(header.fields, exam.name),
+        clock=clock,
         findings=(
             *exam.findings,
             *timing,
@@ -188,7 +197,7 @@ def _volume(
     )
 
 
-def _header(file: NiftiFile, given: GivenTimes | None) -> _Header:
+def _header(file: NiftiFile, given: GivenTimes | None, *, lenient: bool) -> _Header:
     with _image(file) as image:
         axes = file_axes(tuple(int(n) for n in image.shape), file.name)
         if image.get_data_dtype().kind not in "iuf":
@@ -197,8 +206,8 @@ def _header(file: NiftiFile, given: GivenTimes | None) -> _Header:
             # before any pixel is looked at
             x, y, z, t = axes.shape
             check_memory(z * t, y, x, file.name, COPIES_NIFTI)
-        fields = read_sidecar(file.open_json, file.json_name)
-        lps = _affine_lps(image, file.name)
+        fields, faults = _fields(file, lenient=lenient)
+        lps = affine_lps(image, file.name)
         listed = listed_frames(fields)
         if given is not None and given.times_s is not None:
             listed = len(given.times_s)
@@ -210,14 +219,34 @@ def _header(file: NiftiFile, given: GivenTimes | None) -> _Header:
             file.name,
         )
         step = _step(image.header, axes)
-        return _Header(axes, lps, fields, step, (*moved, *_affine_findings(image)))
+        return _Header(
+            axes, lps, fields, step, (*faults, *_scale(image), *moved, *affine_findings(image))
+        )
+
+
+def _fields(file: NiftiFile, *, lenient: bool) -> tuple[dict[str, Any], list[Finding]]:
+    """Of its JSON files; with the user's times a damaged one is ignored, and that is said."""
+    try:
+        return file.fields(), []
+    except DamagedFile as error:
+        if not lenient:
+            raise
+        message = f"{error} It was ignored, as the user gave the times."
+        return {}, [Finding("json-ignored", Grade.WARNING, message, "Correct the JSON file.")]
+
+
+def _scale(image: Any) -> list[Finding]:
+    if INTERCEPT_LACKS not in image.extra:
+        return []
+    message = "The NIfTI header's intercept (scl_inter) is no number and was taken as 0."
+    return [Finding("scale-repaired", Grade.WARNING, message, "Convert the exam again.")]
 
 
 def _fits(lps: Float64Array, axes: FileAxes, of_timing: int | None) -> bool:
     """Whether the affine makes a head of such axes."""
-    order = _axes(lps, of_timing)
+    order = voxel_axes(lps, of_timing)
     try:
-        check_geometry(_geometry(lps, order, _is_flipped(lps, order), axes.grid), "")
+        check_geometry(geometry(lps, order, is_flipped(lps, order), axes.grid), "")
     except BadGeometry:
         return False
     return True
@@ -265,77 +294,6 @@ def _image(file: NiftiFile) -> Iterator[Any]:
         raise DamagedFile(
             f"{file.name}: not a readable NIfTI ({error or type(error).__name__}); copy it again."
         ) from error
-
-
-def _affine_lps(image: Any, name: str) -> Float64Array:
-    """(4, 4) from the file's voxels to LPS mm."""
-    ras = np.asarray(image.affine, dtype=np.float64)
-    if not np.abs(ras).max() < LARGEST:  # NaN is not smaller either
-        raise BadGeometry(
-            f"{name}: its affine holds invalid numbers (NaN, infinite or larger than "
-            f"{LARGEST:g}), so positions in the head are unknown; convert the exam again."
-        )
-    lps = to_lps(ras)
-    if abs(np.linalg.det(lps[:3, :3])) < SMALLEST_MM3:
-        raise BadGeometry(f"{name}: its affine is singular, so positions in the head are unknown.")
-    return lps
-
-
-def _axes(lps: Float64Array, of_timing: int | None) -> tuple[int, int, int]:
-    """Voxel axes for z, y and x: slices along the body, columns from side to side."""
-    direction = np.abs(lps[:3, :3] / np.linalg.norm(lps[:3, :3], axis=0))
-    z = int(np.argmax(direction[2])) if of_timing is None else of_timing
-    rest = [axis for axis in range(3) if axis != z]
-    x = max(rest, key=lambda axis: (direction[0, axis], -axis))
-    y = next(axis for axis in rest if axis != x)
-    return z, y, x
-
-
-def _is_flipped(lps: Float64Array, axes: tuple[int, int, int]) -> bool:
-    """Whether slices descend in the file."""
-    return bool(lps[np.argmax(np.abs(lps[:3, axes[0]])), axes[0]] < 0)
-
-
-def _geometry(
-    lps: Float64Array, axes: tuple[int, int, int], flipped: bool, shape: tuple[int, ...]
-) -> Geometry:
-    affine = np.eye(4)
-    affine[:, :3] = lps[:, axes]
-    affine[:, 3] = lps[:, 3]
-    if flipped:
-        affine[:, 3] += affine[:, 0] * (shape[axes[0]] - 1)
-        affine[:, 0] *= -1
-    return Geometry((shape[axes[0]], shape[axes[1]], shape[axes[2]]), affine + 0.0)
-
-
-def _affine_findings(image: Any) -> list[Finding]:
-    """Findings that concern which side is left."""
-    sform, qform = int(image.header["sform_code"]), int(image.header["qform_code"])
-    findings = []
-    if sform == 0 and qform == 0:
-        findings.append(
-            Finding(
-                "orientation-unknown",
-                Grade.WARNING,
-                "The NIfTI header gives no orientation (sform and qform codes are 0): left and "
-                "right may be swapped.",
-                "Convert the exam from DICOM again, keeping its orientation.",
-            )
-        )
-    elif sform and qform:
-        try:
-            apart = float(np.abs(image.affine - image.get_qform()).max())
-        except Exception:  # a damaged quaternion; the sform is used
-            apart = np.inf
-        if apart > AFFINE_TOLERANCE_MM:
-            message = (
-                f"The NIfTI header's two orientations differ by {apart:.1f} mm; sform was used."
-            )
-            findings.append(Finding("orientations-differ", Grade.WARNING, message))
-    if np.array_equal(image.affine, np.eye(4)):
-        message = "The NIfTI affine is the identity: size and sides of the head are not known."
-        findings.append(Finding("affine-identity", Grade.WARNING, message))
-    return findings
 
 
 def read_nifti_frames(volume: Volume4D) -> tuple[Float32Array, list[Finding]]:

@@ -121,12 +121,14 @@ def with_time_axis(
         others = [o for o in others if o.frames >= MIN_FRAMES]
     if not others:
         return axes, []
-    usual = listed is None and axes.frames >= MIN_FRAMES and fits(axes)
+    usual = axes.frames >= MIN_FRAMES and fits(axes)
     differ = unlikeness()
     ranked = sorted(others, key=lambda o: differ[o.time or 0])
     best = ranked[0]
     own = float(differ[best.time or 0])
-    if listed is None and own >= (CLEARLY if usual else 1.0) * differ[USUAL]:
+    clearly = CLEARLY if usual and listed is None else 1.0
+    # a list may be that of slices, so it moves no axis that is plausible and the most alike
+    if (usual or listed is None) and own >= clearly * differ[USUAL]:
         return axes, []
     second = min((float(differ[o.time or 0]) for o in ranked[1:]), default=np.inf)
     if own > RATHER * second:

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from bolus.acquire.bids_sidecar import by_dcm2niix, clock_s, listed_times, slice_offsets
-from bolus.acquire.checks import INTERVAL_LIMITS_S
+from bolus.acquire.bids_sidecar import by_dcm2niix, listed_times, slice_offsets
 from bolus.acquire.dicom.elements import LARGEST
-from bolus.acquire.given_times import GivenTimes
+from bolus.acquire.given_times import INTERVAL_LIMITS_S, GivenTimes
+from bolus.acquire.nifti_exam import LETTERS
+from bolus.acquire.volume_clocks import CLOCKS, check_all_have_times, missing_files, volume_clock
 from bolus.errors import MissingTiming
 from bolus.types import Finding, Float64Array, Grade, IntArray
 
 SECONDS = {8: 1.0, 16: 1e-3, 24: 1e-6}
 """NIfTI's xyzt_units for time: s, ms, us (nifti1.h)."""
+THE_USER = "the user"
 UNITS = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds"}
 DEFAULT_STEP = 1.0
 """What ITK and nibabel write where nobody gave them an interval."""
@@ -27,13 +29,9 @@ HOW_TO_GIVE_TIMES = (
     "give the interval as --interval, the times as --times, or the start of each frame in s as "
     '"VolumeTiming": [0, 1.5, ...] in a JSON file of the same name next to it'
 )
-CLOCKS = ("AcquisitionDateTime", "AcquisitionTime", "TriggerDelayTime", "VolumeTiming",
-          "FrameTimesStart", "FrameReferenceTime")  # fmt: skip
-"""Fields that may tell when a file's only volume was measured, in order of preference."""
 MOVING_TABLE_S = 2.5
 """Tables that move between two places come back every 2.8 to 3.3 s; scans of one place have frames
 every 0.5 to 2 s (UniToBrain, doi:10.21227/x8ea-vh16, has 0.5 and 2.81 s)."""
-DAY_S = 86_400.0
 DISAGREE = 0.05
 """Share of the interval by which a header's step may differ from that of the JSON file: headers
 round, and hold the mean where intervals vary."""
@@ -56,7 +54,7 @@ def frame_times(
     step: HeaderStep,
     name: str,
     given: GivenTimes | None,
-) -> tuple[Float64Array, list[Finding]]:
+) -> tuple[Float64Array, list[Finding], str]:
     """Time of each frame and slice of one file, in the file's slice order.
 
     The first of these that is present: what the user gives; the fields of the JSON file (see
@@ -64,7 +62,10 @@ def frame_times(
 
     Returns
     -------
-    (T, Z) float64, s
+    times_s : (T, Z) float64, s
+    findings : list of Finding
+    clock : str
+        What gave the times.
 
     Raises
     ------
@@ -75,15 +76,50 @@ def frame_times(
     """
     if given is not None:
         start = given.of(frames, name)
-        return start[:, None] + _offsets(fields, slices, name, start), [given.finding]
-    listed = listed_times(fields, frames, name)
+        try:
+            offset, late = _slice_times(fields, slices, name, start)
+        except MissingTiming:  # the user's times need no other field
+            offset, late = np.zeros(slices), []
+        return start[:, None] + offset, [given.finding, *late], THE_USER
+    listed = _listed(fields, frames, name)
     if listed is None:
         start, findings = _of_header(step, frames, fields, name)
+        clock = "the NIfTI header"
     else:
-        start, findings = in_seconds(listed[1], 1.0, f"{listed[0]} in the JSON file")
+        start, findings, clock = listed
         findings += _disagreement(start, step)
     offset, late = _slice_times(fields, slices, name, start)
-    return start[:, None] + offset, [*findings, *late]
+    return start[:, None] + offset, [*findings, *late], clock
+
+
+def _listed(
+    fields: Mapping[str, Any], frames: int, name: str
+) -> tuple[Float64Array, list[Finding], str] | None:
+    """Times by the first field of the JSON file with plausible ones, else by the first."""
+    passed: list[tuple[Float64Array, list[Finding], str]] = []
+    for key, times in listed_times(fields, frames, name):
+        start, findings = in_seconds(times, 1.0, _in_json(key))
+        if not _is_plausible(start):
+            passed.append((start, findings, _in_json(key)))
+            continue
+        if passed:
+            message = (
+                f"{passed[0][2]} gives no plausible times; {key} was used, with "
+                f"frames {float(np.median(np.diff(start))):.3g} s apart."
+            )
+            remedy = "Compare the intervals with the scan protocol, or give --times."
+            findings.append(Finding("clocks-disagree", Grade.WARNING, message, remedy))
+        return start, findings, _in_json(key)
+    return passed[0] if passed else None
+
+
+def _in_json(key: str) -> str:
+    return f"{key} in the JSON file"
+
+
+def _is_plausible(start: Float64Array) -> bool:
+    low, high = INTERVAL_LIMITS_S
+    return len(start) < 2 or low <= float(np.median(np.diff(start))) <= high
 
 
 def in_seconds(times: Float64Array, unit_s: float, what: str) -> tuple[Float64Array, list[Finding]]:
@@ -183,16 +219,6 @@ def high_lag(interval_s: float) -> float:
     return 2.0 * interval_s
 
 
-def _offsets(
-    fields: Mapping[str, Any], slices: int, name: str, start: Float64Array
-) -> Float64Array:
-    """SliceTiming where it is one; the user's times need no other field."""
-    try:
-        return _slice_times(fields, slices, name, start)[0]
-    except MissingTiming:
-        return np.zeros(slices)
-
-
 def volume_times(
     fields: Sequence[Mapping[str, Any]],
     names: Sequence[str],
@@ -200,16 +226,16 @@ def volume_times(
     step: HeaderStep,
     given: GivenTimes | None,
     *,
-    numbered: bool,
-) -> tuple[IntArray, Float64Array, list[Finding]]:
+    doubt: str,
+) -> tuple[IntArray, Float64Array, list[Finding], str]:
     """Order and times of an exam with one file for each time point.
 
     Parameters
     ----------
     fields
         Of the JSON file of each, in the order of their names.
-    numbered
-        Whether the names have numbers that tell the order; letters tell none.
+    doubt
+        Why the order is in doubt by the names, see `NiftiExam`.
 
     Returns
     -------
@@ -217,67 +243,52 @@ def volume_times(
         Index of the file of each frame.
     times_s : (T, Z) float64, s
     findings : list of Finding
+    clock : str
+        What gave the times.
 
     Raises
     ------
     MissingTiming
         If nothing gives the times, or the order.
     """
-    clock = _clock(fields)
+    found = volume_clock(fields)
+    clock = None if found is None else found.times_s
     order = np.arange(len(fields)) if clock is None else np.argsort(clock, kind="stable")
-    findings = _order_findings(order, clock, names[0], numbered, given)
+    findings = _order_findings(order, clock, names[0], doubt, given)
+    if found is None:
+        findings += check_all_have_times(fields, names, given=given is not None)
+    elif given is None:
+        findings += found.findings
     first = {k: v for k, v in fields[0].items() if k not in CLOCKS}
-    if clock is None or given is not None:
-        times_s, of_times = frame_times(first, len(fields), slices, step, names[0], given)
+    if found is None or given is not None:
+        times_s, of_times, source = frame_times(first, len(fields), slices, step, names[0], given)
     else:
-        start = np.round(clock[order] - clock.min(), 6)
+        start = np.round(found.times_s[order] - found.times_s.min(), 6)
         offset, of_times = _slice_times(first, slices, names[0], start)
         times_s = start[:, None] + offset
-    return order, times_s, [*findings, *of_times]
-
-
-def _clock(fields: Sequence[Mapping[str, Any]]) -> Float64Array | None:
-    """The first clock that tells all volumes apart, (T,) s; a plausible one before others."""
-    ticking = []
-    for key in CLOCKS:
-        values = [clock_s(one, key) for one in fields]
-        if None in values or len(set(values)) < len(values):
-            continue
-        times = _without_midnight(np.array(values, dtype=np.float64))
-        if key == "TriggerDelayTime":  # ms, as in DICOM
-            times = times * 1e-3
-        ticking.append(times)
-    low, high = INTERVAL_LIMITS_S
-    for times in ticking:
-        if low <= float(np.median(np.diff(np.sort(times)))) <= high:
-            return times
-    return ticking[0] if ticking else None
-
-
-def _without_midnight(times: Float64Array) -> Float64Array:
-    return np.where(times < times.max() - DAY_S / 2, times + DAY_S, times)
+        source = f"{found.field} in the JSON files"
+    return order, times_s, [*findings, *of_times, *missing_files(fields)], source
 
 
 def _order_findings(
     order: IntArray,
     clock: Float64Array | None,
     name: str,
-    numbered: bool,
+    doubt: str,
     given: GivenTimes | None,
 ) -> list[Finding]:
-    if clock is None and not numbered:
-        if given is None:
-            raise MissingTiming(
-                f"{name}: nothing tells the order of the files with one time point each: their "
-                "JSON files have no times, and letters in names (dcm2niix) tell none. Convert the "
-                "exam again with its JSON files (dcm2niix -b y -ba n), or number the files and "
-                "give --interval."
-            )
-        message = "The order of the frames was taken from letters in names, which dcm2niix gives "
-        message += "in any order."
+    if clock is None and doubt == LETTERS and given is None:
+        raise MissingTiming(
+            f"{name}: nothing tells the order of the files with one time point each: their "
+            "JSON files have no times, and letters in names (dcm2niix) tell none. Convert the "
+            "exam again with its JSON files (dcm2niix -b y -ba n), or number the files and "
+            "give --interval."
+        )
+    if clock is None and doubt:
+        message = f"The order of the frames was taken from {doubt}."
         remedy = "Number the files in the order of time."
         return [Finding("order-by-name", Grade.WARNING, message, remedy)]
-    if clock is not None and numbered and not np.array_equal(order, np.arange(len(order))):
+    if clock is not None and not doubt and not np.array_equal(order, np.arange(len(order))):
         message = "The files' names and times give different orders; the times were used."
         return [Finding("order-by-time", Grade.NOTE, message)]
     return []

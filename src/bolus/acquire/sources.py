@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -21,16 +19,18 @@ from bolus.acquire.archives import (
     is_packed_name,
     read_tar,
     tar_kind,
-    unpacked,
 )
 from bolus.acquire.budget import Budget, unpacked_limit
+from bolus.acquire.odd_files import odd_findings, odd_reasons
+from bolus.acquire.other_formats import HEAD_BYTES, other_format
 from bolus.acquire.own_results import SUMMARY, is_result_folder, is_summary
 from bolus.acquire.read_errors import READ_ERRORS
-from bolus.acquire.walk import CLOSED, DEEP, MAX_DEPTH, walk
+from bolus.acquire.source import Opener, Source, is_nifti_name, looks_like_dicom
+from bolus.acquire.walk import DEEP, MAX_DEPTH, walk
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.files.regular_file import open_regular
 from bolus.plain_text import printable, short
-from bolus.types import Finding, Grade
+from bolus.types import Finding
 
 CLUTTER = frozenset({".ds_store", "thumbs.db", "desktop.ini", "dicomdir", "lockfile", "version"})
 CLUTTER_SUFFIXES = frozenset(
@@ -42,26 +42,8 @@ JSON = ".json"
 DIRECTORY = b"1.2.840.10008.1.3.10"
 """Class of a DICOMDIR, which lists the files of a CD and is not an image."""
 DIRECTORY_HEAD_BYTES = 1024
-SIZE_UNKNOWN = sys.maxsize
-"""Of a file that was gzipped on its own: only unpacking it tells."""
 MAX_FILES = 100_000
 """A thin-slice perfusion study has about 10,000 images; no exam has ten times that."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """One file: its name inside the exam, its size in bytes and how to open it."""
-
-    name: str
-    """Unique in the exam, and printable on any terminal."""
-    size: int
-    """Of its bytes, or `SIZE_UNKNOWN`."""
-    open: Callable[[], BinaryIO]
-    budget: Budget
-    """What the exam's deflated files may still unpack to."""
-    packed: bool = False
-    """Whether it lies in an archive or is gzipped: it is read from its start, and has a checksum at
-    its end."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +58,8 @@ class Files:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """How many files can't be used; never their names, which may identify patients."""
-        return tuple(
-            Finding(code, Grade.WARNING, f"{len(names)} {_WHAT[code][0]}.", _WHAT[code][1])
-            for code, names in sorted(self.odd.items())
-        )
+        """How many files can't be used, and why."""
+        return odd_findings(self.odd)
 
 
 @contextmanager
@@ -156,16 +135,32 @@ def _tar_kind(stream: BinaryIO, path: Path) -> str:
 
 def _checked(files: Files, path: Path) -> Files:
     if not files.sources:
-        reasons = "".join(
-            f" {len(names)} {_WHAT[code][0]}, the first is {names[0]}."
-            for code, names in sorted(files.odd.items())
-        )
         raise NoReadableFiles(
-            f"{path}: is empty, or holds no file that could be an image.{reasons}"
+            f"{path}: is empty, or holds no file that could be an image.{odd_reasons(files.odd)}"
         )
     if len(files.sources) > MAX_FILES:
         raise NoReadableFiles(f"{path}: holds over {MAX_FILES} files; name the folder of one exam.")
+    _refuse_other_formats(files)
     return files
+
+
+def _refuse_other_formats(files: Files) -> None:
+    """Say what to do with a file of another format, where there is nothing else."""
+    if any(is_nifti_name(source.name) for source in files.sources):
+        return
+    first = ""
+    for source in files.sources:
+        try:
+            with source.open() as stream:
+                head = stream.read(HEAD_BYTES)
+        except (*READ_ERRORS, DamagedFile):
+            return  # told when the exam is read
+        if looks_like_dicom(head):
+            return
+        what = other_format(head)
+        first = first or (what and f"{source.name}: {what}")
+    if first:
+        raise NoReadableFiles(first)
 
 
 def _folder(root: Path) -> Files:
@@ -210,9 +205,6 @@ def _on_disk(
     )
 
 
-Opener = Callable[[], BinaryIO]
-
-
 def _files(
     found: list[tuple[str, int, Opener]],
     jsons: list[tuple[str, int, Opener]],
@@ -224,18 +216,11 @@ def _files(
     """Files by their names, sizes and how to open them, as sources sorted by name."""
     budget = Budget(packed_bytes, len(found))
     sources = [
-        _source(name, size, opener, budget, archive)
+        Source(name, size, opener, budget, archive)
         for name, (_, size, opener) in zip(_distinct([n for n, _, _ in found]), found, strict=True)
     ]
     beside = {name: Source(name, size, opener, budget, archive) for name, size, opener in jsons}
     return Files(tuple(sorted(sources, key=lambda s: s.name)), odd, beside)
-
-
-def _source(name: str, size: int, opener: Opener, budget: Budget, archive: bool) -> Source:
-    if is_packed_name(name):
-        unpack = partial(unpacked, opener, name, budget)
-        return Source(name, SIZE_UNKNOWN, unpack, budget, packed=True)
-    return Source(name, size, opener, budget, packed=archive)
 
 
 def _disk_opener(path: Path) -> Callable[[], BinaryIO]:
@@ -357,11 +342,6 @@ def _is_clutter(name: str) -> bool:
     return lower in CLUTTER or lower.startswith("._") or Path(lower).suffix in CLUTTER_SUFFIXES
 
 
-def looks_like_dicom(head: bytes) -> bool:
-    """Whether a file that begins with ``head`` is DICOM, with or without preamble."""
-    return head[128:132] == b"DICM" or head[:2] in (b"\x02\0", b"\x08\0")
-
-
 def _is_dicom(open_file: Callable[[], BinaryIO]) -> bool:
     """Whether a file named like clutter is an image nevertheless."""
     try:
@@ -369,26 +349,3 @@ def _is_dicom(open_file: Callable[[], BinaryIO]) -> bool:
             return looks_like_dicom(stream.read(132))
     except READ_ERRORS:
         return False
-
-
-_WHAT = {
-    "dangling-link": ("files are broken links", "Copy the files themselves."),
-    "not-a-file": ("files are not regular files", ""),
-    "nested-zip": (
-        "files are archives (zip, tar) inside the exam and were not opened",
-        "Unpack them first.",
-    ),
-    "unsafe-name": (
-        "files have names that point outside the archive and were not read",
-        "Pack it again.",
-    ),
-    CLOSED: (
-        "folders can't be opened; images in them are missing",
-        "Obtain permission to read them, or have the exam copied by somebody with permission.",
-    ),
-    DEEP: (
-        "folders or files lie too deep and were not read; images in them are missing",
-        "Name a folder further down.",
-    ),
-}
-"""By code: what of them, and what to do."""

@@ -30,6 +30,8 @@ LARGEST_OFFSET = 2**26
 MOST_REST_BYTES = 2**20
 """Tools pad files by less than that."""
 CHUNK_BYTES = 2**18
+INTERCEPT_LACKS = "intercept is no number"
+"""In the image's ``extra``, where it was taken as 0."""
 
 
 @contextmanager
@@ -103,6 +105,12 @@ def _image(stream: BinaryIO, most_bytes: int) -> Any:
     if min(shape, default=0) < 1 or count > most_bytes:
         raise ValueError(f"its shape {shape} is none that fits")
     stream.seek(0)
+    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
+    if slope == 1.0 and not math.isfinite(intercept):
+        # nibabel refuses them; programs that don't scale write them
+        header["scl_inter"] = 0.0
+        values = kind.ImageArrayProxy(stream, header.copy(), mmap=False)
+        return kind(values, header.get_best_affine(), header, {INTERCEPT_LACKS: True})
     return kind.from_file_map({"image": nibabel.FileHolder(fileobj=cast(Any, stream))}, mmap=False)
 
 

@@ -31,7 +31,7 @@ from bolus.acquire.dicom.headers import (
     tube_load,
 )
 from bolus.acquire.dicom.image_times import Clock
-from bolus.acquire.sources import Source
+from bolus.acquire.source import Source
 from bolus.errors import DamagedFile
 from bolus.plain_text import short
 

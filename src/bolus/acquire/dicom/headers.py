@@ -29,7 +29,7 @@ from bolus.acquire.dicom.elements import (
     whole_text,
 )
 from bolus.acquire.dicom.image_times import Clock, clock
-from bolus.acquire.sources import Source
+from bolus.acquire.source import Source
 from bolus.errors import DamagedFile
 
 PIXEL_DATA = 0x7FE00010

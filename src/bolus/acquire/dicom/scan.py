@@ -11,9 +11,9 @@ from bolus.acquire.dicom.elements import text
 from bolus.acquire.dicom.enhanced import enhanced
 from bolus.acquire.dicom.headers import Slice, classic, encoding, find_pixels, read_header
 from bolus.acquire.dicom.source_images import CT_CLASSES
-from bolus.acquire.nifti_exam import is_nifti_name
 from bolus.acquire.read_errors import READ_ERRORS
-from bolus.acquire.sources import Files, Source, looks_like_dicom
+from bolus.acquire.source import Source, is_nifti_name, looks_like_dicom
+from bolus.acquire.sources import Files
 from bolus.errors import DamagedFile, NoReadableFiles
 from bolus.types import Finding, Grade
 
