@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from bolus.errors import ImplausibleValues, NoPerfusion
+from bolus.metrics import robust_sd
 from bolus.types import BoolArray, Float32Array, Float64Array, Geometry
 
 # Range in which the mode of soft tissue is sought, HU: any kVp, any cupping, no fat, no bone.
@@ -50,7 +51,6 @@ OUTSIDE_HU = 0.05
 # around whole heads too, nor the brain's own.
 NOISE_SDS, MOST_SD_HU = 4.0, 1.0
 AIR_BELOW_HU, BRAIN_HU = -800.0, (5.0, 80.0)
-MAD_TO_SD = 1.4826
 # Bone fills 10 to 25 % of the section of a head, trabeculae of a defaced one included; what a
 # stripping tool leaves is less.
 SKULL_HU = 250.0
@@ -117,7 +117,7 @@ def stripped_head(image: Float32Array) -> BoolArray | None:
     value = float(np.median(rim))
     reach = OUTSIDE_HU
     if np.mean(np.abs(rim - value) < reach) < OUTSIDE_SHARE:
-        spread = MAD_TO_SD * float(np.median(np.abs(rim - value)))
+        spread = robust_sd(rim - value)
         natural = value < AIR_BELOW_HU or BRAIN_HU[0] <= value <= BRAIN_HU[1]
         if natural or spread > MOST_SD_HU:
             return None
