@@ -16,6 +16,7 @@ from dicomfactory import FRAMES, SLICES, exam, save
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from bolus.acquire.checks import _sampling
 from bolus.acquire.exam import read_exam
 from bolus.errors import NoReadableFiles
 from bolus.types import Exam, Finding, Grade
@@ -62,6 +63,24 @@ def test_an_image_of_the_series_that_is_of_another_kind_is_a_warning(
     assert "1 images" in told.message
     assert words in told.message
     assert len(found.frames) == FRAMES - 1
+
+
+def test_a_frame_whose_files_are_missing_is_a_warning(tmp_path: Path) -> None:
+    found = read_exam(
+        save(tmp_path, [one for one in exam() if one.InstanceNumber not in (16, 17, 18)])
+    )
+    assert len(found.frames) == FRAMES - 1
+    assert [one.grade for one in found.findings if one.code.startswith("sampling")] == [
+        Grade.WARNING
+    ]
+
+
+def test_a_scan_at_two_rates_lacks_no_frame() -> None:
+    steps = np.repeat([1.0, 2.0], 15)[:, None]
+    assert [one.grade for one in _sampling(steps, 1.0)] == [Grade.NOTE]
+    lost = np.ones((29, 1))
+    lost[11] = 2.0
+    assert [one.grade for one in _sampling(lost, 1.0)] == [Grade.WARNING]
 
 
 def test_a_fifth_of_the_series_left_out_fails_the_exam(tmp_path: Path) -> None:

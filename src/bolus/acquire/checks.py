@@ -28,6 +28,8 @@ LARGEST_LAG = 2.0
 GAP_S = 4.0
 """Interpolating a curve over more than this invents its course."""
 UNEVEN_RATIO = 1.5
+EVENLY, MOST_MISSING = 0.05, 0.1
+"""Deviation of even intervals, as a share of them; share of long ones that are lost frames."""
 SHORTEST_S = 0.2
 """The fastest gantries rotate in 0.25 s."""
 SHORT_SCAN_S = 40.0
@@ -137,15 +139,25 @@ def _sampling(steps: Float64Array, interval: float) -> list[Finding]:
         )
         # an image that carries the time of another one appears too early or too late
         wrong = float(steps.min()) < SHORTEST_S
-        findings.append(
-            Finding(
-                "sampling-uneven",
-                Grade.WARNING if wrong else Grade.NOTE,
-                message,
-                "No gantry rotates that fast: export the exam again." if wrong else "",
-            )
-        )
+        lost = _missing(steps, interval)
+        remedy = f"{lost} frames seem to be missing: send the exam again." if lost else ""
+        if wrong:
+            remedy = "No gantry rotates that fast: export the exam again."
+        grade = Grade.WARNING if wrong or lost else Grade.NOTE
+        findings.append(Finding("sampling-uneven", grade, message, remedy))
     return findings
+
+
+def _missing(steps: Float64Array, interval: float) -> int:
+    """Frames that even intervals lack: single steps of twice the interval, or three times.
+
+    Two-rate and shuttle protocols have other steps too, or many long ones.
+    """
+    ratio = np.median(steps, axis=1) / interval
+    whole = np.round(ratio)
+    even = np.abs(ratio - whole) <= EVENLY
+    few = np.sum(whole > 1) <= max(1, MOST_MISSING * len(ratio))
+    return int(np.sum(whole - 1)) if even.all() and few and whole.min() >= 1 else 0
 
 
 def _length(count: int, duration: float) -> list[Finding]:

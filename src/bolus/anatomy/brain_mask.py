@@ -55,6 +55,8 @@ AIR_BELOW_HU, BRAIN_HU = -800.0, (5.0, 80.0)
 # stripping tool leaves is less.
 SKULL_HU = 250.0
 SKULL_SHARE = 0.05
+# What is left of bone lies at the border of a brain; deep inside, it is a spine in another organ.
+SPINE_SHARE, INNER_PART = 0.01, 16
 # Skin and its partial volume lie between bone and what surrounds a whole head: 0 there, 0.04 to
 # 0.1 without the face, 0.3 and more where a mask follows the skull.
 CUT_BONE_SHARE, MUCH_CUT_BONE_SHARE = 0.03, 0.2
@@ -123,8 +125,11 @@ def stripped_head(image: Float32Array) -> BoolArray | None:
             return None
         reach = NOISE_SDS * spread
     head = np.abs(image - value) >= reach
-    bone = np.count_nonzero(head & (image > SKULL_HU))
-    return head if bone < SKULL_SHARE * np.count_nonzero(head) else None
+    bone = image > SKULL_HU
+    inner = ndimage.binary_erosion(head, CROSS, iterations=max(1, image.shape[1] // INNER_PART))
+    spine = np.count_nonzero(bone & inner) > SPINE_SHARE * np.count_nonzero(inner)
+    whole = np.count_nonzero(bone & head) >= SKULL_SHARE * np.count_nonzero(head)
+    return None if whole or spine else head
 
 
 def cut_share(image: Float32Array) -> float:

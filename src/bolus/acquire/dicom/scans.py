@@ -223,15 +223,12 @@ def _several(scans: Sequence[Group], where: str, keys: Keys) -> AmbiguousExam:
 
 
 def _same_scan(group: Group, best: Group) -> bool:
-    """Whether a time course has times and slab of another one: it is another reconstruction."""
+    """Whether a time course of a study has times and slab of another: a second reconstruction."""
     if not overlap(group, best) or not _same_slab(group, best):
         return False
     if group.days and best.days and not group.days & best.days:
         return False
-    clock = group.clock if group.clock == best.clock else ""
-    if clock not in CLOCKS or clock == "content_us":
-        return group.slices[0].study == best.slices[0].study
-    return _times_in_common(group, best, clock) or group.slices[0].study == best.slices[0].study
+    return group.slices[0].study == best.slices[0].study
 
 
 def _same_slab(group: Group, best: Group) -> bool:
