@@ -97,7 +97,7 @@ def main() -> None:
         if row["outcome"] == "refused otherwise"
         for key in row["habits"]  # type: ignore[attr-defined]
     )
-    write("habits", "Habits of exams, drawn together", [
+    parts = [
         f"{len(rows)} exams with two to five of the {len(HABITS)} habits of "
         "[What is read](../../docs/reference/what-is-read.md) that an exam in DICOM can have "
         "together.",
@@ -106,7 +106,8 @@ def main() -> None:
         "Habits most often among the other refusals: "
         + ", ".join(f"{key} ({n})" for key, n in others.most_common(6)) + "."
         if others else "",
-    ])  # fmt: skip
+    ]  # fmt: skip
+    write("habits", "Habits of exams, drawn together", [part for part in parts if part])
 
 
 if __name__ == "__main__":
