@@ -195,6 +195,8 @@ def _wrapped_12(frames: Float32Array) -> list[Finding]:
     """Negative 12-bit values read as unsigned: air lies at 3096."""
     sample = _sample(frames)
     chosen = (sample.min(axis=(2, 3)) >= 0) & (sample.max(axis=(2, 3)) < WRAP_12)
+    if not chosen.any():
+        return []
     low, high = BRAIN_LIMITS_HU
     brain = np.median(_centre(sample), axis=(2, 3))
     chosen &= (low <= brain) & (brain <= high)
