@@ -174,10 +174,13 @@ def compared(name: str, content: bytes) -> object:
     content = without_seconds(name, content)
     if name == "summary.json":
         return without_words(without_added(json.loads(content)))
+    if name == "said.json":
+        return without_words(without_series(json.loads(content)))
     if name.endswith(".json"):
         return without_words(json.loads(content))
     if name == "report.html":
         text = re.sub(r"<(style|script)\b.*?</\1>", "", content.decode(), flags=re.DOTALL)
+        text = SERIES_TABLE.sub("", text)
         images = re.findall(r"data:image/[^\"']+", text)
         visible = re.sub(r"<[^>]*>", " ", text)
         return {"images": images, "numbers": numbers(visible), "tags": Counter(TAG.findall(text))}
@@ -195,6 +198,18 @@ def without_added(summary: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "methods": methods} if "methods" in summary else kept
 
 
+def without_series(said: dict[str, Any]) -> dict[str, Any]:
+    """What ``bolus info`` said without its lines on series, which tell more than they did."""
+    try:
+        told = json.loads(said["stdout"])
+    except ValueError:
+        lines = [line for line in said["stdout"].splitlines() if not line.startswith("series ")]
+        return {**said, "stdout": "\n".join(lines)}
+    return {**said, "stdout": {key: value for key, value in told.items() if key != "series"}}
+
+
+SERIES_TABLE = re.compile(r"<section[^>]*>\s*<h2>Series in the folder</h2>.*?</section>", re.DOTALL)
+"""In the report since it says what each series was taken for."""
 TAG = re.compile(r"<(\w+)")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
