@@ -70,7 +70,7 @@ def read_exam(
     Parameters
     ----------
     path : folder, zip or tar of DICOM files, NIfTI with its JSON, or UniToBrain patient folder.
-    series : SeriesInstanceUID or series number, where there are several perfusion scans.
+    series : SeriesInstanceUID, series number or key (`scan-2`), where there are several scans.
     interval_s, times : s between frames, or their times: (T,) s, or a text file; else as read.
 
     Returns

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import gzip
 import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from dicom_habits import Habit, Images
-from dicomfactory import FRAMES, SIZE, SLICES, START_S, STEP_S, compress, enhanced, tm
+from dicomfactory import FRAMES, SIZE, SLICES, START_S, STEP_S, compress, enhanced, tm, zipped
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -36,15 +35,6 @@ def renamed(name: Callable[[int], str]) -> Callable[[Path], Path]:
         return folder
 
     return pack
-
-
-def zipped(folder: Path) -> Path:
-    """The folder as a zip."""
-    target = folder.with_name("exam.zip")
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            archive.write(path, path.relative_to(folder.parent))
-    return target
 
 
 def in_tar(mode: str, name: str) -> Callable[[Path], Path]:
@@ -149,7 +139,7 @@ def _files(key: str, pack: Callable[[Path], Path]) -> Habit:
 
 
 FILE_HABITS: tuple[Habit, ...] = (
-    _files("zip", zipped),
+    _files("zip", lambda folder: zipped(folder, folder.with_name("exam.zip"))),
     _files("tar", in_tar("w", "exam.tar")),
     _files("tar-gz", in_tar("w:gz", "exam.tar.gz")),
     _files("gzipped-files", gzipped),

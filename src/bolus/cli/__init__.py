@@ -85,7 +85,7 @@ def run(
     vof
         Voxel x,y,z of the vein, instead of the automatic choice.
     series
-        SeriesInstanceUID or series number, where there are several perfusion scans.
+        SeriesInstanceUID, series number or key (`scan-2`) where there are several perfusion scans.
     interval
         Seconds between frames, where the files have no times or wrong ones.
     times
@@ -144,7 +144,7 @@ def info(
     exam
         Folder, zip or tar of DICOM files, NIfTI, or UniToBrain patient folder.
     series
-        SeriesInstanceUID or series number, where there are several perfusion scans.
+        SeriesInstanceUID, series number or key (`scan-2`) where there are several perfusion scans.
     interval
         Seconds between frames, where the files have no times or wrong ones.
     times

@@ -208,15 +208,13 @@ def _may_be_frame(image: Slice, chosen: Group) -> bool:
     at_home = (
         image.study == first.study and _grid(image) == _grid(first) and image.place in chosen.places
     )
-    if not at_home or (
-        "DERIVED" in image.image_type and not chosen.derived and not why_not_source(image)
-    ):
+    if not at_home:
         return False
+    why_not = why_not_source(image)
+    derived = "DERIVED" in image.image_type and not chosen.derived
     if image.series in chosen.series:
-        return True
-    if why_not_source(image).startswith(("perfusion", "projection", LOCALIZER)):
-        return False
-    if "DERIVED" in image.image_type and not chosen.derived:
+        return bool(why_not) or not derived
+    if derived or why_not.startswith(("perfusion", "projection", LOCALIZER)):
         return False
     time, span = _time(image, chosen), chosen.span_us
     if time is None or span is None:
